@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What passes in registers when the host enters the enclave and when the
+ * enclave leaves it.
+ *
+ * EENTER: RDI is an enum entry_cmd, RSI its argument. An entry that is a
+ * return from an exit takes its meaning from the enclave's own state, never
+ * from RDI; RSI then is a hint only.
+ * EEXIT: RDI is an enum exit_reason, RSI its argument. All other registers
+ * are zero, extended state is initial.
+ */
+#pragma once
+
+#ifndef __ASSEMBLER__
+#include <stdint.h>
+#endif
+
+#define ENTRY_BOOT 1      /* RSI: struct boot_params in host memory; once */
+#define ENTRY_THREAD 2    /* first entry of a further TCS */
+#define ENTRY_RETURN 3    /* back from an exit */
+#define ENTRY_EXCEPTION 4 /* CSSA = 1: look at the SSA frame */
+
+#define EXIT_CALL 1      /* serve the request in this TCS's call slot */
+#define EXIT_RESUME 2    /* exception looked at: ERESUME */
+#define EXIT_SHUTDOWN 3  /* RSI: wait status of the program (as wait(2)) */
+#define EXIT_PANIC 4     /* the enclave stops; RSI: 0 bug, 1 host broke the protocol */
+
+#ifndef __ASSEMBLER__
+
+enum { BOOT_PARAMS_VERSION = 1 };
+
+/*
+ * Untrusted; copied in once at ENTRY_BOOT. Every word is checked before use.
+ * Sizes in bytes.
+ */
+struct boot_params {
+	uint64_t version;
+	uint64_t memory_max;   /* bytes of enclave memory for programs */
+	uint64_t cpus;         /* enclave threads, 1..TCS_MAX */
+	uint64_t host_cpus;    /* processors the host has */
+	uint64_t shared_addr;  /* region for calls and data, see abi/ring.h */
+	uint64_t shared_size;
+	uint64_t config_addr;  /* launch configuration, canonical CBOR */
+	uint64_t config_size;
+	uint64_t tsc_khz;      /* the host's word; 0: unknown */
+	uint64_t flags;        /* BOOT_TRACE, BOOT_STATS, ... */
+	uint64_t heap_ready;   /* bytes of kernel heap already EAUGed */
+};
+
+#define BOOT_TRACE 1ul
+#define BOOT_STATS 2ul
+#define BOOT_EMULATED 4ul /* only for messages, never for decisions */
+
+#endif
