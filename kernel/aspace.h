@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Address spaces: which ranges of the enclave's one linear range a process
+ * has mapped, with what behind them, and which pages are committed.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct aspace;
+struct file;
+
+/* ASPACE_* flags of a mapping. Protections are PROT_* of mmap(2). */
+enum {
+	ASPACE_FIXED = 1,     /* at exactly addr, replacing what is there */
+	ASPACE_NOREPLACE = 2, /* at exactly addr or -EEXIST */
+	ASPACE_SHARED = 4,
+	ASPACE_STACK = 8,     /* shown as [stack] */
+	ASPACE_HEAP = 16,     /* shown as [heap] */
+	ASPACE_KERNEL = 32,   /* vDSO, trampolines: munmap by the application
+				 is allowed, mprotect to writable is not */
+	ASPACE_POPULATE = 64,
+	ASPACE_32BIT = 128,   /* below 2 GiB */
+	ASPACE_LOW_SEARCH = 256,
+};
+
+struct aspace *aspace_new(void);
+struct aspace *aspace_get(struct aspace *as);
+void aspace_put(struct aspace *as); /* last one unmaps everything; may sleep */
+
+/* Maps size bytes (rounded up to pages): file NULL is anonymous memory.
+ * addr is a hint unless FIXED/NOREPLACE. Takes its own reference on file.
+ * The address or -errno. May sleep. */
+int64_t aspace_map(struct aspace *as, uint64_t addr, uint64_t size, int prot,
+	unsigned flags, struct file *file, uint64_t offset);
+int aspace_unmap(struct aspace *as, uint64_t addr, uint64_t size);
+int aspace_protect(struct aspace *as, uint64_t addr, uint64_t size, int prot);
+
+/*
+ * Resolves a fault of the current process at addr; write/exec tell the
+ * access. 0: committed or was fine, go on. -EFAULT: no mapping (SEGV_MAPERR).
+ * -EACCES: mapped, not allowed (SEGV_ACCERR). -ENOMEM: memory limit reached.
+ * -ENXIO: beyond the end of the file (SIGBUS). May sleep.
+ */
+int aspace_fault(struct aspace *as, uint64_t addr, bool write, bool exec);
+
+/* A rip inside one of this aspace's trampolines -> the rip the application
+ * believes in; otherwise rip itself (signal frames, see rewriting). */
+uint64_t aspace_canonical_rip(struct aspace *as, uint64_t rip);
+/* Start of the trampolines containing rip? (preemption must not stop there) */
+bool aspace_in_trampoline(struct aspace *as, uint64_t rip);
+
+/* Committed bytes: this address space, all of them, and the limit. */
+uint64_t aspace_committed(const struct aspace *as);
+void aspace_memory(uint64_t *used, uint64_t *limit);
+
+/* For /proc/PID/maps: mapping at or above addr; false at the end. */
+struct aspace_info {
+	uint64_t start, end, offset, dev, ino;
+	int prot;
+	bool shared;
+	const char *name; /* path, "[heap]", "[stack]", "[vdso]" or NULL */
+};
+bool aspace_next(struct aspace *as, uint64_t addr, struct aspace_info *info);
+
+/* Boot: limit in bytes for all programs together. */
+void aspace_init(uint64_t limit);

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Open files and descriptor tables.
+ *
+ * A struct file is what open(2) makes and dup(2) shares: operations, flags,
+ * offset. It is reference counted; everyone who keeps a pointer across a
+ * sleep point holds a reference.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "kernel/wait.h"
+
+struct file;
+struct uio;
+struct poll_ctx;
+struct vnode;
+struct process;
+struct kstat;   /* vfs.h */
+struct aspace;
+struct dirent_sink; /* vfs.h */
+
+/* Operations; NULL means the error in brackets. All may sleep. */
+struct file_ops {
+	const char *name; /* "pipe", "hostfile", ... for /proc and traces */
+	/* At *pos (pread, or the file's own offset for seekable files, which
+	 * the caller advances); pos is NULL for streams. Bytes or -errno.
+	 * [-EINVAL] */
+	int64_t (*read)(struct file *f, struct uio *u, uint64_t *pos);
+	int64_t (*write)(struct file *f, struct uio *u, uint64_t *pos);
+	/* [-ESPIPE] new offset for SEEK_SET/CUR/END/DATA/HOLE */
+	int64_t (*lseek)(struct file *f, int64_t off, int whence);
+	/* [-ENOTTY] */
+	int64_t (*ioctl)(struct file *f, uint32_t cmd, uint64_t u_arg);
+	/* [always ready: POLLIN | POLLOUT] */
+	uint32_t (*poll)(struct file *f, struct poll_ctx *pc);
+	/* [-EINVAL] */
+	int (*stat)(struct file *f, struct kstat *st);
+	int (*fsync)(struct file *f, bool data_only);
+	int (*truncate)(struct file *f, uint64_t size);
+	int (*fallocate)(struct file *f, int mode, uint64_t off, uint64_t len);
+	int (*getdents)(struct file *f, struct dirent_sink *sink); /* [-ENOTDIR] */
+	/* F_SETFL changed O_NONBLOCK/O_APPEND/O_ASYNC; f->flags is new. */
+	int (*setfl)(struct file *f, uint32_t flags);
+	/* Called when a descriptor is closed (posix locks, deferred errors). */
+	int (*flush)(struct file *f, struct process *p);
+	/* Last reference is gone: free f->priv. */
+	void (*release)(struct file *f);
+};
+
+struct file {
+	const struct file_ops *ops;
+	uint32_t refs;
+	uint32_t flags;      /* O_ACCMODE, O_APPEND, O_NONBLOCK, O_PATH, ... */
+	uint64_t pos;
+	struct vnode *vnode; /* NULL for anonymous kinds; holds a reference */
+	void *priv;          /* the kind's own state */
+	int host_fd;         /* -1 if not backed by the host */
+	struct list epoll_items; /* epoll registrations (epoll.c) */
+};
+
+/* refs 1, host_fd -1. NULL on no memory. */
+struct file *file_new(const struct file_ops *ops, uint32_t flags);
+struct file *file_get(struct file *f); /* returns f */
+void file_put(struct file *f);         /* NULL is fine; may sleep */
+
+/* Kernel-internal reading (exec, page-in): bytes (short only at the end of
+ * the file) or -errno. */
+int64_t file_pread(struct file *f, void *buf, size_t size, uint64_t off);
+
+struct fdtable;
+
+struct fdtable *fdtable_new(void);
+struct fdtable *fdtable_get(struct fdtable *t);
+void fdtable_put(struct fdtable *t);
+/* A private copy (vfork child, unshare). */
+int fdtable_copy(const struct fdtable *t, struct fdtable **out);
+void fdtable_close_exec(struct fdtable *t); /* drops FD_CLOEXEC descriptors */
+
+/* The file with a reference taken, or NULL: not open. O_PATH files are
+ * returned only by fd_get_path. */
+struct file *fd_get(int fd);
+struct file *fd_get_path(int fd);
+/* Lowest free descriptor >= from gets the file; the table takes over the
+ * caller's reference on success only. fd or -EMFILE/-ENOMEM. */
+int fd_install(struct file *f, bool cloexec, int from);
+/* dup2 semantics: replaces what is there. */
+int fd_install_at(struct file *f, bool cloexec, int fd);
+int fd_close(int fd);
