@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The vocabulary of every file: integer types, marks, checked arithmetic.
+ *
+ * le16/le32/le64 hold wire, disk and shared-memory integers. They are byte
+ * arrays: alignment 1, so that packed structures need no attribute, and no
+ * accidental arithmetic.
+ *
+ * __host marks a pointer into untrusted memory. clang refuses to dereference
+ * it (noderef); only the audited copy primitives cast the mark away.
+ *
+ * add_overflows() and friends store the wrapped result and return true if the
+ * mathematical one did not fit: S-08 wants every check on lengths made by them.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(__clang__) && defined(__has_attribute)
+#if __has_attribute(noderef)
+#define __host __attribute__((noderef))
+#endif
+#endif
+#ifndef __host
+#define __host
+#endif
+
+#define must_check __attribute__((warn_unused_result))
+#define printf_like(f, a) __attribute__((format(printf, f, a)))
+#define no_return __attribute__((noreturn))
+#define packed_struct __attribute__((packed))
+#define always_inline inline __attribute__((always_inline))
+#define no_inline __attribute__((noinline))
+
+#define likely(x) __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+
+/* 0, or a compile error if the condition does not hold. */
+#define static_zero_assert(cond) (sizeof(struct { int : (cond) ? 1 : -1; }) * 0)
+#define is_array(a) \
+	(!__builtin_types_compatible_p(__typeof__(a), __typeof__(&(a)[0])))
+/* Number of elements; refuses pointers. */
+#define ARRAY_SIZE(a) \
+	(sizeof(a) / sizeof((a)[0]) + static_zero_assert(is_array(a)))
+
+#define static_assert_size(type, n) \
+	_Static_assert(sizeof(type) == (n), "size of " #type)
+#define static_assert_offset(type, field, n) \
+	_Static_assert(                      \
+		offsetof(type, field) == (n), "offset of " #type "." #field)
+
+#define container_of(ptr, type, field) \
+	((type *)(uintptr_t)((const char *)(ptr)-offsetof(type, field)))
+
+#define add_overflows(a, b, result) __builtin_add_overflow(a, b, result)
+#define sub_overflows(a, b, result) __builtin_sub_overflow(a, b, result)
+#define mul_overflows(a, b, result) __builtin_mul_overflow(a, b, result)
+
+/* For one access that the compiler must neither split, repeat nor merge. */
+#define READ_ONCE(x) (*(const volatile __typeof__(x) *)&(x))
+#define WRITE_ONCE(x, v) (*(volatile __typeof__(x) *)&(x) = (v))
+
+typedef struct {
+	uint8_t b[2];
+} le16;
+typedef struct {
+	uint8_t b[4];
+} le32;
+typedef struct {
+	uint8_t b[8];
+} le64;
+static_assert_size(le16, 2);
+static_assert_size(le32, 4);
+static_assert_size(le64, 8);
+
+static inline uint16_t le16_get(le16 v)
+{
+	return (uint16_t)(v.b[0] | v.b[1] << 8);
+}
+
+static inline uint32_t le32_get(le32 v)
+{
+	return (uint32_t)v.b[0] | (uint32_t)v.b[1] << 8 |
+		(uint32_t)v.b[2] << 16 | (uint32_t)v.b[3] << 24;
+}
+
+static inline uint64_t le64_get(le64 v)
+{
+	uint64_t r = 0;
+
+	for (int i = 7; i >= 0; i--)
+		r = r << 8 | v.b[i];
+	return r;
+}
+
+static inline le16 le16_make(uint16_t v)
+{
+	return (le16){{(uint8_t)v, (uint8_t)(v >> 8)}};
+}
+
+static inline le32 le32_make(uint32_t v)
+{
+	return (le32){{(uint8_t)v, (uint8_t)(v >> 8), (uint8_t)(v >> 16),
+		(uint8_t)(v >> 24)}};
+}
+
+static inline le64 le64_make(uint64_t v)
+{
+	le64 r;
+
+	for (int i = 0; i < 8; i++)
+		r.b[i] = (uint8_t)(v >> 8 * i);
+	return r;
+}
+
+static inline uint64_t u64_min(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+static inline uint64_t u64_max(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+/* @align is a power of two. align_up wraps to 0 past the top. */
+static inline uint64_t align_down(uint64_t v, uint64_t align)
+{
+	return v & ~(align - 1);
+}
+
+static inline uint64_t align_up(uint64_t v, uint64_t align)
+{
+	return (v + align - 1) & ~(align - 1);
+}
+
+static inline bool is_aligned(uint64_t v, uint64_t align)
+{
+	return (v & (align - 1)) == 0;
+}
+
+/* True if [start, start + size) lies within [lo, hi), without overflow. */
+static inline bool range_within(
+	uint64_t start, uint64_t size, uint64_t lo, uint64_t hi)
+{
+	return lo <= hi && start >= lo && start <= hi && size <= hi - start;
+}
