@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Deterministic CBOR (RFC 8949, 4.2.1): shortest heads, definite lengths, map
+ * keys in ascending order of their encoding. Both ends speak a subset:
+ * unsigned integers, byte strings, UTF-8 text, arrays, maps, true and false.
+ *
+ * Equal values have equal bytes and the reader refuses every other encoding,
+ * so a hash of the bytes names the value. The reader never reads outside its
+ * input and copies nothing: strings point into the input.
+ */
+#pragma once
+
+#include "lib/types.h"
+
+enum cbor_kind {
+	CBOR_UINT = 0,
+	CBOR_BYTES = 2,
+	CBOR_TEXT = 3,
+	CBOR_ARRAY = 4,
+	CBOR_MAP = 5,
+	CBOR_SIMPLE = 7,
+};
+
+/* @len counts on when @size is exceeded, so that a first pass can measure. */
+struct cbor_writer {
+	uint8_t *buf;
+	size_t size;
+	size_t len;
+};
+
+void cbor_writer_init(struct cbor_writer *w, void *buf, size_t size);
+void cbor_put_uint(struct cbor_writer *w, uint64_t v);
+void cbor_put_bool(struct cbor_writer *w, bool v);
+void cbor_put_bytes(struct cbor_writer *w, const void *data, size_t size);
+void cbor_put_text(struct cbor_writer *w, const char *text, size_t size);
+/* Heads: @count elements, or pairs of key and value in canonical order, follow.
+ */
+void cbor_put_array(struct cbor_writer *w, uint64_t count);
+void cbor_put_map(struct cbor_writer *w, uint64_t count);
+/* 0, or -ENOSPC if the text did not fit; w->len is then the size needed. */
+must_check int cbor_writer_check(const struct cbor_writer *w);
+
+struct cbor_reader {
+	const uint8_t *at, *end;
+};
+
+void cbor_reader_init(struct cbor_reader *r, const void *data, size_t size);
+
+/*
+ * Each returns 0, -EBADMSG for malformed or not canonical input, or -EINVAL
+ * if the next item is of another kind. After a failure the position is
+ * undefined.
+ */
+must_check int cbor_get_uint(struct cbor_reader *r, uint64_t *v);
+must_check int cbor_get_bool(struct cbor_reader *r, bool *v);
+must_check int cbor_get_bytes(
+	struct cbor_reader *r, const uint8_t **data, size_t *size);
+must_check int cbor_get_text(
+	struct cbor_reader *r, const char **text, size_t *size);
+/* @count is at most what the rest of the input could hold. */
+must_check int cbor_get_array(struct cbor_reader *r, uint64_t *count);
+must_check int cbor_get_map(struct cbor_reader *r, uint64_t *count);
+
+/* True if everything was read. */
+bool cbor_reader_at_end(const struct cbor_reader *r);
+
+/*
+ * Order of two text keys in a canonical map: the shorter first, then bytewise.
+ * Returns <0, 0 or >0.
+ */
+int cbor_key_compare(
+	const char *a, size_t a_size, const char *b, size_t b_size);
+
+/*
+ * Pure validator: exactly one item, canonical throughout, at most @depth
+ * levels of arrays and maps, map keys text. 0 or -EBADMSG.
+ */
+must_check int cbor_check(const void *data, size_t size, int depth);
