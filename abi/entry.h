@@ -24,6 +24,7 @@
 #define EXIT_RESUME 2    /* exception looked at: ERESUME */
 #define EXIT_SHUTDOWN 3  /* RSI: wait status of the program (as wait(2)) */
 #define EXIT_PANIC 4     /* the enclave stops; RSI: 0 bug, 1 host broke the protocol */
+#define EXIT_YIELD 5     /* let other host threads run, then come back */
 
 #ifndef __ASSEMBLER__
 

@@ -57,7 +57,9 @@ struct thread {
 	enum thread_state state;
 	struct list run_node;
 	int cpu;                   /* cpu it runs or last ran on */
-	bool xstate_saved;         /* xsave, not the registers, is current */
+	bool user_saved;           /* xsave and fs_base, not the registers, are
+				      current; loaded on the way out */
+	bool redo_syscall;         /* dispatch frame->orig_rax once more */
 	struct trap_info trap;
 	uint64_t run_since;        /* time_mono_ns at last switch-in */
 	uint64_t run_total;        /* ns of enclave thread time */
@@ -108,7 +110,8 @@ struct thread *current_thread(void);
 #define curproc (current_thread()->proc)
 
 /* Must be called before the kernel reads or edits a thread's extended state
- * in t->xsave (signal frames, ptrace-like uses): makes t->xsave current. */
+ * in t->xsave or its t->fs_base: makes them current. They are loaded again on
+ * the way to the application. */
 void thread_save_xstate(struct thread *t);
 /* Size in bytes of the XSAVE area (CPUID.0D for XFRM), standard format. */
 extern uint32_t xsave_size;

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Enclave threads: their slots, leaving and entering, extended state.
+ *
+ * The kernel uses general registers only, so the application's extended
+ * state and FS base stay in the registers during a system call. They are
+ * saved when the thread is switched away from or the enclave is left, and
+ * loaded again just before the application continues. What leaves the
+ * enclave is the initial state (S-05); what the host put into the registers
+ * is never used, since the load replaces all of it (S-02, S-03).
+ */
+#include "kernel/cpu.h"
+
+#include "abi/entry.h"
+#include "kernel/klog.h"
+#include "kernel/sched.h"
+#include "lib/string.h"
+#include "lib/types.h"
+
+static_assert_offset(struct cpu, self, CPU_SELF);
+static_assert_offset(struct cpu, syscall_entry, CPU_SYSCALL_ENTRY);
+static_assert_offset(struct cpu, cpuid_entry, CPU_CPUID_ENTRY);
+static_assert_offset(struct cpu, user_rsp, CPU_USER_RSP);
+static_assert_offset(struct cpu, kstack, CPU_KSTACK);
+static_assert_offset(struct cpu, current, CPU_CURRENT);
+static_assert_offset(struct cpu, rip, CPU_RIP);
+static_assert_offset(struct cpu, state, CPU_STATE);
+static_assert_offset(struct cpu, exit_rsp, CPU_EXIT_RSP);
+static_assert_offset(struct cpu, host_ret, CPU_HOST_RET);
+static_assert_offset(struct cpu, ssa_gpr, CPU_SSA_GPR);
+static_assert_offset(struct cpu, exc_stack, CPU_EXC_STACK);
+static_assert_offset(struct cpu, idle_stack, CPU_IDLE_STACK);
+static_assert_offset(struct cpu, exc_ret, CPU_EXC_RET);
+_Static_assert(sizeof(struct cpu) <= PAGE_SIZE, "struct cpu is one page");
+
+uint64_t enclave_exit(uint64_t reason, uint64_t arg);
+void xstate_save(void *area, uint64_t mask);
+void xstate_load(const void *area, uint64_t mask);
+void kentry(void);
+void kentry_cpuid(void);
+
+int cpu_count = 1;
+uint32_t xsave_size;
+uint64_t xsave_mask;
+
+/* Legacy region and header of the initial state; MXCSR is taken from here
+ * even though no component is marked present. */
+static struct {
+	uint8_t legacy_head[24];
+	uint32_t mxcsr;
+	uint32_t mxcsr_mask;
+	uint8_t rest[512 - 32];
+	uint64_t header[8];
+} initial_xstate __attribute__((aligned(64))) = {.mxcsr = 0x1f80};
+
+struct cpu *cpu_get(int index)
+{
+	return (struct cpu *)(TCS_BASE + (uint64_t)index * TCS_SLOT_SIZE +
+		SLOT_CPU);
+}
+
+void cpu_setup(struct cpu *c, int index)
+{
+	c->self = c;
+	c->syscall_entry = (uint64_t)(uintptr_t)kentry;
+	c->cpuid_entry = (uint64_t)(uintptr_t)kentry_cpuid;
+	c->index = index;
+}
+
+static inline uint64_t read_fs_base(void)
+{
+	uint64_t v;
+
+	__asm__ volatile("rdfsbase %0" : "=r"(v));
+	return v;
+}
+
+static inline void write_fs_base(uint64_t v)
+{
+	__asm__ volatile("wrfsbase %0" : : "r"(v));
+}
+
+/* Component c of the standard XSAVE format: size and offset, as the host
+ * reports them; a lie is caught by the checks of xstate_init. */
+struct component {
+	uint32_t size, offset;
+};
+
+int xstate_init(uint64_t xcr0, const uint32_t size[static 8],
+	const uint32_t offset[static 8])
+{
+	uint64_t mask = xcr0 & XFRM_ALLOWED;
+	uint32_t end = 576;
+
+	if ((mask & XFRM_REQUIRED) != XFRM_REQUIRED)
+		return -1;
+	for (int i = 2; i < 8; i++) {
+		if (!(mask & 1ul << i))
+			continue;
+		if (size[i] > 2048 || offset[i] < end ||
+			offset[i] > 4096 - 2048)
+			return -1;
+		end = offset[i] + size[i];
+	}
+	/* An SSA frame holds it, EXINFO and GPRSGX in one page. */
+	if (end > PAGE_SIZE - 184 - 16)
+		return -1;
+	xsave_mask = mask;
+	xsave_size = end;
+	return 0;
+}
+
+void thread_save_xstate(struct thread *t)
+{
+	if (t->user_saved)
+		return;
+	ASSERT(t == current);
+	xstate_save(t->xsave, xsave_mask);
+	t->fs_base = read_fs_base();
+	t->user_saved = true;
+}
+
+void cpu_load_user(struct thread *t)
+{
+	if (!t->user_saved)
+		return;
+	xstate_load(t->xsave, xsave_mask);
+	write_fs_base(t->fs_base);
+	t->user_saved = false;
+	this_cpu()->xstate_live = true;
+}
+
+/* Leaves the enclave with nothing of the application in any register. */
+uint64_t cpu_leave(uint64_t reason, uint64_t arg)
+{
+	struct cpu *c = this_cpu();
+
+	if (c->current)
+		thread_save_xstate(c->current);
+	if (c->xstate_live) {
+		xstate_load(&initial_xstate, xsave_mask);
+		c->xstate_live = false;
+	}
+	c->stats.exits++;
+	return enclave_exit(reason, arg);
+}
+
+uint64_t enclave_exit_call(uint64_t arg)
+{
+	uint64_t hint;
+
+	bkl_unlock();
+	hint = cpu_leave(EXIT_CALL, arg);
+	bkl_lock();
+	return hint;
+}
+
+void kernel_shutdown(int wait_status)
+{
+	klog_flush();
+	for (;;)
+		cpu_leave(EXIT_SHUTDOWN, (uint64_t)(uint32_t)wait_status);
+}

@@ -1,0 +1,385 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * M:N scheduler: application threads on a few enclave threads.
+ *
+ * One queue of runnable threads, first in first out, under the big kernel
+ * lock like all kernel state. The lock is held whenever kernel C code runs,
+ * except in the few system calls marked lock-free, and is dropped around
+ * every exit from the enclave. With one enclave thread it costs nothing.
+ *
+ * A thread gives up its enclave thread when it sleeps, when it yields, and
+ * at a tick if others are runnable. An enclave thread with nothing to run
+ * sits in its idle context: one of them waits in the host for events, the
+ * others are parked until kicked.
+ */
+#include "kernel/sched.h"
+
+#include <errno.h>
+
+#include "abi/entry.h"
+#include "kernel/cpu.h"
+#include "kernel/hostcall.h"
+#include "kernel/hostready.h"
+#include "kernel/kalloc.h"
+#include "kernel/klog.h"
+#include "kernel/process.h"
+#include "kernel/signal.h"
+#include "kernel/thread.h"
+#include "kernel/time.h"
+#include "lib/string.h"
+
+enum {
+	LOCK_SPINS = 4000,        /* about 100 us, then let the host run
+				     whoever holds the lock */
+	POLL_INTERVAL_NS = 200000, /* look for host events at least this often
+				      while threads are runnable */
+	KICK_AFTER_NS = 50000,    /* a runnable thread waits this long before
+				     another enclave thread is woken */
+};
+
+static uint32_t lock_word;
+static struct list run_queue = LIST_INIT(run_queue);
+static int run_count;
+static uint64_t last_poll;
+static uint64_t queue_since; /* when the head of the queue got there */
+
+void context_switch(uint64_t *save_sp, uint64_t load_sp);
+void thread_start(void);
+
+void bkl_lock(void)
+{
+	int spins = 0;
+
+	if (cpu_count == 1)
+		return;
+	while (__atomic_exchange_n(&lock_word, 1, __ATOMIC_ACQUIRE)) {
+		while (__atomic_load_n(&lock_word, __ATOMIC_RELAXED)) {
+			__builtin_ia32_pause();
+			if (++spins == LOCK_SPINS) {
+				spins = 0;
+				cpu_leave(EXIT_YIELD, 0);
+			}
+		}
+	}
+}
+
+void bkl_unlock(void)
+{
+	if (cpu_count == 1)
+		return;
+	__atomic_store_n(&lock_word, 0, __ATOMIC_RELEASE);
+}
+
+struct thread *current_thread(void)
+{
+	struct thread *t;
+
+	__asm__ volatile("mov %%gs:%c1, %0" : "=r"(t) : "i"(CPU_CURRENT));
+	return t;
+}
+
+int sched_runnable(void)
+{
+	return run_count;
+}
+
+static void enqueue(struct thread *t)
+{
+	t->state = THREAD_RUNNABLE;
+	if (list_is_empty(&run_queue))
+		queue_since = time_mono_ns();
+	list_add_tail(&run_queue, &t->run_node);
+	run_count++;
+}
+
+static struct thread *dequeue(void)
+{
+	struct thread *t = list_first(&run_queue, struct thread, run_node);
+
+	if (!t)
+		return NULL;
+	list_del(&t->run_node);
+	run_count--;
+	return t;
+}
+
+/* Another enclave thread should help if a thread has waited for a while. */
+static void kick_idle_cpu(void)
+{
+	struct cpu *me = this_cpu();
+
+	for (int i = 0; i < cpu_count; i++) {
+		struct cpu *c = cpu_get(i);
+
+		if (c != me && c->self && !c->current &&
+			(c->polling || c->parked)) {
+			c->polling = c->parked = false;
+			host_kick((uint64_t)i);
+			return;
+		}
+	}
+}
+
+void sched_wake(struct thread *t)
+{
+	if (t->state != THREAD_SLEEPING)
+		return;
+	enqueue(t);
+}
+
+void sched_kick(struct thread *t)
+{
+	if (t->state != THREAD_RUNNING || t == current)
+		return;
+	cpu_get(t->cpu)->need_resched = 1;
+	host_kick((uint64_t)t->cpu);
+}
+
+void sched_finish_switch(void)
+{
+	struct cpu *c = this_cpu();
+	struct thread *dead = c->dead;
+
+	c->dead = NULL;
+	if (dead)
+		thread_free(dead);
+}
+
+static void switch_to(struct thread *next)
+{
+	struct cpu *c = this_cpu();
+	struct thread *prev = c->current;
+	uint64_t now = time_mono_ns();
+
+	if (prev == next) {
+		if (next)
+			next->state = THREAD_RUNNING;
+		return;
+	}
+	c->stats.switches++;
+	if (prev) {
+		prev->run_total += now - prev->run_since;
+		if (prev->state == THREAD_DEAD)
+			c->dead = prev;
+		else
+			thread_save_xstate(prev);
+	}
+	c->current = next;
+	if (next) {
+		next->state = THREAD_RUNNING;
+		next->cpu = c->index;
+		next->run_since = now;
+		c->kstack = (uint64_t)(uintptr_t)next->frame +
+			sizeof(struct trapframe);
+	}
+	context_switch(prev ? &prev->ksp : &c->idle_sp,
+		next ? next->ksp : c->idle_sp);
+	sched_finish_switch();
+}
+
+static void schedule(void)
+{
+	switch_to(dequeue());
+}
+
+static void sleep_timeout(struct timer *timer)
+{
+	struct thread *t = container_of(timer, struct thread, sleep_timer);
+
+	if (t->state == THREAD_SLEEPING) {
+		t->wake_result = -ETIMEDOUT;
+		sched_wake(t);
+	}
+}
+
+int sched_sleep(uint64_t deadline, bool interruptible)
+{
+	struct thread *t = current;
+
+	if (interruptible && signal_pending(t))
+		return -ERESTARTSYS;
+	if (deadline != NO_DEADLINE) {
+		int err;
+
+		if (deadline <= time_mono_ns())
+			return -ETIMEDOUT;
+		t->sleep_timer.fn = sleep_timeout;
+		err = timer_set(&t->sleep_timer, deadline);
+		if (err)
+			return err;
+	}
+	t->state = THREAD_SLEEPING;
+	t->interruptible = interruptible;
+	t->wake_result = 0;
+	schedule();
+	if (deadline != NO_DEADLINE)
+		timer_cancel(&t->sleep_timer);
+	return t->wake_result;
+}
+
+/* Events of the host are looked at from time to time even if no enclave
+ * thread is ever idle. */
+static void poll_host(uint64_t now)
+{
+	if (now - last_poll < POLL_INTERVAL_NS)
+		return;
+	last_poll = now;
+	hostready_fetch(0);
+}
+
+void sched_yield(void)
+{
+	uint64_t now = time_mono_ns();
+
+	timers_run(now);
+	poll_host(now);
+	if (!run_count)
+		return;
+	enqueue(current);
+	schedule();
+}
+
+void sched_exit(void)
+{
+	current->state = THREAD_DEAD;
+	schedule();
+	panic("a dead thread runs");
+}
+
+/* A tick, or another cpu asked for it: what a thread does on its way to the
+ * application. */
+static void resched(void)
+{
+	uint64_t now = time_mono_ns();
+
+	timers_run(now);
+	poll_host(now);
+	if (!run_count)
+		return;
+	if (cpu_count > 1 && now - queue_since > KICK_AFTER_NS)
+		kick_idle_cpu();
+	enqueue(current);
+	schedule();
+}
+
+void user_return(struct thread *t, struct trapframe *f)
+{
+	struct cpu *c;
+
+	for (;;) {
+		c = this_cpu();
+		if (c->need_resched) {
+			c->need_resched = 0;
+			resched();
+			continue;
+		}
+		if (signal_pending(t) || t->sig_work) {
+			signal_exit_work(t, f);
+			if (t->redo_syscall) {
+				t->redo_syscall = false;
+				syscall_dispatch(f);
+			}
+			continue;
+		}
+		if (klog_pending()) {
+			klog_flush();
+			continue;
+		}
+		break;
+	}
+	cpu_load_user(t);
+}
+
+void thread_started(struct trapframe *f)
+{
+	sched_finish_switch();
+	user_return(current, f);
+	bkl_unlock();
+}
+
+/* Waits in the host until an event, a kick, or the deadline. */
+static void idle_wait(struct cpu *c, uint64_t now, uint64_t deadline)
+{
+	bool someone_polls = false;
+
+	for (int i = 0; i < cpu_count; i++)
+		someone_polls |= i != c->index && cpu_get(i)->polling;
+	if (someone_polls) {
+		c->parked = true;
+		host_park((uint64_t)c->index);
+		c->parked = false;
+		return;
+	}
+	c->polling = true;
+	last_poll = now;
+	hostready_fetch(deadline == NO_DEADLINE ? NO_DEADLINE :
+			deadline > now		? deadline - now :
+						  0);
+	c->polling = false;
+}
+
+void sched_idle_loop(void)
+{
+	for (;;) {
+		struct cpu *c = this_cpu();
+		uint64_t now = time_mono_ns();
+		uint64_t deadline = timers_run(now);
+
+		c->need_resched = 0;
+		if (run_count) {
+			schedule();
+			continue;
+		}
+		if (klog_pending()) {
+			klog_flush();
+			continue;
+		}
+		idle_wait(c, now, deadline);
+	}
+}
+
+struct thread *thread_new(struct process *proc, const struct trapframe *frame)
+{
+	struct thread *t = kzalloc(sizeof(*t));
+	uint64_t *sp;
+
+	if (!t)
+		return NULL;
+	t->kstack = kpages_alloc(KSTACK_SIZE / PAGE_SIZE);
+	t->xsave = kpages_alloc(1);
+	if (!t->kstack || !t->xsave) {
+		thread_free(t);
+		return NULL;
+	}
+	/* The frame ends 8 bytes below the top so that C code that gets its
+	 * address in rsp finds its stack aligned. */
+	t->frame = (struct trapframe *)((uint8_t *)t->kstack + KSTACK_SIZE - 8 -
+		sizeof(*t->frame));
+	*t->frame = *frame;
+	xstate_initial(t->xsave);
+	t->user_saved = true;
+	t->state = THREAD_SLEEPING;
+	t->proc = proc;
+	list_init(&t->run_node);
+	list_init(&t->proc_node);
+	list_init(&t->hash_node);
+	list_init(&t->sig.queue);
+
+	/* What context_switch pops: six registers, then thread_start. */
+	sp = (uint64_t *)t->frame;
+	*--sp = (uint64_t)(uintptr_t)thread_start;
+	sp -= 6;
+	memset(sp, 0, 6 * sizeof(*sp));
+	t->ksp = (uint64_t)(uintptr_t)sp;
+	return t;
+}
+
+void thread_free(struct thread *t)
+{
+	if (!t)
+		return;
+	timer_cancel(&t->sleep_timer);
+	kpages_free(t->kstack, KSTACK_SIZE / PAGE_SIZE);
+	kpages_free(t->xsave, 1);
+	kfree(t);
+}
