@@ -273,7 +273,7 @@ void user_return(struct thread *t, struct trapframe *f)
 			resched();
 			continue;
 		}
-		if (signal_pending(t) || t->sig_work) {
+		if (t->work || signal_pending(t)) {
 			signal_exit_work(t, f);
 			if (t->redo_syscall) {
 				t->redo_syscall = false;

@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Exceptions. Stage 1 runs at CSSA 1 on its own stack and only sorts: a
+ * fault of the kernel's access to user memory, a tick that met the kernel,
+ * or something of the application, which it sends to trap_entry with the
+ * whole state saved in the thread (S-19). Stage 2 runs there as ordinary
+ * kernel code.
+ *
+ * What happened is read from EXITINFO and EXINFO, which the hardware wrote,
+ * never from the host (S-20). An entry without valid EXITINFO is a tick.
+ */
+#include <errno.h>
+#include <signal.h>
+
+#include "abi/layout.h"
+#include "abi/sgx.h"
+#include "kernel/aspace.h"
+#include "kernel/cpu.h"
+#include "kernel/cpuid.h"
+#include "kernel/klog.h"
+#include "kernel/process.h"
+#include "kernel/sched.h"
+#include "kernel/signal.h"
+#include "kernel/uaccess.h"
+#include "lib/string.h"
+#include "lib/types.h"
+
+enum {
+	VEC_DE = 0,
+	VEC_DB = 1,
+	VEC_BP = 3,
+	VEC_BR = 5,
+	VEC_UD = 6,
+	VEC_GP = 13,
+	VEC_PF = 14,
+	VEC_MF = 16,
+	VEC_AC = 17,
+	VEC_XM = 19,
+	VEC_TICK = 255, /* nothing the hardware vouches for */
+};
+
+enum { PF_WRITE = 2, PF_FETCH = 16 };
+
+extern const uint8_t uaccess_start[], uaccess_end[];
+void uaccess_fixup(void);
+void trap_entry(void);
+void exception_stage1(void);
+void trap_enter(struct trapframe *f);
+void cpuid_enter(struct trapframe *f);
+
+static struct sgx_gprsgx *ssa_gpr(struct cpu *c)
+{
+	return (struct sgx_gprsgx *)(uintptr_t)c->ssa_gpr;
+}
+
+/* EXINFO lies right below GPRSGX; what is there if MISCSELECT has it. */
+static const struct sgx_exinfo *ssa_exinfo(struct cpu *c)
+{
+	return (const struct sgx_exinfo *)(uintptr_t)(
+		c->ssa_gpr - sizeof(struct sgx_exinfo));
+}
+
+static const void *ssa_xsave(struct cpu *c)
+{
+	return (const void *)(uintptr_t)((c->ssa_gpr + sizeof(
+		struct sgx_gprsgx)) - SSA_FRAME_PAGES * PAGE_SIZE);
+}
+
+static void save_frame(struct trapframe *f, const struct sgx_gprsgx *g)
+{
+	f->rdi = g->rdi;
+	f->rsi = g->rsi;
+	f->rdx = g->rdx;
+	f->r10 = g->r10;
+	f->r8 = g->r8;
+	f->r9 = g->r9;
+	f->rax = g->rax;
+	f->rbx = g->rbx;
+	f->rcx = g->rcx;
+	f->rbp = g->rbp;
+	f->r11 = g->r11;
+	f->r12 = g->r12;
+	f->r13 = g->r13;
+	f->r14 = g->r14;
+	f->r15 = g->r15;
+	f->orig_rax = UINT64_MAX;
+	f->rip = g->rip;
+	f->rflags = g->rflags;
+	f->rsp = g->rsp;
+}
+
+/* The kernel was running: only its access to user memory may fault. */
+static void in_kernel(struct cpu *c, struct sgx_gprsgx *g)
+{
+	uint8_t vector = g->exitinfo & SGX_EXITINFO_VECTOR;
+
+	if (!(g->exitinfo & SGX_EXITINFO_VALID)) {
+		c->stats.ticks++;
+		c->need_resched = 1;
+		return;
+	}
+	if ((vector == VEC_PF || vector == VEC_GP) &&
+		g->rip >= (uint64_t)(uintptr_t)uaccess_start &&
+		g->rip < (uint64_t)(uintptr_t)uaccess_end) {
+		c->stats.page_faults++;
+		c->fault_addr = ssa_exinfo(c)->maddr;
+		c->fault_error = ssa_exinfo(c)->errcd;
+		g->rip = (uint64_t)(uintptr_t)uaccess_fixup;
+		return;
+	}
+	panic("exception %u in the kernel at %lx, address %lx, error %x",
+		vector, (unsigned long)g->rip,
+		(unsigned long)ssa_exinfo(c)->maddr, ssa_exinfo(c)->errcd);
+}
+
+void exception_stage1(void)
+{
+	struct cpu *c = this_cpu();
+	struct sgx_gprsgx *g = ssa_gpr(c);
+	struct thread *t = c->current;
+
+	if (g->rip >= KERNEL_BASE) {
+		in_kernel(c, g);
+		return;
+	}
+	if (!t)
+		panic("application code runs without a thread");
+	if (g->exitinfo & SGX_EXITINFO_VALID) {
+		t->trap.vector = g->exitinfo & SGX_EXITINFO_VECTOR;
+		t->trap.error = ssa_exinfo(c)->errcd;
+		t->trap.address = ssa_exinfo(c)->maddr;
+	} else {
+		t->trap.vector = VEC_TICK;
+	}
+	save_frame(t->frame, g);
+	memcpy(t->xsave, ssa_xsave(c), xsave_size);
+	/* The header of the SSA's area is the hardware's; bits outside XFRM
+	 * and reserved words are zero. */
+	t->fs_base = g->fsbase;
+	t->user_saved = true;
+	c->xstate_live = true;
+	g->rip = (uint64_t)(uintptr_t)trap_entry;
+	g->rsp = (uint64_t)(uintptr_t)t->frame;
+	g->rflags = 2;
+}
+
+/* #UD of a system call that was not rewritten, or of cpuid; else SIGILL. */
+static void undefined_opcode(struct thread *t, struct trapframe *f)
+{
+	uint8_t op[2];
+
+	if (!user_read(op, f->rip, sizeof(op)) && op[0] == 0x0f) {
+		if (op[1] == 0x05) {
+			this_cpu()->stats.traps_syscall++;
+			f->rip += 2;
+			f->rcx = f->rip;
+			f->r11 = f->rflags;
+			f->orig_rax = f->rax;
+			this_cpu()->stats.syscalls++;
+			syscall_dispatch(f);
+			return;
+		}
+		if (op[1] == 0xa2) {
+			this_cpu()->stats.traps_cpuid++;
+			f->rip += 2;
+			cpuid_emulate(f);
+			return;
+		}
+	}
+	signal_force_fault(SIGILL, ILL_ILLOPN, f->rip, VEC_UD, 0);
+}
+
+static void page_fault(struct thread *t, struct trapframe *f)
+{
+	bool write = t->trap.error & PF_WRITE;
+	bool exec = t->trap.error & PF_FETCH;
+	uint64_t address = t->trap.address;
+	uint32_t error = t->trap.error;
+	int err;
+
+	this_cpu()->stats.page_faults++;
+	if (address < USER_START || address >= USER_END)
+		err = -EFAULT;
+	else
+		err = aspace_fault(t->proc->as, address, write, exec);
+	switch (err) {
+	case 0:
+		return;
+	case -EFAULT:
+		signal_force_fault(
+			SIGSEGV, SEGV_MAPERR, address, VEC_PF, error);
+		return;
+	case -EACCES:
+		signal_force_fault(
+			SIGSEGV, SEGV_ACCERR, address, VEC_PF, error);
+		return;
+	case -ENOMEM:
+		signal_force_fault(SIGBUS, BUS_OBJERR, address, VEC_PF, error);
+		return;
+	default:
+		signal_force_fault(SIGBUS, BUS_ADRERR, address, VEC_PF, error);
+	}
+}
+
+void trap_enter(struct trapframe *f)
+{
+	struct thread *t = current;
+	uint8_t vector = t->trap.vector;
+
+	bkl_lock();
+	if (vector == VEC_TICK) {
+		this_cpu()->stats.ticks++;
+		this_cpu()->need_resched = 1;
+	} else if (vector != VEC_PF && vector != VEC_UD) {
+		this_cpu()->stats.other_exceptions++;
+	}
+	switch (vector) {
+	case VEC_TICK:
+		break;
+	case VEC_PF:
+		page_fault(t, f);
+		break;
+	case VEC_UD:
+		undefined_opcode(t, f);
+		break;
+	case VEC_DE:
+		signal_force_fault(SIGFPE, FPE_INTDIV, f->rip, vector, 0);
+		break;
+	case VEC_DB:
+		signal_force_fault(SIGTRAP, TRAP_TRACE, f->rip, vector, 0);
+		break;
+	case VEC_BP:
+		signal_force_fault(SIGTRAP, SI_KERNEL, 0, vector, 0);
+		break;
+	case VEC_GP:
+		signal_force_fault(
+			SIGSEGV, SI_KERNEL, 0, vector, t->trap.error);
+		break;
+	case VEC_MF:
+	case VEC_XM:
+		signal_force_fault(SIGFPE, FPE_FLTINV, f->rip, vector, 0);
+		break;
+	case VEC_AC:
+		signal_force_fault(SIGBUS, BUS_ADRALN, 0, vector, 0);
+		break;
+	default:
+		signal_force_fault(SIGILL, ILL_ILLOPN, f->rip, vector, 0);
+	}
+	user_return(t, f);
+	bkl_unlock();
+}
+
+void cpuid_enter(struct trapframe *f)
+{
+	struct thread *t = current;
+
+	bkl_lock();
+	cpuid_emulate(f);
+	user_return(t, f);
+	bkl_unlock();
+}

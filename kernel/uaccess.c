@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * See uaccess.h. The accesses themselves are a few instructions in entry.S;
+ * when one of them faults, stage 1 makes it return the number of bytes left,
+ * and here the page is brought in and the rest is done.
+ */
+#include "kernel/uaccess.h"
+
+#include <errno.h>
+
+#include "kernel/aspace.h"
+#include "kernel/cpu.h"
+#include "kernel/process.h"
+#include "lib/types.h"
+
+enum { PF_WRITE = 2 };
+
+size_t uaccess_copy(void *dst, const void *src, size_t n);
+size_t uaccess_clear(void *dst, size_t n);
+size_t uaccess_load32(const uint32_t *p, uint32_t *val);
+size_t uaccess_cmpxchg32(
+	uint32_t *p, uint32_t expect, uint32_t desired, uint32_t *seen);
+size_t uaccess_xchg32(uint32_t *p, uint32_t val, uint32_t *old);
+
+int user_check(uint64_t u_addr, uint64_t size)
+{
+	uint64_t end;
+
+	if (unlikely(u_addr < USER_START || add_overflows(u_addr, size, &end) ||
+		    end > USER_END))
+		return -EFAULT;
+	return 0;
+}
+
+/* The access stopped at a fault: make the page present, or say no. A page
+ * that faults again and again although it is there would loop for ever if
+ * the host kept it away, which is no more than refusing to run. */
+static int resolve(bool write)
+{
+	return aspace_fault(curproc->as, this_cpu()->fault_addr, write, false)
+		? -EFAULT
+		: 0;
+}
+
+int user_read(void *dst, uint64_t u_src, size_t size)
+{
+	size_t left;
+
+	if (user_check(u_src, size))
+		return -EFAULT;
+	while ((left = uaccess_copy(dst, (const void *)u_src, size))) {
+		dst = (uint8_t *)dst + (size - left);
+		u_src += size - left;
+		size = left;
+		if (resolve(false))
+			return -EFAULT;
+	}
+	return 0;
+}
+
+int user_write(uint64_t u_dst, const void *src, size_t size)
+{
+	size_t left;
+
+	if (user_check(u_dst, size))
+		return -EFAULT;
+	while ((left = uaccess_copy((void *)u_dst, src, size))) {
+		src = (const uint8_t *)src + (size - left);
+		u_dst += size - left;
+		size = left;
+		if (resolve(true))
+			return -EFAULT;
+	}
+	return 0;
+}
+
+int user_clear(uint64_t u_dst, size_t size)
+{
+	size_t left;
+
+	if (user_check(u_dst, size))
+		return -EFAULT;
+	while ((left = uaccess_clear((void *)u_dst, size))) {
+		u_dst += size - left;
+		size = left;
+		if (resolve(true))
+			return -EFAULT;
+	}
+	return 0;
+}
+
+int64_t user_read_str(char *dst, uint64_t u_src, size_t cap)
+{
+	size_t done = 0;
+
+	/* Page by page: what follows the string need not be readable. */
+	while (done < cap) {
+		size_t n = PAGE_SIZE - (u_src & PAGE_MASK);
+
+		if (n > cap - done)
+			n = cap - done;
+		if (n > 64)
+			n = 64; /* most strings are short */
+		if (user_read(dst + done, u_src, n))
+			return -EFAULT;
+		for (size_t i = 0; i < n; i++)
+			if (!dst[done + i])
+				return (int64_t)(done + i);
+		done += n;
+		u_src += n;
+	}
+	return -ENAMETOOLONG;
+}
+
+static int check_word(uint64_t u_addr)
+{
+	if (u_addr & 3)
+		return -EINVAL;
+	return user_check(u_addr, sizeof(uint32_t));
+}
+
+int user_load32(uint64_t u_addr, uint32_t *val)
+{
+	int err = check_word(u_addr);
+
+	while (!err && uaccess_load32((const uint32_t *)u_addr, val))
+		err = resolve(false);
+	return err;
+}
+
+int user_cmpxchg32(
+	uint64_t u_addr, uint32_t expect, uint32_t desired, uint32_t *seen)
+{
+	int err = check_word(u_addr);
+
+	while (!err &&
+		uaccess_cmpxchg32(
+			(uint32_t *)u_addr, expect, desired, seen))
+		err = resolve(true);
+	return err;
+}
+
+int user_xchg32(uint64_t u_addr, uint32_t val, uint32_t *old)
+{
+	int err = check_word(u_addr);
+
+	while (!err && uaccess_xchg32((uint32_t *)u_addr, val, old))
+		err = resolve(true);
+	return err;
+}
