@@ -23,7 +23,10 @@
 #define EXIT_CALL 1      /* serve the request in this TCS's call slot */
 #define EXIT_RESUME 2    /* exception looked at: ERESUME */
 #define EXIT_SHUTDOWN 3  /* RSI: wait status of the program (as wait(2)) */
-#define EXIT_PANIC 4     /* the enclave stops; RSI: 0 bug, 1 host broke the protocol */
+#define EXIT_PANIC 4     /* the enclave stops; RSI: PANIC_* */
+#define PANIC_BUG 0
+#define PANIC_HOST 1     /* the host broke the protocol (-EPROTO) */
+#define PANIC_REFUSED 2  /* the launch was refused; the text says why */
 #define EXIT_YIELD 5     /* let other host threads run, then come back */
 
 #ifndef __ASSEMBLER__
@@ -46,6 +49,7 @@ struct boot_params {
 	uint64_t tsc_khz;      /* the host's word; 0: unknown */
 	uint64_t flags;        /* BOOT_TRACE, BOOT_STATS, ... */
 	uint64_t heap_ready;   /* bytes of kernel heap already EAUGed */
+	uint64_t init_fd;      /* host descriptor of the init program */
 };
 
 #define BOOT_TRACE 1ul

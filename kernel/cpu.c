@@ -34,6 +34,8 @@ static_assert_offset(struct cpu, exc_ret, CPU_EXC_RET);
 _Static_assert(sizeof(struct cpu) <= PAGE_SIZE, "struct cpu is one page");
 
 uint64_t enclave_exit(uint64_t reason, uint64_t arg);
+void enclave_exit_exception(uint64_t reason, uint64_t arg)
+	__attribute__((noreturn));
 void xstate_save(void *area, uint64_t mask);
 void xstate_load(const void *area, uint64_t mask);
 void kentry(void);
@@ -67,6 +69,11 @@ void cpu_setup(struct cpu *c, int index)
 	c->index = index;
 }
 
+void xstate_initial(void *area)
+{
+	memcpy(area, &initial_xstate, sizeof(initial_xstate));
+}
+
 static inline uint64_t read_fs_base(void)
 {
 	uint64_t v;
@@ -79,12 +86,6 @@ static inline void write_fs_base(uint64_t v)
 {
 	__asm__ volatile("wrfsbase %0" : : "r"(v));
 }
-
-/* Component c of the standard XSAVE format: size and offset, as the host
- * reports them; a lie is caught by the checks of xstate_init. */
-struct component {
-	uint32_t size, offset;
-};
 
 int xstate_init(uint64_t xcr0, const uint32_t size[static 8],
 	const uint32_t offset[static 8])
@@ -153,6 +154,14 @@ uint64_t enclave_exit_call(uint64_t arg)
 	hint = cpu_leave(EXIT_CALL, arg);
 	bkl_lock();
 	return hint;
+}
+
+void cpu_stop(uint64_t code)
+{
+	xstate_load(&initial_xstate, xsave_mask);
+	if (this_cpu()->in_exception)
+		enclave_exit_exception(EXIT_PANIC, code);
+	enclave_exit(EXIT_PANIC, code);
 }
 
 void kernel_shutdown(int wait_status)

@@ -76,6 +76,7 @@ struct cpu {
 
 	int index;             /* 0..cpus-1, the TCS slot */
 	volatile uint32_t need_resched; /* set by stage 1 and other cpus */
+	bool in_exception;     /* stage 1 runs */
 	bool xstate_live;      /* extended registers hold application data */
 	bool polling;          /* waits in the host for events */
 	bool parked;           /* waits in the host for a kick */
@@ -111,11 +112,17 @@ uint64_t enclave_exit_call(uint64_t arg);
 
 /* For sched.c, trap.c and boot.c. */
 void cpu_setup(struct cpu *c, int index);
+/* Makes a zeroed XSAVE area the state a program starts with. */
+void xstate_initial(void *area);
 void cpu_load_user(struct thread *t);
 uint64_t cpu_leave(uint64_t reason, uint64_t arg);
 /* XSAVE layout from CPUID.0DH as the host reports it; -1 if impossible. */
 int xstate_init(uint64_t xcr0, const uint32_t size[static 8],
 	const uint32_t offset[static 8]);
+
+/* Leaves for good from wherever the kernel is, exceptions included; code is
+ * PANIC_*. Returns only if the host enters again. */
+void cpu_stop(uint64_t code);
 
 /* Ends the enclave for good with a wait status of the program. */
 void kernel_shutdown(int wait_status) __attribute__((noreturn));

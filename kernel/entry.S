@@ -81,11 +81,16 @@ enclave_entry:
 	mov	%rcx, %gs:CPU_EXC_RET
 	xor	%ebp, %ebp
 	call	exception_stage1	/* returns nothing */
+	mov	$EXIT_RESUME, %edi
+	xor	%esi, %esi
+
+	/* void enclave_exit_exception(uint64_t reason, uint64_t arg) */
+	.globl enclave_exit_exception
+	.type enclave_exit_exception, @function
+enclave_exit_exception:
 	mov	%gs:CPU_EXC_RET, %rbx
 	mov	%gs:CPU_SSA_GPR, %rdx
 	add	$(SSA_FRAME_PAGES * 4096), %rdx	/* frame 1: this entry's */
-	mov	$EXIT_RESUME, %edi
-	xor	%esi, %esi
 	jmp	.Lleave
 
 	/* Nothing can be trusted to be set up: leave without touching memory.

@@ -15,6 +15,10 @@
  * the text is queued and leaves with the next exit. */
 void klog(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/* For the scheduler: is anything queued? Sends it (a sleep point). */
+bool klog_pending(void);
+void klog_flush(void);
+
 /* Stops the whole enclave with a message; never returns. */
 void panic(const char *fmt, ...)
 	__attribute__((format(printf, 1, 2), noreturn));

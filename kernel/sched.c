@@ -17,6 +17,7 @@
 #include <errno.h>
 
 #include "abi/entry.h"
+#include "kernel/clock.h"
 #include "kernel/cpu.h"
 #include "kernel/hostcall.h"
 #include "kernel/hostready.h"
@@ -224,6 +225,7 @@ static void poll_host(uint64_t now)
 	if (now - last_poll < POLL_INTERVAL_NS)
 		return;
 	last_poll = now;
+	clock_sync(now);
 	hostready_fetch(0);
 }
 
@@ -334,6 +336,7 @@ void sched_idle_loop(void)
 			klog_flush();
 			continue;
 		}
+		clock_sync(now);
 		idle_wait(c, now, deadline);
 	}
 }

@@ -22,6 +22,3 @@ void syscall_dispatch(struct trapframe *f);
 
 /* After a switch: frees the thread that ended before it. */
 void sched_finish_switch(void);
-
-/* Sends queued messages to the host; a sleep point. */
-void klog_flush(void);

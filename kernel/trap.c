@@ -113,16 +113,11 @@ static void in_kernel(struct cpu *c, struct sgx_gprsgx *g)
 		(unsigned long)ssa_exinfo(c)->maddr, ssa_exinfo(c)->errcd);
 }
 
-void exception_stage1(void)
+/* The application was running: keep its state, continue in trap_entry. */
+static void in_application(struct cpu *c, struct sgx_gprsgx *g)
 {
-	struct cpu *c = this_cpu();
-	struct sgx_gprsgx *g = ssa_gpr(c);
 	struct thread *t = c->current;
 
-	if (g->rip >= KERNEL_BASE) {
-		in_kernel(c, g);
-		return;
-	}
 	if (!t)
 		panic("application code runs without a thread");
 	if (g->exitinfo & SGX_EXITINFO_VALID) {
@@ -144,6 +139,18 @@ void exception_stage1(void)
 	g->rflags = 2;
 }
 
+void exception_stage1(void)
+{
+	struct cpu *c = this_cpu();
+	struct sgx_gprsgx *g = ssa_gpr(c);
+
+	c->in_exception = true;
+	if (g->rip >= KERNEL_BASE)
+		in_kernel(c, g);
+	else
+		in_application(c, g);
+	c->in_exception = false;
+}
 /* #UD of a system call that was not rewritten, or of cpuid; else SIGILL. */
 static void undefined_opcode(struct thread *t, struct trapframe *f)
 {
