@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The manifest: what the owner lets an enclave run (doc/manifest.md).
+ *
+ * People write YAML; the enclave knows the canonical CBOR form made from it,
+ * and CONFIGID is the SHA-256 of that form. Both forms follow the one table
+ * manifest_schema, so equal meaning gives equal CONFIGIDs.
+ */
+#pragma once
+
+#include "lib/schema.h"
+
+enum {
+	MANIFEST_VERSION = 1,
+	MANIFEST_SIZE_MAX = 256 * 1024, /* of either form */
+	MANIFEST_MOUNTS_MAX = 64,
+	MANIFEST_PATH_MAX = 4095,
+	MANIFEST_TEXT_MAX = 128 * 1024,
+};
+
+/* What the host may say about the arguments behind argv[0]. */
+enum manifest_host_args {
+	MANIFEST_ARGS_NONE, /* exactly list */
+	MANIFEST_ARGS_APPEND, /* list, then the host's */
+	MANIFEST_ARGS_REPLACE, /* the host's if there are any, else list */
+};
+
+enum mount_type {
+	MOUNT_HOST,
+	MOUNT_TMPFS,
+	MOUNT_PROC,
+	MOUNT_DEV,
+};
+
+struct mount_spec {
+	bool ro;
+	uint64_t size; /* tmpfs: bytes it may hold; 0: no own bound */
+	uint64_t type; /* enum mount_type */
+	const char *source; /* host: path on the host; else NULL */
+	const char *target; /* absolute path inside */
+};
+
+struct manifest_args {
+	uint64_t host; /* enum manifest_host_args */
+	struct text_list list;
+};
+
+struct manifest_env {
+	struct text_map set;
+	struct text_list pass; /* names; a final '*' stands for any rest */
+};
+
+/* Upper bounds; 0: none beside the kernel's own. */
+struct manifest_limits {
+	uint64_t cpus;
+	uint64_t files;
+	uint64_t memory;
+	uint64_t threads;
+};
+
+struct manifest {
+	uint64_t version;
+	const char *program;
+	const char *workdir;
+	const char *hostname;
+	bool network;
+	uint64_t signals; /* bit n-1: the host may send signal n */
+	struct manifest_args args;
+	struct manifest_env env;
+	struct manifest_limits limits;
+	struct item_list mounts; /* of struct mount_spec */
+};
+
+extern const struct schema manifest_schema;
+extern const struct schema mount_schema;
+/* Indexed by signal number - 1, NULL where the host never may. */
+extern const char *const manifest_signal_names[32];
+
+/* HUP, INT, QUIT, TERM and WINCH, and CONT (STOP cannot be refused). */
+extern const uint64_t manifest_default_signals;
+
+/*
+ * Pure validator of what the table cannot say: the version, mounts that fit
+ * their type, names in the environment. 0 or -EINVAL with the reason in @e.
+ */
+must_check int manifest_check(const struct manifest *m, struct err *e);
+
+/* Decodes and checks the canonical form. Errors as schema_decode(), -EINVAL. */
+must_check int manifest_decode(struct manifest *m, const void *data,
+	size_t size, struct arena *arena, struct err *e);
+
+/* True if the environment variable @name may come from the host. */
+bool manifest_env_passes(
+	const struct manifest *m, const char *name, size_t len);
