@@ -1,0 +1,630 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From candidates to sites: decode the function or gap around each one,
+ * accept what is proven to be an instruction, choose its window.
+ *
+ * Proof of an instruction at c:
+ *   (a) c is an instruction boundary of its function, which decodes without
+ *       an undefined byte from its start through c;
+ *   (b) c is a boundary of a gap that decodes from end to end;
+ *   (c) c lies in a gap, behind `mov $nr,%eax` or before `cmp $-4096+x,%rax`.
+ * Without it the bytes may be data: libcrypto keeps a table in .text that
+ * contains 0f 05.
+ *
+ * Windows other than K1 change several instructions, so no jump may land
+ * inside them. Jumps of the same function are known from decoding it; jumps
+ * from elsewhere (split cold parts) are looked for in the raw bytes of all
+ * code, where a false match merely costs the site.
+ */
+#include "kernel/rewrite_int.h"
+
+#include "kernel/insn.h"
+#include "lib/string.h"
+
+#include <asm/errno.h>
+
+enum {
+	MARK_START = 1, /* an instruction starts here */
+	MARK_TARGET = 2, /* a branch of this function lands here */
+	MARK_FIXED = 4, /* this instruction must stay where it is */
+	JUMP_LEN = 5,
+};
+
+/* A decoded function or gap. */
+struct area {
+	uint64_t lo, hi;
+	uint64_t clean; /* first address not decoded; hi if all is code */
+	bool indirect; /* has a computed jump: more targets than known */
+	const uint8_t *code;
+	uint8_t *marks; /* of code[0..hi - lo) */
+};
+
+/* ---- decoding ---- */
+
+static bool target_in_image(
+	const struct rewrite_plan *plan, uint64_t next, int32_t disp)
+{
+	uint64_t target = next + (uint64_t)(int64_t)disp;
+
+	return target >= plan->min_va && target <= plan->max_va;
+}
+
+/* May this instruction be executed at another address? */
+static bool movable(const struct rewrite_plan *plan, const struct insn *in,
+	const uint8_t *code, uint64_t va)
+{
+	if (in->flow != INSN_NEXT || in->kind != INSN_OTHER)
+		return false;
+	if (!in->rip_pos)
+		return true;
+	return !in->addr32 &&
+		target_in_image(
+			plan, va + in->len, (int32_t)get32(code + in->rip_pos));
+}
+
+static bool grow_marks(struct builder *b, size_t size)
+{
+	size_t cap = 64 << 10;
+
+	if (size <= b->marks_cap)
+		return true;
+	while (cap < size)
+		cap *= 2;
+	rewrite_free_bytes(b, b->marks, b->marks_cap);
+	b->marks_cap = 0;
+	b->marks = rewrite_alloc_bytes(b, cap);
+	if (b->marks)
+		b->marks_cap = cap;
+	return b->marks != NULL;
+}
+
+static void decode_bytes(struct builder *b, struct area *a)
+{
+	size_t size = (size_t)(a->hi - a->lo), at = 0;
+	struct insn in;
+
+	while (at < size) {
+		uint64_t next, target;
+
+		if (!insn_decode(a->code + at, size - at, &in))
+			break;
+		a->marks[at] |= MARK_START;
+		if (!movable(b->plan, &in, a->code + at, a->lo + at))
+			a->marks[at] |= MARK_FIXED;
+		if (in.flow == INSN_JMP_IND)
+			a->indirect = true;
+		at += in.len;
+		next = a->lo + at;
+		target = next + (uint64_t)(int64_t)in.rel;
+		if (in.has_rel && target >= a->lo && target < a->hi)
+			a->marks[target - a->lo] |= MARK_TARGET;
+	}
+	a->clean = a->lo + at;
+	b->plan->stats.decoded += at;
+}
+
+/* False if this area cannot be looked at (size, read error, budget). */
+static bool decode_area(struct builder *b, const struct cand *c, struct area *a)
+{
+	const struct region *reg = &b->regions[c->region];
+	uint64_t size = c->hi - c->lo;
+
+	*a = (struct area){.lo = c->lo, .hi = c->hi, .clean = c->lo};
+	if (c->lo < reg->va || c->hi > reg->va + reg->size || c->lo > c->va ||
+		c->hi <= c->va || size > REWRITE_AREA ||
+		size > b->text_view.cap || !rewrite_work(b, size))
+		return false;
+	a->code = rewrite_view_at(
+		b, &b->text_view, reg->off + (c->lo - reg->va), (size_t)size);
+	if (!a->code || !grow_marks(b, (size_t)size))
+		return false;
+	a->marks = b->marks;
+	memset(a->marks, 0, (size_t)size);
+	decode_bytes(b, a);
+	return true;
+}
+
+/* ---- windows ---- */
+
+/*
+ * The movable instructions that end at site, nearest first, as long as they
+ * start at or above floor: ends[n] bytes in all after n + 1 of them.
+ */
+static unsigned int walk_back(
+	const struct area *a, size_t site, size_t floor, uint8_t ends[static 8])
+{
+	unsigned int n = 0;
+	size_t at = site;
+
+	while (n < 8 && at > floor && site - at < JUMP_LEN) {
+		size_t from = at - 1;
+
+		while (from > floor && at - from < INSN_MAX &&
+			!(a->marks[from] & MARK_START))
+			from--;
+		if (!(a->marks[from] & MARK_START) ||
+			(a->marks[from] & MARK_FIXED))
+			break;
+		ends[n++] = (uint8_t)(site - from);
+		at = from;
+	}
+	return n;
+}
+
+/* No known jump lands in code[from + 1 .. to). */
+static bool no_target_inside(const struct area *a, size_t from, size_t to)
+{
+	for (size_t i = from + 1; i < to; i++)
+		if (a->marks[i] & MARK_TARGET)
+			return false;
+	return true;
+}
+
+/* Bytes behind the site that can move, up to want or a little more; 0: not
+ * enough. A return at the end may move too, and padding behind it. */
+static unsigned int walk_forward(const struct builder *b, const struct area *a,
+	size_t from, unsigned int want)
+{
+	size_t size = (size_t)(a->clean - a->lo), at = from;
+	struct insn in;
+
+	while (at < size && at - from < want) {
+		if (!(a->marks[at] & MARK_START) ||
+			(at != from && (a->marks[at] & MARK_TARGET)))
+			return 0;
+		if (!insn_decode(a->code + at, size - at, &in))
+			return 0;
+		if (!movable(b->plan, &in, a->code + at, a->lo + at) &&
+			in.flow != INSN_RET)
+			return 0;
+		at += in.len;
+	}
+	if (at - from < want || !no_target_inside(a, from, at))
+		return 0;
+	return (unsigned int)(at - from);
+}
+
+/*
+ * Choose a window for the site at offset at of the area, whose first free
+ * byte is floor. whole: the area is code to its end, so its jumps are known.
+ */
+static bool choose_window(const struct builder *b, const struct area *a,
+	size_t at, size_t floor, bool whole, struct rewrite_site *site)
+{
+	uint8_t ends[8];
+	unsigned int n = walk_back(a, at, floor, ends), post;
+	bool target = a->marks[at] & MARK_TARGET;
+	size_t after = at + site->len;
+
+	site->post = 0;
+	/* Jumped to directly: K1 and K2 would trap there every time. */
+	if (target && whole && !a->indirect) {
+		post = walk_forward(b, a, after, JUMP_LEN - site->len);
+		if (post && !(a->marks[after] & MARK_TARGET)) {
+			site->form = REWRITE_POST;
+			site->pre = 0;
+			site->post = (uint8_t)post;
+			return true;
+		}
+	}
+	if (n > 0 && ends[0] >= JUMP_LEN &&
+		no_target_inside(a, at - ends[0], at)) {
+		site->form = REWRITE_K1;
+		site->pre = ends[0];
+		return true;
+	}
+	if (!whole)
+		return false;
+	for (unsigned int i = 0; i < n; i++) {
+		if (!no_target_inside(a, at - ends[i], at))
+			break;
+		if (ends[i] >= JUMP_LEN) {
+			site->form = REWRITE_K2;
+			site->pre = ends[i];
+			return true;
+		}
+	}
+	if (target)
+		return false;
+	for (unsigned int i = 0; i < n; i++) {
+		if (!no_target_inside(a, at - ends[i], at + site->len))
+			break;
+		if (ends[i] + site->len >= JUMP_LEN) {
+			site->form = REWRITE_P;
+			site->pre = ends[i];
+			return true;
+		}
+	}
+	if (a->marks[after < a->hi - a->lo ? after : at] & MARK_TARGET)
+		return false;
+	for (unsigned int i = 0; i <= n; i++) {
+		unsigned int pre = i ? ends[i - 1] : 0;
+
+		if (!no_target_inside(a, at - pre, after))
+			break;
+		if (pre + site->len >= JUMP_LEN)
+			break;
+		post = walk_forward(b, a, after, JUMP_LEN - site->len - pre);
+		if (post && pre + site->len + post <= REWRITE_WINDOW_MAX) {
+			site->form = REWRITE_POST;
+			site->pre = (uint8_t)pre;
+			site->post = (uint8_t)post;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Evidence (c), for a gap that does not decode from end to end. */
+static bool strong_evidence(const struct builder *b, const struct cand *c,
+	const uint8_t *code, size_t before, size_t after,
+	struct rewrite_site *site)
+{
+	unsigned int mov = rewrite_mov_nr(code, before);
+
+	if (c->kind != REWRITE_SYSCALL || !b->sections)
+		return false;
+	if (mov) {
+		site->form = REWRITE_K1;
+		site->pre = (uint8_t)mov;
+		site->post = 0;
+		return true;
+	}
+	if (after < 8 || code[2] != 0x48 || code[3] != 0x3d ||
+		(code[4] != 0x00 && code[4] != 0x01) || code[5] != 0xf0 ||
+		code[6] != 0xff || code[7] != 0xff)
+		return false;
+	/* No short jump around here may lead into the window. */
+	for (size_t i = before < 130 ? 0 : before - 130;
+		i < before + 130 && i + 2 <= before + after; i++) {
+		const uint8_t *p = code - before + i;
+		size_t to = i + 2 + (size_t)(int8_t)p[1];
+
+		if (((p[0] & 0xf0) == 0x70 || p[0] == 0xeb ||
+			    (p[0] & 0xfc) == 0xe0) &&
+			to > before && to < before + 8)
+			return false;
+	}
+	site->form = REWRITE_POST;
+	site->pre = 0;
+	site->post = 6;
+	return true;
+}
+
+/* ---- sites ---- */
+
+static bool add_site(struct builder *b, const struct rewrite_site *site)
+{
+	struct rewrite_plan *plan = b->plan;
+
+	if (plan->count == plan->capacity) {
+		size_t cap = plan->capacity ? 2 * plan->capacity : 64;
+		struct rewrite_site *p = rewrite_alloc_bytes(
+			b, cap * sizeof(*p));
+
+		if (!p)
+			return false;
+		if (plan->count)
+			memcpy(p, plan->sites, plan->count * sizeof(*p));
+		rewrite_free_bytes(b, plan->sites, plan->capacity * sizeof(*p));
+		plan->sites = p;
+		plan->capacity = cap;
+	}
+	plan->sites[plan->count++] = *site;
+	return true;
+}
+
+/* Link address of the first byte behind the last site's window. */
+static uint64_t windows_end(const struct rewrite_plan *plan)
+{
+	const struct rewrite_site *s;
+
+	if (!plan->count)
+		return 0;
+	s = &plan->sites[plan->count - 1];
+	return s->va + s->len + s->post;
+}
+
+static void plan_candidate(
+	struct builder *b, const struct cand *c, const struct area *a, bool ok)
+{
+	const struct region *reg = &b->regions[c->region];
+	struct rewrite_stats *st = &b->plan->stats;
+	struct rewrite_site site = {
+		.va = c->va,
+		.off = reg->off + (c->va - reg->va),
+		.kind = c->kind,
+		.len = c->kind == REWRITE_RDTSCP ? 3 : 2,
+	};
+	uint64_t end = windows_end(b->plan);
+	bool gap = c->evidence == EV_GAP;
+	size_t at = (size_t)(c->va - c->lo), floor = 0, size;
+	const uint8_t *code;
+	bool found, proven;
+
+	if (!ok) {
+		st->unproven++;
+		return;
+	}
+	code = a->code + at;
+	size = (size_t)(c->hi - c->va);
+	if (end > c->lo)
+		floor = (size_t)(end - c->lo);
+	proven = (a->marks[at] & MARK_START) && size >= site.len &&
+		(gap ? b->sections && a->clean == a->hi : c->va < a->clean);
+	if (proven) {
+		found = at >= floor &&
+			choose_window(
+				b, a, at, floor, a->clean == a->hi, &site);
+	} else if (gap && strong_evidence(b, c, code, at, size, &site)) {
+		found = at >= floor + site.pre;
+	} else if (a->clean > c->va && (!gap || a->clean == a->hi)) {
+		st->refuted++;
+		return;
+	} else {
+		st->unproven++;
+		return;
+	}
+	if (!found) {
+		st->no_window++;
+		return;
+	}
+	st->by_evidence[c->evidence]++;
+	memcpy(site.orig, code - site.pre,
+		(size_t)site.pre + site.len + site.post);
+	add_site(b, &site);
+}
+
+static void plan_sites(struct builder *b)
+{
+	struct area a = {0};
+	bool ok = false;
+
+	for (size_t i = 0; i < b->cand_count && !b->err; i++) {
+		const struct cand *c = &b->cands[i];
+
+		if (c->lost) {
+			b->plan->stats.unproven++;
+			continue;
+		}
+		if (a.hi != c->hi || a.lo != c->lo || !a.hi)
+			ok = decode_area(b, c, &a);
+		plan_candidate(b, c, &a, ok);
+	}
+}
+
+/* ---- jumps from elsewhere ---- */
+
+/* Sites whose window a jump may break, by address. */
+struct fragile {
+	struct rewrite_plan *plan;
+	uint64_t lo, hi; /* around all of them */
+	bool *drop; /* per site */
+};
+
+/* A jump lands at va: drop the site if that is inside its window. */
+static void landed(struct fragile *f, uint64_t va)
+{
+	size_t lo = 0, hi = f->plan->count;
+	const struct rewrite_site *s;
+	uint64_t end;
+
+	/* The last site whose window starts below va. */
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		s = &f->plan->sites[mid];
+		if (s->va - s->pre < va)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	if (lo == 0)
+		return;
+	s = &f->plan->sites[lo - 1];
+	end = s->form <= REWRITE_K2 ? s->va : s->va + s->len + s->post;
+	if (s->form != REWRITE_K1 && va < end)
+		f->drop[lo - 1] = true;
+}
+
+/* Every e9 and 0f 8x in p[0..size), taken as a jump. (Calls go to the start
+ * of functions, short jumps do not leave theirs.) */
+static void scan_jumps(
+	struct fragile *f, uint64_t va, const uint8_t *p, size_t size)
+{
+	for (size_t i = 0; i + 6 <= size; i += 8) {
+		uint64_t hits = rewrite_high_bits;
+
+		if (size - i >= 16) {
+			uint64_t x = rewrite_load64(p + i);
+			uint64_t y = rewrite_load64(p + i + 1);
+
+			hits = rewrite_bytes_equal(x, 0xe9) |
+				(rewrite_bytes_equal(x, 0x0f) &
+					rewrite_bytes_equal(
+						y & ~0x0f0f0f0f0f0f0f0full,
+						0x80));
+		}
+		for (; hits; hits &= hits - 1) {
+			size_t at = i + ((size_t)__builtin_ctzll(hits) >> 3);
+			uint64_t target;
+
+			if (at + 6 > size)
+				break;
+			if (p[at] != 0xe9 && p[at] != 0x0f)
+				continue;
+			at += p[at] == 0x0f ? 2 : 1;
+			target = va + at + 4 +
+				(uint64_t)(int64_t)(int32_t)get32(p + at);
+			if (target > f->lo && target < f->hi)
+				landed(f, target);
+		}
+	}
+}
+
+static void find_jumps(struct builder *b, struct fragile *f)
+{
+	for (unsigned int r = 0; r < b->region_count; r++) {
+		const struct region *reg = &b->regions[r];
+		uint64_t at = 0;
+
+		while (at + 6 < reg->size) {
+			uint64_t size = reg->size - at;
+			const uint8_t *p;
+
+			if (size > b->text_view.cap - 4096)
+				size = b->text_view.cap - 4096;
+			p = rewrite_view_at(
+				b, &b->text_view, reg->off + at, (size_t)size);
+			if (!p)
+				break;
+			scan_jumps(f, reg->va + at, p, (size_t)size);
+			if (at + size == reg->size)
+				break;
+			at += size - 6;
+		}
+	}
+}
+
+static void drop_sites(struct fragile *f)
+{
+	struct rewrite_plan *plan = f->plan;
+	size_t k = 0;
+
+	for (size_t i = 0; i < plan->count; i++) {
+		if (f->drop[i])
+			plan->stats.no_window++;
+		else
+			plan->sites[k++] = plan->sites[i];
+	}
+	plan->count = k;
+}
+
+static void check_fragile(struct builder *b)
+{
+	struct rewrite_plan *plan = b->plan;
+	struct fragile f = {.plan = plan, .lo = UINT64_MAX};
+	size_t count = plan->count;
+
+	for (size_t i = 0; i < count; i++) {
+		const struct rewrite_site *s = &plan->sites[i];
+
+		if (s->form == REWRITE_K1)
+			continue;
+		if (s->va - s->pre < f.lo)
+			f.lo = s->va - s->pre;
+		f.hi = s->va + s->len + s->post;
+	}
+	if (!f.hi)
+		return;
+	f.drop = rewrite_alloc_bytes(b, count * sizeof(*f.drop));
+	if (!f.drop)
+		return;
+	memset(f.drop, 0, count * sizeof(*f.drop));
+	find_jumps(b, &f);
+	drop_sites(&f);
+	rewrite_free_bytes(b, f.drop, count * sizeof(*f.drop));
+}
+
+/* ---- the plan ---- */
+
+static void lay_out_trampolines(struct rewrite_plan *plan)
+{
+	uint32_t at = 0;
+
+	for (size_t i = 0; i < plan->count; i++) {
+		struct rewrite_site *s = &plan->sites[i];
+
+		s->tramp = at;
+		at += rewrite_site_tramp_size(s);
+		plan->stats.by_form[s->kind][s->form]++;
+	}
+	plan->tramp_size = at;
+}
+
+static int build(struct builder *b)
+{
+	uint64_t text = 0;
+	int err;
+
+	err = rewrite_view_init(b, &b->table_view, REWRITE_VIEW);
+	if (!err)
+		err = rewrite_view_init(b, &b->frame_view, REWRITE_VIEW);
+	if (!err)
+		err = rewrite_elf_read(b);
+	if (err)
+		return err;
+	for (unsigned int r = 0; r < b->region_count; r++)
+		if (b->regions[r].size > text)
+			text = b->regions[r].size;
+	if (!text)
+		return 0;
+	text += 2 * 4096;
+	if (text > REWRITE_AREA)
+		text = REWRITE_AREA;
+	err = rewrite_view_init(b, &b->text_view, (size_t)text);
+	if (!err)
+		err = rewrite_find_candidates(b);
+	if (err)
+		return err;
+	b->plan->stats.candidates = (uint32_t)b->cand_count;
+	if (b->cand_count) {
+		rewrite_find_evidence(b);
+		plan_sites(b);
+		check_fragile(b);
+	}
+	lay_out_trampolines(b->plan);
+	return b->err;
+}
+
+int rewrite_plan_build(const struct rewrite_src *src, struct rewrite_plan **out)
+{
+	const struct rewrite_alloc *alloc = src->alloc;
+	struct rewrite_plan *plan;
+	struct builder *b;
+	int err = -ENOMEM;
+
+	*out = NULL;
+	if (src->file_size >> 46)
+		return -ENOEXEC;
+	plan = alloc->alloc(alloc->ctx, sizeof(*plan));
+	if (!plan)
+		return -ENOMEM;
+	memset(plan, 0, sizeof(*plan));
+	plan->alloc = alloc;
+	b = alloc->alloc(alloc->ctx, sizeof(*b));
+	if (b) {
+		memset(b, 0, sizeof(*b));
+		b->src = src;
+		b->plan = plan;
+		b->read_budget = 8 * src->file_size + (1 << 20);
+		b->work_budget = 8 * src->file_size + (1 << 20);
+		err = build(b);
+		rewrite_view_fini(b, &b->text_view);
+		rewrite_view_fini(b, &b->table_view);
+		rewrite_view_fini(b, &b->frame_view);
+		rewrite_free_bytes(b, b->marks, b->marks_cap);
+		rewrite_free_bytes(
+			b, b->cands, b->cand_cap * sizeof(*b->cands));
+		alloc->free(alloc->ctx, b, sizeof(*b));
+	}
+	if (err) {
+		rewrite_plan_free(plan);
+		return err;
+	}
+	*out = plan;
+	return 0;
+}
+
+void rewrite_plan_free(struct rewrite_plan *plan)
+{
+	const struct rewrite_alloc *alloc;
+
+	if (!plan)
+		return;
+	alloc = plan->alloc;
+	if (plan->sites)
+		alloc->free(alloc->ctx, plan->sites,
+			plan->capacity * sizeof(plan->sites[0]));
+	alloc->free(alloc->ctx, plan, sizeof(*plan));
+}
