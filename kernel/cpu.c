@@ -22,7 +22,7 @@ static_assert_offset(struct cpu, syscall_entry, CPU_SYSCALL_ENTRY);
 static_assert_offset(struct cpu, cpuid_entry, CPU_CPUID_ENTRY);
 static_assert_offset(struct cpu, user_rsp, CPU_USER_RSP);
 static_assert_offset(struct cpu, kstack, CPU_KSTACK);
-static_assert_offset(struct cpu, current, CPU_CURRENT);
+static_assert_offset(struct cpu, thread, CPU_CURRENT);
 static_assert_offset(struct cpu, rip, CPU_RIP);
 static_assert_offset(struct cpu, state, CPU_STATE);
 static_assert_offset(struct cpu, exit_rsp, CPU_EXIT_RSP);
@@ -136,8 +136,8 @@ uint64_t cpu_leave(uint64_t reason, uint64_t arg)
 {
 	struct cpu *c = this_cpu();
 
-	if (c->current)
-		thread_save_xstate(c->current);
+	if (c->thread)
+		thread_save_xstate(c->thread);
 	if (c->xstate_live) {
 		xstate_load(&initial_xstate, xsave_mask);
 		c->xstate_live = false;

@@ -63,7 +63,7 @@ struct cpu {
 	uint64_t cpuid_entry;
 	uint64_t user_rsp;
 	uint64_t kstack;       /* where kentry starts to push */
-	struct thread *current; /* NULL: idle */
+	struct thread *thread;  /* NULL: idle */
 	uint64_t rip;
 	uint64_t state;
 	uint64_t exit_rsp;

@@ -290,6 +290,16 @@ uaccess_copy:
 	mov	%rcx, %rax
 	ret
 
+	/* size_t uaccess_copy_words(void *dst, const void *src, size_t n):
+	 * words left; one side is untrusted and aligned */
+	.globl uaccess_copy_words
+	.type uaccess_copy_words, @function
+uaccess_copy_words:
+	mov	%rdx, %rcx
+	rep movsq
+	mov	%rcx, %rax
+	ret
+
 	/* size_t uaccess_clear(void *dst, size_t n): bytes left */
 	.globl uaccess_clear
 	.type uaccess_clear, @function

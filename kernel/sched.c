@@ -112,7 +112,7 @@ static void kick_idle_cpu(void)
 	for (int i = 0; i < cpu_count; i++) {
 		struct cpu *c = cpu_get(i);
 
-		if (c != me && c->self && !c->current &&
+		if (c != me && c->self && !c->thread &&
 			(c->polling || c->parked)) {
 			c->polling = c->parked = false;
 			host_kick((uint64_t)i);
@@ -149,7 +149,7 @@ void sched_finish_switch(void)
 static void switch_to(struct thread *next)
 {
 	struct cpu *c = this_cpu();
-	struct thread *prev = c->current;
+	struct thread *prev = c->thread;
 	uint64_t now = time_mono_ns();
 
 	if (prev == next) {
@@ -165,7 +165,7 @@ static void switch_to(struct thread *next)
 		else
 			thread_save_xstate(prev);
 	}
-	c->current = next;
+	c->thread = next;
 	if (next) {
 		next->state = THREAD_RUNNING;
 		next->cpu = c->index;

@@ -91,7 +91,7 @@ void syscall_dispatch(struct trapframe *f)
 void syscall_enter(struct trapframe *f)
 {
 	struct cpu *c = this_cpu();
-	struct thread *t = c->current;
+	struct thread *t = c->thread;
 
 	c->stats.syscalls++;
 	if (is_lock_free(f->orig_rax) && !syscall_trace && !c->need_resched) {

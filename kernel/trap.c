@@ -116,7 +116,7 @@ static void in_kernel(struct cpu *c, struct sgx_gprsgx *g)
 /* The application was running: keep its state, continue in trap_entry. */
 static void in_application(struct cpu *c, struct sgx_gprsgx *g)
 {
-	struct thread *t = c->current;
+	struct thread *t = c->thread;
 
 	if (!t)
 		panic("application code runs without a thread");

@@ -16,6 +16,7 @@
 enum { PF_WRITE = 2 };
 
 size_t uaccess_copy(void *dst, const void *src, size_t n);
+size_t uaccess_copy_words(void *dst, const void *src, size_t n);
 size_t uaccess_clear(void *dst, size_t n);
 size_t uaccess_load32(const uint32_t *p, uint32_t *val);
 size_t uaccess_cmpxchg32(
@@ -89,6 +90,35 @@ int user_clear(uint64_t u_dst, size_t size)
 	return 0;
 }
 
+static int copy_words(uint64_t dst, uint64_t src, size_t words, bool write)
+{
+	size_t left;
+
+	while ((left = uaccess_copy_words(
+			(void *)dst, (const void *)src, words))) {
+		dst += (words - left) * 8;
+		src += (words - left) * 8;
+		words = left;
+		if (resolve(write))
+			return -EFAULT;
+	}
+	return 0;
+}
+
+int user_read_words(uint64_t shared_dst, uint64_t u_src, size_t words)
+{
+	if (user_check(u_src, words * 8))
+		return -EFAULT;
+	return copy_words(shared_dst, u_src, words, false);
+}
+
+int user_write_words(uint64_t u_dst, uint64_t shared_src, size_t words)
+{
+	if (user_check(u_dst, words * 8))
+		return -EFAULT;
+	return copy_words(u_dst, shared_src, words, true);
+}
+
 int64_t user_read_str(char *dst, uint64_t u_src, size_t cap)
 {
 	size_t done = 0;
@@ -134,8 +164,7 @@ int user_cmpxchg32(
 	int err = check_word(u_addr);
 
 	while (!err &&
-		uaccess_cmpxchg32(
-			(uint32_t *)u_addr, expect, desired, seen))
+		uaccess_cmpxchg32((uint32_t *)u_addr, expect, desired, seen))
 		err = resolve(true);
 	return err;
 }

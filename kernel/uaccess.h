@@ -20,7 +20,14 @@ int user_read(void *dst, uint64_t u_src, size_t size)
 	__attribute__((warn_unused_result));
 int user_write(uint64_t u_dst, const void *src, size_t size)
 	__attribute__((warn_unused_result));
-int user_clear(uint64_t u_dst, size_t size)
+int user_clear(uint64_t u_dst, size_t size) __attribute__((warn_unused_result));
+
+/* For untrusted memory on the kernel's side: that side is 8-byte aligned and
+ * accessed in whole words only (kernel/shared.c is the only caller). The
+ * application's side is checked like above. words * 8 bytes; 0 or -EFAULT. */
+int user_read_words(uint64_t shared_dst, uint64_t u_src, size_t words)
+	__attribute__((warn_unused_result));
+int user_write_words(uint64_t u_dst, uint64_t shared_src, size_t words)
 	__attribute__((warn_unused_result));
 
 /* Copies a NUL-terminated string of at most cap bytes with its NUL.

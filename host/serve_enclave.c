@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Handlers of calls about the enclave itself, its clock and its messages.
+ */
+#include "host/serve_state.h"
+
+#include <cpuid.h>
+#include <errno.h>
+#include <time.h>
+#include <unistd.h>
+#include <x86intrin.h>
+
+#define ENCLAVE_OP(op, ...)                                           \
+	(s->enclave && s->enclave->op                                 \
+			? s->enclave->op(s->enclave_ctx, __VA_ARGS__) \
+			: -ENOSYS)
+
+int64_t serve_log(struct serve *s, const uint64_t *a)
+{
+	ssize_t n;
+
+	do
+		n = write(STDERR_FILENO, (const void *)a[0], a[1]);
+	while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : n;
+}
+
+static uint64_t now(clockid_t id)
+{
+	struct timespec ts;
+
+	clock_gettime(id, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+int64_t serve_clock_read(struct serve *s, const uint64_t *a)
+{
+	struct host_clock *c = (struct host_clock *)a[0];
+
+	if (!c)
+		return -EINVAL;
+	c->realtime_ns = now(CLOCK_REALTIME);
+	c->monotonic_ns = now(CLOCK_MONOTONIC);
+	c->tsc = __rdtsc();
+	return 0;
+}
+
+int64_t serve_enclave_augment(struct serve *s, const uint64_t *a)
+{
+	return ENCLAVE_OP(augment, a[0], a[1]);
+}
+
+int64_t serve_enclave_restrict(struct serve *s, const uint64_t *a)
+{
+	return ENCLAVE_OP(restrict_perm, a[0], a[1], a[2]);
+}
+
+int64_t serve_enclave_modify_type(struct serve *s, const uint64_t *a)
+{
+	return ENCLAVE_OP(modify_type, a[0], a[1], a[2]);
+}
+
+int64_t serve_enclave_remove(struct serve *s, const uint64_t *a)
+{
+	return ENCLAVE_OP(remove, a[0], a[1]);
+}
+
+int64_t serve_enclave_protect(struct serve *s, const uint64_t *a)
+{
+	return ENCLAVE_OP(protect, a[0], a[1], a[2]);
+}
+
+int64_t serve_thread_start(struct serve *s, const uint64_t *a)
+{
+	if (a[0] >= (uint64_t)s->cpus)
+		return -EINVAL;
+	return ENCLAVE_OP(thread_start, a[0]);
+}
+
+int64_t serve_kick(struct serve *s, const uint64_t *a)
+{
+	if (a[0] >= (uint64_t)s->cpus)
+		return -EINVAL;
+	return ENCLAVE_OP(kick, a[0]);
+}
+
+int64_t serve_park(struct serve *s, const uint64_t *a)
+{
+	if (a[0] >= (uint64_t)s->cpus)
+		return -EINVAL;
+	return ENCLAVE_OP(park, a[0]);
+}
+
+int64_t serve_cpuid(struct serve *s, const uint64_t *a)
+{
+	uint32_t *r = (uint32_t *)a[2];
+
+	if (!r)
+		return -EINVAL;
+	__cpuid_count((uint32_t)a[0], (uint32_t)a[1], r[0], r[1], r[2], r[3]);
+	return 0;
+}
+
+/* The work was done before: see serve_exit_call. */
+int64_t serve_ring_wait(struct serve *s, const uint64_t *a)
+{
+	return 0;
+}
+
+int64_t serve_null(struct serve *s, const uint64_t *a)
+{
+	return 0;
+}
