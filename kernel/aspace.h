@@ -49,6 +49,10 @@ int aspace_fault(struct aspace *as, uint64_t addr, bool write, bool exec);
 /* A rip inside one of this aspace's trampolines -> the rip the application
  * believes in; otherwise rip itself (signal frames, see rewriting). */
 uint64_t aspace_canonical_rip(struct aspace *as, uint64_t rip);
+/* The other way, before the application continues at rip (return from a
+ * signal handler): inside a rewritten window the place in the trampoline that
+ * does the same; otherwise rip itself. */
+uint64_t aspace_resume_rip(struct aspace *as, uint64_t rip);
 /* Start of the trampolines containing rip? (preemption must not stop there) */
 bool aspace_in_trampoline(struct aspace *as, uint64_t rip);
 

@@ -77,12 +77,20 @@ struct thread {
 	struct timer sleep_timer;
 
 	/* signals: signal.c */
+	volatile bool work;    /* signal_exit_work() has something to do */
+	bool ending;               /* in process_exit_thread() */
 	struct thread_signals sig;
 	/* clone and futex: futex.c, clone.c */
 	uint64_t clear_child_tid;
 	uint64_t robust_list;
-	struct process *vfork_parent_wait;
-	int syscall_restart;       /* for restart_syscall */
+	bool waits_for_pi;
+	/* restart_syscall(2): a sleep that SIGSTOP and SIGCONT interrupted */
+	struct {
+		int clock;
+		uint64_t deadline; /* time_mono_ns() */
+		uint64_t u_rem;    /* where the rest goes, or 0 */
+	} restart;
+	uint64_t timer_slack;      /* prctl(2) only remembers it */
 };
 
 /* Scheduler. All under the big kernel lock. */
