@@ -57,6 +57,7 @@ struct rewrite_site {
 	uint8_t pre; /* bytes of displaced instructions before the site */
 	uint8_t post; /* and after it (POST) */
 	uint8_t len; /* of the instruction itself, 2 or 3 */
+	uint8_t tail; /* last bytes of post that are a relative branch */
 	uint8_t orig[REWRITE_WINDOW_MAX]; /* pre + len + post bytes */
 };
 

@@ -9,7 +9,8 @@
  *	lea  next(%rip),%rcx        syscall; %rdx for the other kinds
  *	jmp  *%gs:entry
  *	[post bytes: displaced instructions]   POST: next is here
- *	jmp  window end
+ *	[jcc target, if they end with one]
+ *	jmp  window end, or target if they end with a jmp
  *
  * Else next is the instruction behind the site. Displaced instructions keep
  * their length (only RIP-relative displacements change), so both maps are
@@ -22,7 +23,13 @@
 
 #include <asm/errno.h>
 
-enum { LEA_LEN = 7, LEAVE_LEN = LEA_LEN + 8, JUMP_LEN = 5, INT3 = 0xcc };
+enum {
+	LEA_LEN = 7,
+	LEAVE_LEN = LEA_LEN + 8,
+	JUMP_LEN = 5,
+	JCC_LEN = 6,
+	INT3 = 0xcc
+};
 
 static void put32(uint8_t *p, uint64_t v)
 {
@@ -38,6 +45,14 @@ static bool kept(const struct rewrite_site *s)
 	return s->form == REWRITE_K1 || s->form == REWRITE_K2;
 }
 
+/* Does the displaced code end with a conditional branch? */
+static bool tail_conditional(const struct rewrite_site *s)
+{
+	const uint8_t *p = s->orig + s->pre + s->len + s->post - s->tail;
+
+	return s->tail && p[0] != 0xe9 && p[0] != 0xeb;
+}
+
 /* ---- one site ---- */
 
 uint32_t rewrite_site_tramp_size(const struct rewrite_site *s)
@@ -45,7 +60,9 @@ uint32_t rewrite_site_tramp_size(const struct rewrite_site *s)
 	uint32_t size = s->pre + LEAVE_LEN;
 
 	if (s->post)
-		size += s->post + JUMP_LEN;
+		size += s->post - s->tail + JUMP_LEN;
+	if (tail_conditional(s))
+		size += JCC_LEN;
 	return (size + 7) & ~7u;
 }
 
@@ -71,6 +88,32 @@ static uint8_t *emit_displaced(uint8_t *p, uint64_t to, const uint8_t *orig,
 				get32(orig + i + in.rip_pos) + from - to);
 	}
 	return p + size;
+}
+
+/* What follows a POST site, then back: at to, originally at from. */
+static uint8_t *emit_rest(
+	const struct rewrite_site *s, uint8_t *p, uint64_t to, uint64_t from)
+{
+	const uint8_t *orig = s->orig + s->pre + s->len;
+	size_t plain = (size_t)s->post - s->tail;
+	uint64_t target = from + s->post;
+	struct insn in;
+
+	p = emit_displaced(p, to, orig, from, plain);
+	to += plain;
+	if (s->tail && insn_decode(orig + plain, s->tail, &in))
+		target += (uint64_t)(int64_t)in.rel;
+	if (tail_conditional(s)) {
+		/* 7x rel8 and 0f 8x rel32 have the condition in the low bits
+		 * of the byte in front of the displacement. */
+		p[0] = 0x0f;
+		p[1] = 0x80 | (orig[s->tail == 2 ? plain : plain + 1] & 0x0f);
+		put32(p + 2, target - (to + JCC_LEN));
+		p += JCC_LEN;
+		to += JCC_LEN;
+		target = from + s->post;
+	}
+	return emit_jump(p, to, target);
 }
 
 static uint32_t gs_offset(const struct rewrite_gs *gs, uint8_t kind)
@@ -107,11 +150,8 @@ void rewrite_site_emit(const struct rewrite_site *s, uint64_t bias,
 	p[3] = 0x25;
 	put32(p + 4, gs_offset(gs, s->kind));
 	p += 8;
-	if (s->post) {
-		p = emit_displaced(
-			p, next, s->orig + s->pre + s->len, after, s->post);
-		p = emit_jump(p, next + s->post, after + s->post);
-	}
+	if (s->post)
+		p = emit_rest(s, p, next, after);
 	memset(p, INT3, size - (size_t)(p - buf));
 }
 
@@ -244,8 +284,8 @@ uint64_t rewrite_canonical_rip(const struct rewrite_plan *plan, uint64_t bias,
 	if (at < LEAVE_LEN)
 		return s->va + bias;
 	at -= LEAVE_LEN;
-	if (at > s->post)
-		at = s->post;
+	if (at > (uint64_t)s->post - s->tail)
+		at = s->post; /* the jump at the end */
 	return s->va + bias + s->len + at;
 }
 

@@ -127,15 +127,15 @@ static inline uint64_t rewrite_load64(const uint8_t *p)
 {
 	uint64_t v;
 
-	memcpy(&v, p, 8);
+	/* The builtin: freestanding code has no inline memcpy by name. */
+	__builtin_memcpy(&v, p, 8);
 	return v;
 }
 
-/* Which bytes of x equal byte: exact, no carry between bytes. */
+/* Which bytes of x equal byte; behind a true one there may be a false one, so
+ * look again. */
 static inline uint64_t rewrite_bytes_equal(uint64_t x, uint8_t byte)
 {
-	const uint64_t low = ~rewrite_high_bits;
-
 	x ^= byte * 0x0101010101010101ull;
-	return ~(((x & low) + low) | x | low);
+	return (x - 0x0101010101010101ull) & ~x & rewrite_high_bits;
 }

@@ -28,6 +28,7 @@ enum {
 	MARK_TARGET = 2, /* a branch of this function lands here */
 	MARK_FIXED = 4, /* this instruction must stay where it is */
 	JUMP_LEN = 5,
+	FILTER_BITS = 8192,
 };
 
 /* A decoded function or gap. */
@@ -160,23 +161,44 @@ static bool no_target_inside(const struct area *a, size_t from, size_t to)
 	return true;
 }
 
-/* Bytes behind the site that can move, up to want or a little more; 0: not
- * enough. A return at the end may move too, and padding behind it. */
+/* A relative branch that the trampoline can end with instead. */
+static bool branch_movable(const struct rewrite_plan *plan,
+	const struct insn *in, const uint8_t *code, uint64_t va)
+{
+	if (!target_in_image(plan, va + in->len, in->rel))
+		return false;
+	if (in->flow == INSN_JMP)
+		return code[0] == 0xeb || code[0] == 0xe9;
+	return in->flow == INSN_JCC &&
+		((code[0] & 0xf0) == 0x70 || (code[0] == 0x0f && in->len == 6));
+}
+
+/*
+ * Bytes behind the site that can move, want or a little more; 0: not enough.
+ * A return among them may move too, and one branch at the end, whose length
+ * goes to *tail.
+ */
 static unsigned int walk_forward(const struct builder *b, const struct area *a,
-	size_t from, unsigned int want)
+	size_t from, unsigned int want, uint8_t *tail)
 {
 	size_t size = (size_t)(a->clean - a->lo), at = from;
+	const uint8_t *p;
 	struct insn in;
 
+	*tail = 0;
 	while (at < size && at - from < want) {
+		p = a->code + at;
 		if (!(a->marks[at] & MARK_START) ||
-			(at != from && (a->marks[at] & MARK_TARGET)))
+			!insn_decode(p, size - at, &in))
 			return 0;
-		if (!insn_decode(a->code + at, size - at, &in))
-			return 0;
-		if (!movable(b->plan, &in, a->code + at, a->lo + at) &&
-			in.flow != INSN_RET)
-			return 0;
+		if (!movable(b->plan, &in, p, a->lo + at) &&
+			in.flow != INSN_RET) {
+			if (!branch_movable(b->plan, &in, p, a->lo + at))
+				return 0;
+			*tail = in.len;
+			at += in.len;
+			break;
+		}
 		at += in.len;
 	}
 	if (at - from < want || !no_target_inside(a, from, at))
@@ -197,9 +219,11 @@ static bool choose_window(const struct builder *b, const struct area *a,
 	size_t after = at + site->len;
 
 	site->post = 0;
+	site->tail = 0;
 	/* Jumped to directly: K1 and K2 would trap there every time. */
-	if (target && whole && !a->indirect) {
-		post = walk_forward(b, a, after, JUMP_LEN - site->len);
+	if (target && whole) {
+		post = walk_forward(
+			b, a, after, JUMP_LEN - site->len, &site->tail);
 		if (post && !(a->marks[after] & MARK_TARGET)) {
 			site->form = REWRITE_POST;
 			site->pre = 0;
@@ -207,6 +231,7 @@ static bool choose_window(const struct builder *b, const struct area *a,
 			return true;
 		}
 	}
+	site->tail = 0;
 	if (n > 0 && ends[0] >= JUMP_LEN &&
 		no_target_inside(a, at - ends[0], at)) {
 		site->form = REWRITE_K1;
@@ -244,7 +269,8 @@ static bool choose_window(const struct builder *b, const struct area *a,
 			break;
 		if (pre + site->len >= JUMP_LEN)
 			break;
-		post = walk_forward(b, a, after, JUMP_LEN - site->len - pre);
+		post = walk_forward(
+			b, a, after, JUMP_LEN - site->len - pre, &site->tail);
 		if (post && pre + site->len + post <= REWRITE_WINDOW_MAX) {
 			site->form = REWRITE_POST;
 			site->pre = (uint8_t)pre;
@@ -400,7 +426,16 @@ struct fragile {
 	struct rewrite_plan *plan;
 	uint64_t lo, hi; /* around all of them */
 	bool *drop; /* per site */
+	/* Filter in front of the search: a bit for each 16 bytes, modulo. */
+	uint64_t near[FILTER_BITS / 64];
 };
+
+static bool may_land(const struct fragile *f, uint64_t va)
+{
+	uint64_t bit = (va >> 4) % FILTER_BITS;
+
+	return va > f->lo && va < f->hi && f->near[bit / 64] >> bit % 64 & 1;
+}
 
 /* A jump lands at va: drop the site if that is inside its window. */
 static void landed(struct fragile *f, uint64_t va)
@@ -451,12 +486,14 @@ static void scan_jumps(
 
 			if (at + 6 > size)
 				break;
-			if (p[at] != 0xe9 && p[at] != 0x0f)
+			if (p[at] == 0x0f && (p[at + 1] & 0xf0) == 0x80)
+				at++;
+			else if (p[at] != 0xe9)
 				continue;
-			at += p[at] == 0x0f ? 2 : 1;
+			at++;
 			target = va + at + 4 +
 				(uint64_t)(int64_t)(int32_t)get32(p + at);
-			if (target > f->lo && target < f->hi)
+			if (may_land(f, target))
 				landed(f, target);
 		}
 	}
@@ -514,6 +551,9 @@ static void check_fragile(struct builder *b)
 		if (s->va - s->pre < f.lo)
 			f.lo = s->va - s->pre;
 		f.hi = s->va + s->len + s->post;
+		for (uint64_t va = (s->va - s->pre) >> 4; va <= f.hi >> 4; va++)
+			f.near[va % FILTER_BITS / 64] |= 1ull
+				<< va % FILTER_BITS % 64;
 	}
 	if (!f.hi)
 		return;
