@@ -14,15 +14,15 @@ struct file;
 
 /* ASPACE_* flags of a mapping. Protections are PROT_* of mmap(2). */
 enum {
-	ASPACE_FIXED = 1,     /* at exactly addr, replacing what is there */
+	ASPACE_FIXED = 1, /* at exactly addr, replacing what is there */
 	ASPACE_NOREPLACE = 2, /* at exactly addr or -EEXIST */
 	ASPACE_SHARED = 4,
-	ASPACE_STACK = 8,     /* shown as [stack] */
-	ASPACE_HEAP = 16,     /* shown as [heap] */
-	ASPACE_KERNEL = 32,   /* vDSO, trampolines: munmap by the application
-				 is allowed, mprotect to writable is not */
+	ASPACE_STACK = 8, /* shown as [stack] */
+	ASPACE_HEAP = 16, /* shown as [heap] */
+	ASPACE_KERNEL = 32, /* vDSO, trampolines: munmap by the application
+			       is allowed, mprotect to writable is not */
 	ASPACE_POPULATE = 64,
-	ASPACE_32BIT = 128,   /* below 2 GiB */
+	ASPACE_32BIT = 128, /* below 2 GiB */
 	ASPACE_LOW_SEARCH = 256,
 };
 
@@ -65,9 +65,13 @@ struct aspace_info {
 	uint64_t start, end, offset, dev, ino;
 	int prot;
 	bool shared;
-	const char *name; /* path, "[heap]", "[stack]", "[vdso]" or NULL */
+	const char *name; /* "[heap]", "[stack]", "[vdso]"... or NULL */
+	struct file *file; /* NULL: none; not referenced */
 };
 bool aspace_next(struct aspace *as, uint64_t addr, struct aspace_info *info);
+
+/* No randomised addresses (personality ADDR_NO_RANDOMIZE). */
+void aspace_no_random(struct aspace *as);
 
 /* Boot: limit in bytes for all programs together. */
 void aspace_init(uint64_t limit);

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Bringing pages into the enclave, changing their permissions, giving them
+ * back. One host call per range and kind, one ENCLU per page:
+ *
+ *	zero pages       EAUG | EACCEPT
+ *	with content     EAUG | EACCEPTCOPY with the final permissions
+ *	more rights      EMODPE | the host's page table
+ *	fewer rights     EMODPR | EACCEPT
+ *	none             to R as above | the host's page table
+ *	give back        EMODT(TRIM) | EACCEPT | EREMOVE
+ *
+ * A page without any right is R in the EPCM (Linux's driver knows nothing
+ * less) and hidden by the host's page table: such a fence keeps bugs in, but
+ * a hostile host can open it for reading.
+ *
+ * A host that refuses EAUG is short of memory: -ENOMEM. One that refuses to
+ * narrow or give back breaks the protocol.
+ */
+#include <errno.h>
+
+#include "abi/layout.h"
+#include "kernel/aspace_impl.h"
+#include "kernel/enclu.h"
+#include "kernel/hostcall.h"
+#include "kernel/klog.h"
+#include "lib/string.h"
+
+enum { TYPE_TRIM = SECINFO_TYPE_TRIM >> 8 };
+
+static uint64_t total, limit;
+static bool refused;
+static const uint8_t zero_page[PAGE_SIZE] __attribute__((aligned(PAGE_SIZE)));
+
+void aspace_init(uint64_t u_limit)
+{
+	limit = u_limit & ~PAGE_MASK;
+}
+
+void aspace_memory(uint64_t *used, uint64_t *max)
+{
+	*used = total;
+	*max = limit;
+}
+
+uint64_t commit_room(void)
+{
+	return total < limit ? limit - total : 0;
+}
+
+void commit_refuse(void)
+{
+	if (!refused)
+		klog("memory limit of %lu MiB reached; raise --memory",
+			limit >> 20);
+	refused = true;
+}
+
+uint8_t commit_perm(int prot)
+{
+	uint8_t p = 0;
+
+	if (prot & PROT_WRITE)
+		p |= PAGE_R | PAGE_W;
+	if (prot & PROT_READ)
+		p |= PAGE_R;
+	if (prot & PROT_EXEC)
+		p |= PAGE_R | PAGE_X;
+	return p;
+}
+
+/* Takes room and has the host add pages. */
+static int augment(struct aspace *as, uint64_t lo, uint64_t hi)
+{
+	uint64_t size = hi - lo;
+	int err;
+
+	if (size > commit_room()) {
+		commit_refuse();
+		return -ENOMEM;
+	}
+	err = pages_reserve(lo, hi);
+	if (err)
+		return err;
+	/* The calls below sleep; nobody else may take the room meanwhile. */
+	total += size;
+	if (host_enclave_augment(lo, size) < 0) {
+		total -= size;
+		return -ENOMEM;
+	}
+	if (as)
+		as->committed += size;
+	return 0;
+}
+
+int commit_zero(struct aspace *as, uint64_t lo, uint64_t hi, int prot)
+{
+	struct enclu_secinfo info = {
+		.flags = SECINFO_R | SECINFO_W | SECINFO_PENDING |
+			SECINFO_TYPE_REG,
+	};
+	uint8_t perm = commit_perm(prot);
+	int err;
+
+	if ((perm & (PAGE_R | PAGE_W)) != (PAGE_R | PAGE_W))
+		return commit_copy(as, lo, hi, prot, NULL);
+	err = augment(as, lo, hi);
+	if (err)
+		return err;
+	for (uint64_t a = lo; a < hi; a += PAGE_SIZE)
+		if (enclu_accept(a, &info))
+			panic_host("page not added");
+	pages_set(lo, hi, PAGE_COMMITTED | PAGE_R | PAGE_W);
+	if (perm & PAGE_X)
+		return commit_protect(lo, hi, prot, false);
+	return 0;
+}
+
+int commit_copy(
+	struct aspace *as, uint64_t lo, uint64_t hi, int prot, const void *src)
+{
+	uint8_t perm = commit_perm(prot);
+	struct enclu_secinfo info = {
+		.flags = (perm ? perm : PAGE_R) | SECINFO_TYPE_REG,
+	};
+	const uint8_t *p = src ? src : zero_page;
+	uint8_t state = PAGE_COMMITTED | (perm ? perm : PAGE_R);
+	int err = augment(as, lo, hi);
+
+	if (err)
+		return err;
+	for (uint64_t a = lo; a < hi; a += PAGE_SIZE) {
+		if (enclu_acceptcopy(a, &info, p))
+			panic_host("page not added");
+		if (src)
+			p += PAGE_SIZE;
+	}
+	/* The host starts with RW in its page table. */
+	if (perm & PAGE_X) {
+		if (host_enclave_protect(lo, hi - lo, perm) < 0)
+			panic_host("page protection refused");
+	} else if (!perm) {
+		if (host_enclave_protect(lo, hi - lo, 0) < 0)
+			panic_host("page protection refused");
+		state |= PAGE_HIDDEN;
+	}
+	pages_set(lo, hi, state);
+	return 0;
+}
+
+/* A run of equal pages. */
+static void change(uint64_t lo, uint64_t hi, uint8_t state, uint8_t perm)
+{
+	uint8_t have = state & PAGE_PERM;
+	uint8_t want = perm ? perm : PAGE_R;
+	uint8_t keep = state & PAGE_DIRTY;
+	struct enclu_secinfo info = {0};
+
+	/* EMODPE and EACCEPT need the page readable. */
+	if ((state & PAGE_HIDDEN) && perm)
+		if (host_enclave_protect(lo, hi - lo, have | want) < 0)
+			panic_host("page protection refused");
+	if (want & ~have) {
+		info.flags = have | want;
+		for (uint64_t a = lo; a < hi; a += PAGE_SIZE)
+			enclu_modpe(a, &info);
+		if (!(state & PAGE_HIDDEN))
+			if (host_enclave_protect(lo, hi - lo, have | want) < 0)
+				panic_host("page protection refused");
+	}
+	if (have & ~want) {
+		if (host_enclave_restrict(lo, hi - lo, want) < 0)
+			panic_host("page restriction refused");
+		info.flags = want | SECINFO_PR | SECINFO_TYPE_REG;
+		for (uint64_t a = lo; a < hi; a += PAGE_SIZE)
+			if (enclu_accept(a, &info))
+				panic_host("page not restricted");
+	}
+	if (!perm && !(state & PAGE_HIDDEN))
+		if (host_enclave_protect(lo, hi - lo, 0) < 0)
+			panic_host("page protection refused");
+	pages_set(lo, hi,
+		PAGE_COMMITTED | want | keep | (perm ? 0 : PAGE_HIDDEN));
+}
+
+int commit_protect(uint64_t lo, uint64_t hi, int prot, bool keep)
+{
+	while (lo < hi) {
+		uint8_t state, perm = commit_perm(prot);
+		uint64_t end = pages_run(lo, hi, &state);
+
+		if (state & PAGE_COMMITTED) {
+			uint8_t have = state & PAGE_HIDDEN ? 0
+							   : state & PAGE_PERM;
+
+			if (keep && perm)
+				perm |= have;
+			if (have != perm)
+				change(lo, end, state, perm);
+		}
+		lo = end;
+	}
+	return 0;
+}
+
+void commit_drop(struct aspace *as, uint64_t lo, uint64_t hi)
+{
+	struct enclu_secinfo info = {
+		.flags = SECINFO_MODIFIED | SECINFO_TYPE_TRIM,
+	};
+
+	while (lo < hi) {
+		uint8_t state;
+		uint64_t end = lo;
+
+		/* The longest run of committed pages, whatever their rights. */
+		while (end < hi && (pages_get(end) & PAGE_COMMITTED))
+			end += PAGE_SIZE;
+		if (end == lo) {
+			lo = pages_run(lo, hi, &state);
+			continue;
+		}
+		/* EMODT keeps no rights; a hidden page must be readable for
+		 * the EACCEPT. */
+		for (uint64_t a = lo; a < end;) {
+			uint64_t e = pages_run(a, end, &state);
+
+			if ((state & PAGE_HIDDEN) &&
+				host_enclave_protect(a, e - a, PAGE_R) < 0)
+				panic_host("page protection refused");
+			a = e;
+		}
+		if (host_enclave_modify_type(lo, end - lo, TYPE_TRIM) < 0)
+			panic_host("page trim refused");
+		for (uint64_t a = lo; a < end; a += PAGE_SIZE)
+			if (enclu_accept(a, &info))
+				panic_host("page not trimmed");
+		pages_set(lo, end, 0);
+		if (host_enclave_remove(lo, end - lo) < 0)
+			panic_host("page removal refused");
+		total -= end - lo;
+		if (as)
+			as->committed -= end - lo;
+		lo = end;
+	}
+}
