@@ -7,6 +7,7 @@
 
 #include "abi/ring.h"
 #include "host/serve_state.h"
+#include "host/worker.h"
 #include "lib/types.h"
 
 static const struct {
@@ -43,6 +44,9 @@ struct serve *serve_new(void *base, size_t size, int cpus,
 
 void serve_free(struct serve *s)
 {
+	if (!s)
+		return;
+	worker_free(s->worker);
 	free(s);
 }
 
@@ -163,30 +167,54 @@ bool serve_ring_once(struct serve *s, int cpu)
 	return true;
 }
 
+bool serve_ring_waits(struct serve *s, int cpu)
+{
+	return load(word(s, cpu, RING_SQ_TAIL)) !=
+		__atomic_load_n(&s->ring[cpu].sq_head, __ATOMIC_RELAXED);
+}
+
+void serve_set_polling(struct serve *s, bool on)
+{
+	for (int i = 0; i < s->cpus; i++)
+		store(word(s, i, RING_POLLING), on);
+}
+
+/* A broken enclave may move the tail for ever: at most one ring full. */
 static void drain(struct serve *s, int cpu)
 {
-	/* Only this thread's enclave thread posts here, and it is outside. */
-	while (load(word(s, cpu, RING_SQ_TAIL)) !=
-		__atomic_load_n(&s->ring[cpu].sq_head, __ATOMIC_RELAXED))
+	for (int i = 0; i < RING_ENTRIES && serve_ring_waits(s, cpu); i++)
 		serve_ring_once(s, cpu);
+}
+
+int64_t serve_ring_wait(struct serve *s, const uint64_t *a)
+{
+	struct serve_ring *r;
+
+	if (a[1] >= (uint64_t)s->cpus)
+		return -EINVAL;
+	r = &s->ring[a[1]];
+	drain(s, (int)a[1]);
+	/* What a worker has taken it will complete. */
+	pthread_mutex_lock(&r->lock);
+	while (r->running)
+		pthread_cond_wait(&r->done, &r->lock);
+	pthread_mutex_unlock(&r->lock);
+	return 0;
 }
 
 void serve_exit_call(struct serve *s, int cpu)
 {
-	struct serve_ring *r = &s->ring[cpu];
 	uint64_t req[RING_REQ_WORDS], *done = word(s, cpu, RING_SLOT_DONE);
+	uint64_t nr;
 	int64_t result;
 
 	drain(s, cpu);
 	read_request(word(s, cpu, RING_SLOT), req);
-	if (req[RING_REQ_NR] == HC_ring_wait) {
-		/* What a worker has taken it will complete. */
-		pthread_mutex_lock(&r->lock);
-		while (r->running)
-			pthread_cond_wait(&r->done, &r->lock);
-		pthread_mutex_unlock(&r->lock);
-	}
-	result = run(s, req[RING_REQ_NR], req + RING_REQ_ARGS);
+	nr = req[RING_REQ_NR];
+	if (s->worker && nr < HOSTCALL_COUNT &&
+		table[nr].desc.how == HC_HOW_RING)
+		worker_hint(s->worker);
+	result = run(s, nr, req + RING_REQ_ARGS);
 	store(&done[RING_DONE_RESULT], (uint64_t)result);
 	store(&done[RING_DONE_ID], req[RING_REQ_ID]);
 }

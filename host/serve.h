@@ -47,8 +47,11 @@ void serve_panic_text(const struct serve *s, char *text, size_t size);
  * posted in its ring, then its call slot. On its own host thread. */
 void serve_exit_call(struct serve *s, int cpu);
 
-/* A worker's step: serves what waits in that ring. True if there was any. */
+/* For workers: is there a request in that ring? Serve one: true if there
+ * was. Tell the enclave threads whether anybody looks at their rings. */
+bool serve_ring_waits(struct serve *s, int cpu);
 bool serve_ring_once(struct serve *s, int cpu);
+void serve_set_polling(struct serve *s, bool on);
 
 #define HOSTCALL(name, ...) \
 	int64_t serve_##name(struct serve *s, const uint64_t *a);

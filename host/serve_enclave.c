@@ -3,6 +3,7 @@
  * Handlers of calls about the enclave itself, its clock and its messages.
  */
 #include "host/serve_state.h"
+#include "host/worker.h"
 
 #include <cpuid.h>
 #include <errno.h>
@@ -101,8 +102,20 @@ int64_t serve_cpuid(struct serve *s, const uint64_t *a)
 	return 0;
 }
 
-/* The work was done before: see serve_exit_call. */
-int64_t serve_ring_wait(struct serve *s, const uint64_t *a)
+int64_t serve_ring_poll(struct serve *s, const uint64_t *a)
+{
+	if (!a[0]) {
+		worker_stop(s->worker);
+		return 0;
+	}
+	if (!s->worker)
+		s->worker = worker_new(s, s->cpus);
+	else
+		worker_start(s->worker);
+	return s->worker ? 0 : -ENOMEM;
+}
+
+int64_t serve_null_exit(struct serve *s, const uint64_t *a)
 {
 	return 0;
 }

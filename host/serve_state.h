@@ -25,4 +25,5 @@ struct serve {
 	void *enclave_ctx;
 	struct serve_ring ring[TCS_MAX];
 	uint64_t calls[HOSTCALL_COUNT];
+	struct worker *worker; /* NULL: none asked for */
 };

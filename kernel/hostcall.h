@@ -29,11 +29,18 @@ void hostcall_init(uint64_t u_addr, uint64_t u_size);
 
 /* How RING rows travel. */
 enum hostcall_policy {
-	HOSTCALL_AUTO, /* by what was measured at boot */
-	HOSTCALL_EXITS, /* never by a worker */
+	HOSTCALL_EXITS, /* never by a worker: the state after init */
+	HOSTCALL_AUTO, /* by what is measured now */
 	HOSTCALL_RINGS, /* always when a worker polls */
 };
+/* AUTO and RINGS make calls: not before the scheduler runs. */
 void hostcall_set_policy(enum hostcall_policy policy);
+
+/* Best round trips seen by hostcall_set_policy, in TSC ticks; 0: not seen. */
+struct hostcall_costs {
+	uint64_t exit, ring;
+};
+const struct hostcall_costs *hostcall_costs(void);
 
 int64_t hostcall_run(unsigned nr, const uint64_t *args);
 

@@ -6,6 +6,11 @@
  * its id is the one of a call that is in flight on this very ring, and only
  * once. Its result is then a number like any other of the host's, checked by
  * the caller against the row.
+ *
+ * A call goes through the ring only while a worker is looking at it. If it is
+ * not answered within SPIN_TRIES looks, an exit serves the ring; if that
+ * happens often (the worker is stopped, or has no processor), rings are left
+ * alone for a while. Waking a worker would cost an exit itself.
  */
 #include "kernel/hostcall_ring.h"
 
@@ -18,7 +23,14 @@
 #include "kernel/shared.h"
 #include "lib/types.h"
 
-enum { SPIN_TRIES = 200 };
+enum {
+	SPIN_TRIES = 150, /* of a pause each: 3 to 6 us */
+	MISSES_MAX = 8, /* unanswered calls in a row */
+	PAUSE_CALLS = 2000, /* calls by exit after that */
+	MEASURE_GOOD = 16,
+	MEASURE_MAX = 64,
+	EXIT_CHEAP = 2500, /* TSC ticks; no worker can be worth it */
+};
 
 /* A call in flight. id 0: free. */
 struct flight {
@@ -28,6 +40,7 @@ struct flight {
 	int64_t result;
 };
 
+/* Of one enclave thread; big kernel lock. */
 static struct ring {
 	uint64_t sq_tail, cq_head;
 	unsigned busy;
@@ -35,17 +48,19 @@ static struct ring {
 } rings[TCS_MAX];
 
 static uint64_t next_id;
-static enum hostcall_policy policy;
+static bool use_rings;
+static unsigned misses, pause;
 static struct hostcall_stats stats[HOSTCALL_COUNT];
-
-void hostcall_set_policy(enum hostcall_policy p)
-{
-	policy = p;
-}
+static struct hostcall_costs costs;
 
 const struct hostcall_stats *hostcall_stats(unsigned nr)
 {
 	return &stats[nr];
+}
+
+const struct hostcall_costs *hostcall_costs(void)
+{
+	return &costs;
 }
 
 static uint64_t block(int cpu)
@@ -56,10 +71,11 @@ static uint64_t block(int cpu)
 static void write_request(
 	uint64_t off, uint64_t id, unsigned nr, const uint64_t *wire)
 {
-	shared_store(off + RING_REQ_ID * 8, id);
-	shared_store(off + RING_REQ_NR * 8, nr);
+	uint64_t req[RING_REQ_WORDS] = {id, nr};
+
 	for (int i = 0; i < HOSTCALL_ARGS; i++)
-		shared_store(off + (RING_REQ_ARGS + i) * 8ul, wire[i]);
+		req[RING_REQ_ARGS + i] = wire[i];
+	shared_write(off, req, sizeof(req));
 }
 
 /* ---- by exit ---- */
@@ -86,6 +102,12 @@ static int64_t call_by_exit(unsigned nr, const uint64_t *wire)
 
 /* ---- by ring ---- */
 
+static void release(struct ring *r, struct flight *f)
+{
+	f->id = 0;
+	r->busy--;
+}
+
 /* Takes one completion; every word is read once. */
 static void take(struct ring *r, uint64_t off)
 {
@@ -98,13 +120,18 @@ static void take(struct ring *r, uint64_t off)
 		panic_host("ring: completion of unknown call %lu", id);
 	f->done = true;
 	f->result = result;
-	if (f->posted) {
-		if (!hostcall_result_ok(hostcall_desc(f->nr), NULL, result))
-			panic_host("call %s: result %ld",
-				hostcall_desc(f->nr)->name, result);
-		f->id = 0;
-		r->busy--;
-	}
+	if (!f->posted)
+		return;
+	/* Nobody reads it, yet it tells an honest host from another one. */
+	if (!hostcall_result_ok(hostcall_desc(f->nr), NULL, result))
+		panic_host("call %s: result %ld", hostcall_desc(f->nr)->name,
+			result);
+	release(r, f);
+}
+
+static bool completions(const struct ring *r, int cpu)
+{
+	return shared_load(block(cpu) + RING_CQ_TAIL) != r->cq_head;
 }
 
 static void reap(int cpu)
@@ -152,38 +179,60 @@ static void submit(int cpu, const struct flight *f, const uint64_t *wire)
 	shared_store(off + RING_SQ_TAIL, ++r->sq_tail);
 }
 
-static void wait_by_exit(uint64_t id)
+/* Looks for completions with the lock dropped: a sleep point. */
+static void spin(const struct ring *r, int cpu)
 {
-	uint64_t wire[HOSTCALL_ARGS] = {id};
-
-	if (call_by_exit(HC_ring_wait, wire))
-		panic_host("call ring_wait: not 0");
+	bkl_unlock();
+	for (int i = 0; i < SPIN_TRIES && !completions(r, cpu); i++)
+		__builtin_ia32_pause();
+	bkl_lock();
 }
 
 static int64_t call_by_ring(int cpu, struct flight *f, const uint64_t *wire)
 {
+	struct ring *r = &rings[cpu];
+	uint64_t wait[HOSTCALL_ARGS] = {f->id, (uint64_t)cpu};
 	int64_t result;
-	uint64_t id = f->id;
 
 	submit(cpu, f, wire);
-	for (int i = 0; !f->done && i < SPIN_TRIES; i++) {
-		__builtin_ia32_pause();
+	/* Somebody else can run: let the worker's time be his. */
+	if (sched_runnable())
+		sched_yield();
+	reap(cpu);
+	if (!f->done) {
+		spin(r, cpu);
 		reap(cpu);
 	}
-	if (!f->done) {
-		wait_by_exit(id);
+	if (f->done) {
+		stats[f->nr].rings++;
+		misses = 0;
+	} else {
+		stats[f->nr].exits++;
+		if (++misses == MISSES_MAX) {
+			misses = 0;
+			pause = PAUSE_CALLS;
+		}
+		if (call_by_exit(HC_ring_wait, wait))
+			panic_host("call ring_wait: not 0");
 		reap(cpu);
 		if (!f->done)
 			panic_host("ring: call %s not completed",
 				hostcall_desc(f->nr)->name);
-		stats[f->nr].exits++;
-	} else {
-		stats[f->nr].rings++;
 	}
 	result = f->result;
-	f->id = 0;
-	rings[cpu].busy--;
+	release(r, f);
 	return result;
+}
+
+static bool worker_polls(int cpu)
+{
+	if (!use_rings)
+		return false;
+	if (pause) {
+		pause--;
+		return false;
+	}
+	return shared_load(block(cpu) + RING_POLLING) == 1;
 }
 
 int64_t hostcall_ring_call(unsigned nr, unsigned how, const uint64_t *wire)
@@ -192,8 +241,7 @@ int64_t hostcall_ring_call(unsigned nr, unsigned how, const uint64_t *wire)
 	struct flight *f;
 	int64_t result;
 
-	if (how == HC_HOW_RING && policy == HOSTCALL_RINGS &&
-		shared_load(block(cpu) + RING_POLLING) == 1) {
+	if (how == HC_HOW_RING && worker_polls(cpu)) {
 		f = claim(&rings[cpu], nr);
 		if (f)
 			return call_by_ring(cpu, f, wire);
@@ -210,11 +258,67 @@ void hostcall_ring_post(unsigned nr, const uint64_t *wire)
 
 	reap(cpu);
 	f = claim(&rings[cpu], nr);
-	if (!f) { /* full: whoever is first in it must end first */
-		call_by_exit(nr, wire);
+	if (!f) { /* full; the exit empties it, too */
+		int64_t result = call_by_exit(nr, wire);
+
+		if (!hostcall_result_ok(hostcall_desc(nr), wire, result))
+			panic_host("call %s: result %ld",
+				hostcall_desc(nr)->name, result);
+		reap(cpu);
 		return;
 	}
 	f->posted = true;
 	stats[nr].posts++;
 	submit(cpu, f, wire);
+}
+
+/* ---- which way is faster ---- */
+
+static uint64_t ticks(void)
+{
+	uint32_t lo, hi;
+
+	__asm__ volatile("rdtsc" : "=a"(lo), "=d"(hi));
+	return (uint64_t)hi << 32 | lo;
+}
+
+/* Best round trip of row nr among those that went that way; UINT64_MAX: none
+ * did. The first ones are cold, and a worker takes a while to start. */
+static uint64_t measure(unsigned nr, const uint64_t *way)
+{
+	static const uint64_t wire[HOSTCALL_ARGS];
+	uint64_t best = UINT64_MAX, start, before;
+	int good = 0;
+
+	for (int i = 0; i < MEASURE_MAX && good < MEASURE_GOOD; i++) {
+		before = *way;
+		pause = 0;
+		start = ticks();
+		if (hostcall_ring_call(nr, hostcall_desc(nr)->how, wire))
+			panic_host("call null: not 0");
+		start = ticks() - start;
+		if (*way == before)
+			continue;
+		best = u64_min(best, start);
+		good++;
+	}
+	return best;
+}
+
+void hostcall_set_policy(enum hostcall_policy policy)
+{
+	use_rings = false;
+	if (policy == HOSTCALL_EXITS)
+		return;
+	costs.exit = measure(HC_null_exit, &stats[HC_null_exit].exits);
+	if (policy == HOSTCALL_AUTO && costs.exit < EXIT_CHEAP)
+		return;
+	if (host_ring_poll(1))
+		return;
+	use_rings = true;
+	costs.ring = measure(HC_null, &stats[HC_null].rings);
+	if (policy == HOSTCALL_AUTO && costs.ring > costs.exit) {
+		use_rings = false;
+		host_ring_poll(0);
+	}
 }
