@@ -67,22 +67,6 @@ void serve_panic_text(const struct serve *s, char *text, size_t size)
 	text[n] = '\0';
 }
 
-static uint64_t *word(struct serve *s, int cpu, uint64_t off)
-{
-	return (uint64_t *)(s->base + RING_CPUS +
-		(uint64_t)cpu * RING_CPU_SIZE + off);
-}
-
-static uint64_t load(const uint64_t *p)
-{
-	return __atomic_load_n(p, __ATOMIC_ACQUIRE);
-}
-
-static void store(uint64_t *p, uint64_t v)
-{
-	__atomic_store_n(p, v, __ATOMIC_RELEASE);
-}
-
 /* Turns offsets of buffers into addresses. */
 static int translate(
 	struct serve *s, const struct hostcall_desc *d, uint64_t *a)
@@ -112,7 +96,7 @@ static int translate(
 	return 0;
 }
 
-static int64_t run(struct serve *s, uint64_t nr, uint64_t *a)
+int64_t serve_run(struct serve *s, int cpu, uint64_t nr, uint64_t *a)
 {
 	int err;
 
@@ -125,96 +109,14 @@ static int64_t run(struct serve *s, uint64_t nr, uint64_t *a)
 	return table[nr].handler(s, a);
 }
 
-static void read_request(const uint64_t *req, uint64_t *copy)
+const struct hostcall_desc *serve_desc(uint64_t nr)
 {
-	for (int i = 0; i < RING_REQ_WORDS; i++)
-		copy[i] = load(&req[i]);
+	return nr < HOSTCALL_COUNT ? &table[nr].desc : NULL;
 }
 
-static void complete(struct serve *s, int cpu, uint64_t id, int64_t result)
+void serve_put_done(uint64_t *done, uint64_t id, int64_t result)
 {
-	struct serve_ring *r = &s->ring[cpu];
-	uint64_t *cq = word(s, cpu, RING_CQ) +
-		r->cq_tail % RING_ENTRIES * RING_DONE_WORDS;
-
-	store(&cq[RING_DONE_ID], id);
-	store(&cq[RING_DONE_RESULT], (uint64_t)result);
-	store(word(s, cpu, RING_CQ_TAIL), ++r->cq_tail);
-}
-
-bool serve_ring_once(struct serve *s, int cpu)
-{
-	struct serve_ring *r = &s->ring[cpu];
-	uint64_t req[RING_REQ_WORDS];
-	int64_t result;
-
-	pthread_mutex_lock(&r->lock);
-	if (load(word(s, cpu, RING_SQ_TAIL)) == r->sq_head) {
-		pthread_mutex_unlock(&r->lock);
-		return false;
-	}
-	read_request(word(s, cpu, RING_SQ) +
-			r->sq_head++ % RING_ENTRIES * RING_REQ_WORDS,
-		req);
-	r->running++;
-	pthread_mutex_unlock(&r->lock);
-	result = run(s, req[RING_REQ_NR], req + RING_REQ_ARGS);
-	pthread_mutex_lock(&r->lock);
-	complete(s, cpu, req[RING_REQ_ID], result);
-	r->running--;
-	pthread_cond_broadcast(&r->done);
-	pthread_mutex_unlock(&r->lock);
-	return true;
-}
-
-bool serve_ring_waits(struct serve *s, int cpu)
-{
-	return load(word(s, cpu, RING_SQ_TAIL)) !=
-		__atomic_load_n(&s->ring[cpu].sq_head, __ATOMIC_RELAXED);
-}
-
-void serve_set_polling(struct serve *s, bool on)
-{
-	for (int i = 0; i < s->cpus; i++)
-		store(word(s, i, RING_POLLING), on);
-}
-
-/* A broken enclave may move the tail for ever: at most one ring full. */
-static void drain(struct serve *s, int cpu)
-{
-	for (int i = 0; i < RING_ENTRIES && serve_ring_waits(s, cpu); i++)
-		serve_ring_once(s, cpu);
-}
-
-int64_t serve_ring_wait(struct serve *s, const uint64_t *a)
-{
-	struct serve_ring *r;
-
-	if (a[1] >= (uint64_t)s->cpus)
-		return -EINVAL;
-	r = &s->ring[a[1]];
-	drain(s, (int)a[1]);
-	/* What a worker has taken it will complete. */
-	pthread_mutex_lock(&r->lock);
-	while (r->running)
-		pthread_cond_wait(&r->done, &r->lock);
-	pthread_mutex_unlock(&r->lock);
-	return 0;
-}
-
-void serve_exit_call(struct serve *s, int cpu)
-{
-	uint64_t req[RING_REQ_WORDS], *done = word(s, cpu, RING_SLOT_DONE);
-	uint64_t nr;
-	int64_t result;
-
-	drain(s, cpu);
-	read_request(word(s, cpu, RING_SLOT), req);
-	nr = req[RING_REQ_NR];
-	if (s->worker && nr < HOSTCALL_COUNT &&
-		table[nr].desc.how == HC_HOW_RING)
-		worker_hint(s->worker);
-	result = run(s, nr, req + RING_REQ_ARGS);
-	store(&done[RING_DONE_RESULT], (uint64_t)result);
-	store(&done[RING_DONE_ID], req[RING_REQ_ID]);
+	__atomic_store_n(
+		&done[RING_DONE_RESULT], (uint64_t)result, __ATOMIC_RELEASE);
+	__atomic_store_n(&done[RING_DONE_ID], id, __ATOMIC_RELEASE);
 }

@@ -27,3 +27,10 @@ struct serve {
 	uint64_t calls[HOSTCALL_COUNT];
 	struct worker *worker; /* NULL: none asked for */
 };
+
+/* Its row, NULL if there is none of that number. */
+const struct hostcall_desc *serve_desc(uint64_t nr);
+/* Runs a call whose buffers are still offsets; they become addresses. */
+int64_t serve_run(struct serve *s, int cpu, uint64_t nr, uint64_t *a);
+/* Writes a completion, id last. */
+void serve_put_done(uint64_t *done, uint64_t id, int64_t result);
