@@ -399,6 +399,12 @@ void signal_force_fault(
 	force(&info);
 }
 
+void signal_action_changed(struct process *p, int signo)
+{
+	if (ignored(p, signo))
+		flush_process(p, SIG_BIT(signo));
+}
+
 /* ---- taking ---- */
 
 static bool take(uint64_t *pending, struct list *queue, uint64_t set,

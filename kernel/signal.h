@@ -108,6 +108,9 @@ struct sigactions {
 	struct sigaction_entry entry[NSIG_KERNEL]; /* [n - 1] */
 };
 
+/* After a change: what is ignored now does not stay pending. */
+void signal_action_changed(struct process *p, int signo);
+
 struct sigactions *sigactions_new(void);
 struct sigactions *sigactions_get(struct sigactions *a);
 void sigactions_put(struct sigactions *a); /* NULL is fine */
