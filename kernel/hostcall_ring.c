@@ -308,6 +308,7 @@ static uint64_t measure(unsigned nr, const uint64_t *way)
 void hostcall_set_policy(enum hostcall_policy policy)
 {
 	use_rings = false;
+	misses = 0;
 	if (policy == HOSTCALL_EXITS)
 		return;
 	costs.exit = measure(HC_null_exit, &stats[HC_null_exit].exits);
@@ -317,6 +318,7 @@ void hostcall_set_policy(enum hostcall_policy policy)
 		return;
 	use_rings = true;
 	costs.ring = measure(HC_null, &stats[HC_null].rings);
+	misses = pause = 0;
 	if (policy == HOSTCALL_AUTO && costs.ring > costs.exit) {
 		use_rings = false;
 		host_ring_poll(0);
