@@ -14,6 +14,8 @@
 
 #include <stdint.h>
 
+#include "abi/hostfile.h"
+
 enum {
 	HOSTCALL_ARGS = 6,
 	HOSTCALL_BUF_MAX = 1 << 20, /* largest single buffer, bytes */

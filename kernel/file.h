@@ -18,17 +18,20 @@ struct file;
 struct uio;
 struct poll_ctx;
 struct vnode;
+struct dentry;
 struct process;
 struct kstat;   /* vfs.h */
 struct aspace;
 struct dirent_sink; /* vfs.h */
 
-/* Operations; NULL means the error in brackets. All may sleep. */
+/* Operations; NULL means the error in brackets. All may sleep. A kind with
+ * lseek is seekable and gets pos; one without is a stream, pos is NULL and
+ * pread/pwrite fail with -ESPIPE. */
 struct file_ops {
 	const char *name; /* "pipe", "hostfile", ... for /proc and traces */
 	/* At *pos (pread, or the file's own offset for seekable files, which
-	 * the caller advances); pos is NULL for streams. Bytes or -errno.
-	 * [-EINVAL] */
+	 * the caller advances by the result; an append sets *pos to where it
+	 * wrote); pos is NULL for streams. Bytes or -errno. [-EINVAL] */
 	int64_t (*read)(struct file *f, struct uio *u, uint64_t *pos);
 	int64_t (*write)(struct file *f, struct uio *u, uint64_t *pos);
 	/* [-ESPIPE] new offset for SEEK_SET/CUR/END/DATA/HOLE */
@@ -43,8 +46,10 @@ struct file_ops {
 	int (*truncate)(struct file *f, uint64_t size);
 	int (*fallocate)(struct file *f, int mode, uint64_t off, uint64_t len);
 	int (*getdents)(struct file *f, struct dirent_sink *sink); /* [-ENOTDIR] */
-	/* F_SETFL changed O_NONBLOCK/O_APPEND/O_ASYNC; f->flags is new. */
+	/* F_SETFL will change O_NONBLOCK/O_APPEND/O_ASYNC to flags. */
 	int (*setfl)(struct file *f, uint32_t flags);
+	/* F_GETPIPE_SZ, F_SETPIPE_SZ, F_ADD_SEALS, F_GET_SEALS [-EINVAL] */
+	int64_t (*fcntl)(struct file *f, int cmd, uint64_t arg);
 	/* Called when a descriptor is closed (posix locks, deferred errors). */
 	int (*flush)(struct file *f, struct process *p);
 	/* Last reference is gone: free f->priv. */
@@ -57,6 +62,7 @@ struct file {
 	uint32_t flags;      /* O_ACCMODE, O_APPEND, O_NONBLOCK, O_PATH, ... */
 	uint64_t pos;
 	struct vnode *vnode; /* NULL for anonymous kinds; holds a reference */
+	struct dentry *dentry; /* the name it was opened by, or NULL; held */
 	void *priv;          /* the kind's own state */
 	int host_fd;         /* -1 if not backed by the host */
 	struct list epoll_items; /* epoll registrations (epoll.c) */
@@ -90,3 +96,22 @@ int fd_install(struct file *f, bool cloexec, int from);
 /* dup2 semantics: replaces what is there. */
 int fd_install_at(struct file *f, bool cloexec, int fd);
 int fd_close(int fd);
+
+/* ---- for kinds that keep state about files elsewhere ---- */
+/* epoll.c: called when f with epoll_items goes away. */
+extern void (*file_epoll_release)(struct file *f);
+
+/* Standard stream: the launcher's descriptor (host_fd 0, 1, 2) as a file of
+ * what it is there: regular file, terminal, pipe or socket. May sleep. */
+int file_new_host_stream(int host_fd, struct file **out);
+
+/* fd's close-on-exec flag; -EBADF. */
+int fd_get_cloexec(int fd);
+int fd_set_cloexec(int fd, bool on);
+/* Closes first..last (or marks them close-on-exec). */
+void fd_close_range(unsigned first, unsigned last, bool cloexec);
+/* Next open descriptor >= from of a table, with the file referenced; -1. */
+int fdtable_next(struct fdtable *t, int from, struct file **out);
+/* One entry of a table that may not be the current process's. */
+struct file *fdtable_file(struct fdtable *t, int fd);
+bool fdtable_cloexec(struct fdtable *t, int fd);

@@ -1,0 +1,592 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "kernel/hostfs.h"
+
+#include "abi/hostfile.h"
+#include "kernel/file.h"
+#include "kernel/fsabi.h"
+#include "kernel/hostcall.h"
+#include "kernel/kalloc.h"
+#include "kernel/klog.h"
+#include "kernel/process.h"
+#include "lib/string.h"
+#include "lib/types.h"
+
+enum { BUCKETS = 1024 };
+
+static struct hostfs_node *buckets[BUCKETS];
+static const struct vnode_ops hostfs_ops;
+
+static uint64_t fresh(void)
+{
+	return time_mono_ns() + HOSTFS_TTL;
+}
+
+/* ---- nodes ---- */
+
+static void stat_check(const struct host_stat *h)
+{
+	uint64_t type = h->mode & S_IFMT;
+
+	if (h->mode > UINT32_MAX ||
+		(type != S_IFREG && type != S_IFDIR && type != S_IFLNK &&
+			type != S_IFCHR && type != S_IFBLK && type != S_IFIFO &&
+			type != S_IFSOCK))
+		panic_host("file mode %lx", h->mode);
+	if (h->size > INT64_MAX || h->blocks > INT64_MAX ||
+		h->blksize > UINT32_MAX || h->blksize == 0)
+		panic_host("file size");
+	if (h->nlink > UINT32_MAX || h->uid > UINT32_MAX || h->gid > UINT32_MAX)
+		panic_host("file owner or link count");
+	if (h->atime_ns >= NSEC_PER_SEC || h->mtime_ns >= NSEC_PER_SEC ||
+		h->ctime_ns >= NSEC_PER_SEC || h->btime_ns >= NSEC_PER_SEC)
+		panic_host("file time");
+}
+
+void hostfs_stat_convert(const struct host_stat *h, struct kstat *st)
+{
+	stat_check(h);
+	*st = (struct kstat){.dev = h->dev,
+		.ino = h->ino,
+		.rdev = h->rdev,
+		.size = h->size,
+		.blocks = h->blocks,
+		.mode = (uint32_t)h->mode,
+		.nlink = (uint32_t)h->nlink,
+		.uid = (uint32_t)h->uid,
+		.gid = (uint32_t)h->gid,
+		.blksize = (uint32_t)h->blksize,
+		.atime = {(int64_t)h->atime, (uint32_t)h->atime_ns},
+		.mtime = {(int64_t)h->mtime, (uint32_t)h->mtime_ns},
+		.ctime = {(int64_t)h->ctime, (uint32_t)h->ctime_ns},
+		.btime = {(int64_t)h->btime, (uint32_t)h->btime_ns}};
+}
+
+static void node_refresh(struct hostfs_node *n, const struct host_stat *h)
+{
+	struct vtime ctime = n->st.ctime;
+
+	hostfs_stat_convert(h, &n->st);
+	n->v.mode = n->st.mode;
+	n->expires = fresh();
+	if (n->target &&
+		(ctime.sec != n->st.ctime.sec ||
+			ctime.nsec != n->st.ctime.nsec)) {
+		kfree(n->target);
+		n->target = NULL;
+	}
+}
+
+struct hostfs_node *hostfs_node_find(struct mount *m, const struct host_stat *h)
+{
+	struct hostfs_node *n, **b;
+
+	stat_check(h);
+	b = &buckets[(h->ino * 0x9e3779b97f4a7c15ull ^ h->dev) >> 20 &
+		(BUCKETS - 1)];
+	for (n = *b; n; n = n->hash_next) {
+		if (n->v.ino == h->ino && n->v.dev == h->dev &&
+			n->v.mount == m &&
+			(n->v.mode & S_IFMT) == (h->mode & S_IFMT)) {
+			vnode_get(&n->v);
+			node_refresh(n, h);
+			return n;
+		}
+	}
+	n = kzalloc(sizeof(*n));
+	if (!n)
+		return NULL;
+	vnode_init(&n->v, &hostfs_ops, m, (uint32_t)h->mode, h->ino);
+	n->v.dev = h->dev;
+	node_refresh(n, h);
+	n->hash_next = *b;
+	if (*b)
+		(*b)->hash_pprev = &n->hash_next;
+	n->hash_pprev = b;
+	*b = n;
+	return n;
+}
+
+static void node_release(struct vnode *v)
+{
+	struct hostfs_node *n = hostfs_node(v);
+
+	*n->hash_pprev = n->hash_next;
+	if (n->hash_next)
+		n->hash_next->hash_pprev = n->hash_pprev;
+	kfree(n->target);
+	kfree(n);
+}
+
+/* ---- names ---- */
+
+int hostfs_path(const struct dentry *d, char **out, int *root_fd)
+{
+	char *buf = path_buf_get();
+	size_t at = VFS_PATH_MAX;
+
+	if (!buf)
+		return -ENOMEM;
+	*root_fd = ((struct hostfs_mount *)d->mount->priv)->root_fd;
+	if (d->deleted) {
+		path_buf_put(buf);
+		return -ENOENT;
+	}
+	buf[--at] = '\0';
+	if (d == d->parent)
+		buf[--at] = '.';
+	for (; d != d->parent; d = d->parent) {
+		if (at < (size_t)d->len + 1) {
+			path_buf_put(buf);
+			return -ENAMETOOLONG;
+		}
+		if (buf[at] != '\0')
+			buf[--at] = '/';
+		at -= d->len;
+		memcpy(buf + at, d->name, d->len);
+	}
+	memmove(buf, buf + at, VFS_PATH_MAX - at);
+	*out = buf;
+	return 0;
+}
+
+/* Asks the host what d is. */
+static int hostfs_revalidate(struct dentry *d)
+{
+	struct hostfs_node *n;
+	struct host_stat h;
+	char *path;
+	int err, root;
+
+	err = hostfs_path(d, &path, &root);
+	if (err)
+		return err;
+	err = (int)host_stat(root, path, &h);
+	path_buf_put(path);
+	if (err == -ENOENT) {
+		dentry_set(d, NULL, fresh());
+		return 0;
+	}
+	if (err)
+		return err;
+	n = hostfs_node_find(d->mount, &h);
+	if (!n)
+		return -ENOMEM;
+	dentry_set(d, &n->v, fresh());
+	vnode_put(&n->v);
+	return 0;
+}
+
+static int hostfs_lookup(struct dentry *dir, struct dentry *d)
+{
+	return hostfs_revalidate(d);
+}
+
+static int64_t hostfs_readlink(struct dentry *d, char *buf, size_t size)
+{
+	struct hostfs_node *n = hostfs_node(d->vnode);
+	size_t len;
+
+	if (!n->target || n->expires <= time_mono_ns()) {
+		char *path, *target;
+		int64_t r;
+		int root;
+
+		r = hostfs_path(d, &path, &root);
+		if (r)
+			return r;
+		target = kmalloc(VFS_PATH_MAX);
+		r = target ? host_readlink(root, path, target, VFS_PATH_MAX - 1)
+			   : -ENOMEM;
+		path_buf_put(path);
+		if (r == 0 || (r > 0 && memchr(target, '\0', (size_t)r)))
+			panic_host("target of a link");
+		if (r < 0) {
+			kfree(target);
+			return r;
+		}
+		target[r] = '\0';
+		kfree(n->target);
+		n->target = target;
+	}
+	len = strlen(n->target);
+	memcpy(buf, n->target, u64_min(len, size));
+	return (int64_t)len;
+}
+
+/* ---- attributes ---- */
+
+int hostfs_getattr(
+	struct dentry *d, struct vnode *v, struct file *f, struct kstat *st)
+{
+	struct hostfs_node *n = hostfs_node(v);
+
+	if (n->expires <= time_mono_ns()) {
+		struct host_stat h;
+		int err;
+
+		if (f && f->host_fd >= 0) {
+			err = (int)host_fstat(f->host_fd, &h);
+		} else {
+			char *path;
+			int root;
+
+			err = hostfs_path(d, &path, &root);
+			if (err)
+				return err;
+			err = (int)host_stat(root, path, &h);
+			path_buf_put(path);
+		}
+		if (err)
+			return err;
+		if (h.ino != v->ino || h.dev != v->dev ||
+			(h.mode & S_IFMT) != (v->mode & S_IFMT)) {
+			hostfs_stat_convert(&h, st); /* the name was replaced */
+			d->expires = 1;
+			return 0;
+		}
+		node_refresh(n, &h);
+	}
+	*st = n->st;
+	return 0;
+}
+
+static int hostfs_setattr(struct dentry *d, struct vnode *v, struct file *f,
+	const struct kattr *a)
+{
+	struct host_attr h = {.valid = a->valid,
+		.mode = a->mode & 07777,
+		.uid = a->uid,
+		.gid = a->gid,
+		.size = a->size,
+		.atime = (uint64_t)a->atime.sec,
+		.atime_ns = a->atime.nsec,
+		.mtime = (uint64_t)a->mtime.sec,
+		.mtime_ns = a->mtime.nsec};
+	char *path;
+	int err, root;
+
+	if (f && f->host_fd >= 0) {
+		err = (int)host_fsetattr(f->host_fd, &h);
+	} else {
+		err = hostfs_path(d, &path, &root);
+		if (err)
+			return err;
+		err = (int)host_setattr(root, path, &h);
+		path_buf_put(path);
+	}
+	hostfs_changed(v);
+	return err;
+}
+
+static int hostfs_access(struct dentry *d, int mask)
+{
+	struct kstat st;
+	char *path;
+	int err, root;
+
+	err = hostfs_getattr(d, d->vnode, NULL, &st);
+	if (err || mask == 0)
+		return err;
+	/* What everybody may do needs no question, unless it is writing. */
+	if (!(mask & W_OK) && ((uint32_t)mask & ~st.mode & 7) == 0)
+		return 0;
+	if (!(mask & W_OK) && curproc->euid == 0)
+		return vnode_mode_allows(&st, mask) ? 0 : -EACCES;
+	err = hostfs_path(d, &path, &root);
+	if (err)
+		return err;
+	err = (int)host_access(root, path, (uint64_t)mask);
+	path_buf_put(path);
+	return err;
+}
+
+static int hostfs_statfs(struct dentry *d, struct kstatfs *s)
+{
+	struct host_statfs h;
+	char *path;
+	int err, root;
+
+	err = hostfs_path(d, &path, &root);
+	if (err)
+		return err;
+	err = (int)host_statfs(root, path, &h);
+	path_buf_put(path);
+	if (!err)
+		*s = (struct kstatfs){.type = h.type,
+			.bsize = h.bsize,
+			.blocks = h.blocks,
+			.bfree = h.bfree,
+			.bavail = h.bavail,
+			.files = h.files,
+			.ffree = h.ffree,
+			.fsid = h.fsid,
+			.namelen = h.namelen,
+			.flags = h.flags};
+	return err;
+}
+
+/* ---- opening and creating ---- */
+
+static int open_host(
+	struct dentry *d, uint32_t flags, uint32_t mode, struct file **out)
+{
+	uint32_t pass = flags &
+		(O_ACCMODE | O_APPEND | O_CREAT | O_EXCL | O_TRUNC |
+			O_DIRECTORY | O_SYNC | O_DSYNC | O_NOATIME);
+	struct hostfs_node *n;
+	struct host_stat h;
+	char *path;
+	int64_t fd;
+	int err, root;
+
+	err = hostfs_path(d, &path, &root);
+	if (err)
+		return err;
+	fd = host_open(root, path, pass, mode & 07777, &h);
+	path_buf_put(path);
+	if (fd == -ENOENT && !d->vnode && !(flags & O_CREAT))
+		dentry_set(d, NULL, fresh());
+	if (fd < 0)
+		/* A cached name that is gone: look again. */
+		return fd == -ENOENT && d->vnode ? -ESTALE : (int)fd;
+	n = hostfs_node_find(d->mount, &h);
+	if (!n) {
+		host_close((int)fd);
+		return -ENOMEM;
+	}
+	if (flags & O_TRUNC)
+		hostfs_changed(&n->v);
+	if ((flags & O_CREAT) && !d->vnode)
+		hostfs_changed(d->parent->vnode);
+	dentry_set(d, &n->v, fresh());
+	vnode_put(&n->v);
+	if (S_ISREG(h.mode) || S_ISDIR(h.mode))
+		return hostfs_file_new(d, flags, (int)fd, out);
+	return hostfs_stream_new(d, flags, (int)fd, (uint32_t)h.mode, out);
+}
+
+static int hostfs_open(
+	struct dentry *d, uint32_t flags, uint32_t mode, struct file **out)
+{
+	return open_host(d, flags & ~(uint32_t)O_CREAT, 0, out);
+}
+
+static int hostfs_create(
+	struct dentry *d, uint32_t flags, uint32_t mode, struct file **out)
+{
+	return open_host(d, flags | O_CREAT, mode, out);
+}
+
+/* ---- changing directories ---- */
+
+/* d was made by a call that told nothing about it. */
+static void created(struct dentry *d)
+{
+	dentry_set(d, NULL, 0);
+	hostfs_changed(d->parent->vnode);
+}
+
+static int hostfs_mkdir(struct dentry *d, uint32_t mode)
+{
+	char *path;
+	int err, root;
+
+	err = hostfs_path(d, &path, &root);
+	if (err)
+		return err;
+	err = (int)host_mkdir(root, path, mode & 07777);
+	path_buf_put(path);
+	if (!err)
+		created(d);
+	return err;
+}
+
+static int hostfs_mknod(struct dentry *d, uint32_t mode, uint64_t rdev)
+{
+	char *path;
+	int err, root;
+
+	if (!S_ISREG(mode) && !S_ISFIFO(mode))
+		return -EPERM;
+	err = hostfs_path(d, &path, &root);
+	if (err)
+		return err;
+	err = (int)host_mknod(root, path, mode & (S_IFMT | 07777));
+	path_buf_put(path);
+	if (!err)
+		created(d);
+	return err;
+}
+
+static int hostfs_symlink(struct dentry *d, const char *target)
+{
+	char *path;
+	int err, root;
+
+	err = hostfs_path(d, &path, &root);
+	if (err)
+		return err;
+	err = (int)host_symlink(target, root, path);
+	path_buf_put(path);
+	if (!err)
+		created(d);
+	return err;
+}
+
+static int two_paths(const struct dentry *a, const struct dentry *b,
+	char **path_a, char **path_b, int *root)
+{
+	int err = hostfs_path(a, path_a, root);
+
+	if (err)
+		return err;
+	err = hostfs_path(b, path_b, root);
+	if (err)
+		path_buf_put(*path_a);
+	return err;
+}
+
+static int hostfs_link(struct dentry *old, struct dentry *d)
+{
+	char *from, *to;
+	int err, root;
+
+	err = two_paths(old, d, &from, &to, &root);
+	if (err)
+		return err;
+	err = (int)host_link(root, from, root, to);
+	path_buf_put(from);
+	path_buf_put(to);
+	if (!err) {
+		hostfs_changed(old->vnode);
+		created(d);
+	}
+	return err;
+}
+
+static int hostfs_unlink(struct dentry *d, bool dir)
+{
+	char *path;
+	int err, root;
+
+	err = hostfs_path(d, &path, &root);
+	if (err)
+		return err;
+	err = (int)host_unlink(root, path, dir ? AT_REMOVEDIR : 0);
+	path_buf_put(path);
+	if (err)
+		return err;
+	hostfs_changed(d->vnode);
+	hostfs_changed(d->parent->vnode);
+	dentry_unlink(d, fresh());
+	return 0;
+}
+
+static int hostfs_rename(struct dentry *from, struct dentry *to, unsigned flags)
+{
+	char *a, *b;
+	int err, root;
+
+	err = two_paths(from, to, &a, &b, &root);
+	if (err)
+		return err;
+	err = (int)host_rename(root, a, root, b, flags);
+	path_buf_put(a);
+	path_buf_put(b);
+	if (err)
+		return err;
+	hostfs_changed(from->vnode);
+	hostfs_changed(from->parent->vnode);
+	hostfs_changed(to->parent->vnode);
+	if (to->vnode)
+		hostfs_changed(to->vnode);
+	if (flags & RENAME_EXCHANGE)
+		return dentry_exchange(from, to);
+	return dentry_move(from, to);
+}
+
+static int hostfs_tmpfile(
+	struct dentry *dir, uint32_t flags, uint32_t mode, struct file **out)
+{
+	struct hostfs_node *n;
+	struct host_stat h;
+	struct dentry *d;
+	char *path;
+	int64_t fd;
+	int err, root;
+
+	err = hostfs_path(dir, &path, &root);
+	if (err)
+		return err;
+	fd = host_open(root, path,
+		flags & (O_ACCMODE | O_TMPFILE | O_EXCL | O_APPEND),
+		mode & 07777, &h);
+	path_buf_put(path);
+	if (fd < 0)
+		return (int)fd;
+	d = dentry_new(dir, dir->mount, "#tmpfile", 8);
+	n = d ? hostfs_node_find(dir->mount, &h) : NULL;
+	if (!n) {
+		dentry_put(d);
+		host_close((int)fd);
+		return -ENOMEM;
+	}
+	d->deleted = true;
+	dentry_set(d, &n->v, UINT64_MAX);
+	vnode_put(&n->v);
+	err = hostfs_file_new(d, flags, (int)fd, out);
+	dentry_put(d);
+	return err;
+}
+
+static const struct vnode_ops hostfs_ops = {
+	.lookup = hostfs_lookup,
+	.getattr = hostfs_getattr,
+	.setattr = hostfs_setattr,
+	.readlink = hostfs_readlink,
+	.open = hostfs_open,
+	.revalidate = hostfs_revalidate,
+	.create = hostfs_create,
+	.mkdir = hostfs_mkdir,
+	.mknod = hostfs_mknod,
+	.symlink = hostfs_symlink,
+	.link = hostfs_link,
+	.unlink = hostfs_unlink,
+	.rename = hostfs_rename,
+	.tmpfile = hostfs_tmpfile,
+	.access = hostfs_access,
+	.statfs = hostfs_statfs,
+	.xattr = &hostfs_xattr_ops,
+	.release = node_release,
+	.open_unknown = true,
+};
+
+int hostfs_mount(struct mount *m, const char *source, uint64_t size)
+{
+	struct hostfs_mount *hm = kzalloc(sizeof(*hm));
+	struct hostfs_node *n;
+	struct host_stat h;
+	int64_t fd;
+
+	if (!hm)
+		return -ENOMEM;
+	fd = host_open(HOST_AT_FDCWD, source,
+		O_PATH | O_DIRECTORY | HOST_OPEN_FOLLOW, 0, &h);
+	if (fd < 0) {
+		kfree(hm);
+		return (int)fd;
+	}
+	hm->root_fd = (int)fd;
+	m->priv = hm;
+	m->root = dentry_new(NULL, m, "", 0);
+	n = m->root ? hostfs_node_find(m, &h) : NULL;
+	if (!n) {
+		dentry_put(m->root);
+		kfree(hm);
+		host_close((int)fd);
+		return -ENOMEM;
+	}
+	dentry_set(m->root, &n->v, UINT64_MAX);
+	vnode_put(&n->v);
+	return 0;
+}

@@ -1,0 +1,397 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * System calls on descriptors: moving data, offsets, duplicates.
+ */
+#include "kernel/file.h"
+#include "kernel/fsabi.h"
+#include "kernel/kalloc.h"
+#include "kernel/process.h"
+#include "kernel/syscall_fs.h"
+#include "kernel/uaccess.h"
+#include "kernel/uio.h"
+#include "kernel/vfs.h"
+#include "lib/string.h"
+#include "lib/types.h"
+
+static bool readable(const struct file *f)
+{
+	return (f->flags & O_ACCMODE) != O_WRONLY;
+}
+
+static bool writable(const struct file *f)
+{
+	return (f->flags & O_ACCMODE) != O_RDONLY;
+}
+
+int64_t file_transfer(struct file *f, struct uio *u, uint64_t *pos, bool write)
+{
+	int64_t n;
+
+	if (write ? !writable(f) : !readable(f))
+		return -EBADF;
+	if (write ? !f->ops->write : !f->ops->read)
+		return -EINVAL;
+	if (f->ops->lseek && *pos > (uint64_t)INT64_MAX - u->resid)
+		return write ? -EFBIG : -EINVAL;
+	n = write ? f->ops->write(f, u, f->ops->lseek ? pos : NULL)
+		  : f->ops->read(f, u, f->ops->lseek ? pos : NULL);
+	if (n > 0 && f->vnode)
+		vfs_notify_file(f, write ? 2 : 1); /* IN_MODIFY, IN_ACCESS */
+	return n;
+}
+
+/* read and write at the file's own offset. */
+static int64_t transfer_here(struct file *f, struct uio *u, bool write)
+{
+	int64_t n = file_transfer(f, u, &f->pos, write);
+
+	if (n > 0 && f->ops->lseek)
+		f->pos += (uint64_t)n;
+	return n;
+}
+
+static int64_t rw(const uint64_t *a, bool write)
+{
+	struct file *f = fd_get((int)a[0]);
+	struct uio u;
+	int64_t n;
+
+	if (!f)
+		return -EBADF;
+	n = uio_init_user(&u, a[1], a[2]);
+	if (!n)
+		n = transfer_here(f, &u, write);
+	file_put(f);
+	return n;
+}
+
+int64_t sys_read(const uint64_t *a)
+{
+	return rw(a, false);
+}
+
+int64_t sys_write(const uint64_t *a)
+{
+	return rw(a, true);
+}
+
+static int64_t prw(const uint64_t *a, bool write)
+{
+	uint64_t pos = a[3];
+	struct file *f;
+	struct uio u;
+	int64_t n;
+
+	if ((int64_t)pos < 0)
+		return -EINVAL;
+	f = fd_get((int)a[0]);
+	if (!f)
+		return -EBADF;
+	n = f->ops->lseek ? uio_init_user(&u, a[1], a[2]) : -ESPIPE;
+	if (!n)
+		n = file_transfer(f, &u, &pos, write);
+	file_put(f);
+	return n;
+}
+
+int64_t sys_pread64(const uint64_t *a)
+{
+	return prw(a, false);
+}
+
+int64_t sys_pwrite64(const uint64_t *a)
+{
+	return prw(a, true);
+}
+
+/* at: offset, or -1 for the file's own. */
+static int64_t rwv(const uint64_t *a, int64_t at, bool write)
+{
+	struct file *f = fd_get((int)a[0]);
+	struct uio_seg *seg = NULL;
+	struct uio u;
+	int64_t n;
+
+	if (!f)
+		return -EBADF;
+	n = uio_init_iov(&u, a[1], a[2], &seg);
+	if (!n && at == -1) {
+		n = transfer_here(f, &u, write);
+	} else if (!n) {
+		uint64_t pos = (uint64_t)at;
+
+		n = f->ops->lseek ? file_transfer(f, &u, &pos, write) : -ESPIPE;
+	}
+	kfree(seg);
+	file_put(f);
+	return n;
+}
+
+int64_t sys_readv(const uint64_t *a)
+{
+	return rwv(a, -1, false);
+}
+
+int64_t sys_writev(const uint64_t *a)
+{
+	return rwv(a, -1, true);
+}
+
+static int64_t prwv(const uint64_t *a, bool own_pos, bool write)
+{
+	int64_t at = (int64_t)a[3];
+
+	if (at < 0 && !(own_pos && at == -1))
+		return -EINVAL;
+	return rwv(a, at, write);
+}
+
+int64_t sys_preadv(const uint64_t *a)
+{
+	return prwv(a, false, false);
+}
+
+int64_t sys_pwritev(const uint64_t *a)
+{
+	return prwv(a, false, true);
+}
+
+int64_t sys_preadv2(const uint64_t *a)
+{
+	return a[5] & ~0xful ? -EOPNOTSUPP : prwv(a, true, false);
+}
+
+int64_t sys_pwritev2(const uint64_t *a)
+{
+	/* RWF_APPEND (0x10) would need an append of its own. */
+	return a[5] & ~0xful ? -EOPNOTSUPP : prwv(a, true, true);
+}
+
+int64_t sys_lseek(const uint64_t *a)
+{
+	struct file *f = fd_get((int)a[0]);
+	int64_t n;
+
+	if (!f)
+		return -EBADF;
+	n = f->ops->lseek ? f->ops->lseek(f, (int64_t)a[1], (int)a[2])
+			  : -ESPIPE;
+	file_put(f);
+	return n;
+}
+
+int64_t sys_close(const uint64_t *a)
+{
+	return fd_close((int)a[0]);
+}
+
+int64_t sys_close_range(const uint64_t *a)
+{
+	unsigned first = (unsigned)a[0], last = (unsigned)a[1];
+	unsigned flags = (unsigned)a[2];
+
+	if (first > last || (flags & ~6u))
+		return -EINVAL;
+	if ((flags & 2) && curproc->thread_count > 1) {
+		/* CLOSE_RANGE_UNSHARE: a table of one's own */
+		struct fdtable *t;
+		int err = fdtable_copy(curproc->files, &t);
+
+		if (err)
+			return err;
+		fdtable_put(curproc->files);
+		curproc->files = t;
+	}
+	fd_close_range(first, last, flags & 4);
+	return 0;
+}
+
+int64_t sys_dup(const uint64_t *a)
+{
+	struct file *f = fd_get_path((int)a[0]);
+	int fd;
+
+	if (!f)
+		return -EBADF;
+	fd = fd_install(f, false, 0);
+	if (fd < 0)
+		file_put(f);
+	return fd;
+}
+
+static int64_t dup_to(int from, int to, bool cloexec)
+{
+	struct file *f = fd_get_path(from);
+	int fd;
+
+	if (!f)
+		return -EBADF;
+	fd = fd_install_at(f, cloexec, to);
+	if (fd < 0)
+		file_put(f);
+	return fd;
+}
+
+int64_t sys_dup2(const uint64_t *a)
+{
+	if ((int)a[0] == (int)a[1]) {
+		int err = fd_get_cloexec((int)a[0]);
+
+		return err < 0 ? err : (int)a[0];
+	}
+	return dup_to((int)a[0], (int)a[1], false);
+}
+
+int64_t sys_dup3(const uint64_t *a)
+{
+	if ((int)a[0] == (int)a[1] || (a[2] & ~(uint64_t)O_CLOEXEC))
+		return -EINVAL;
+	return dup_to((int)a[0], (int)a[1], a[2] != 0);
+}
+
+int64_t sys_ioctl(const uint64_t *a)
+{
+	struct file *f = fd_get((int)a[0]);
+	uint32_t cmd = (uint32_t)a[1];
+	int32_t on;
+	int64_t n = 0;
+
+	if (!f)
+		return -EBADF;
+	switch (cmd) {
+	case FIOCLEX:
+	case FIONCLEX:
+		n = fd_set_cloexec((int)a[0], cmd == FIOCLEX);
+		break;
+	case FIONBIO:
+		n = user_read(&on, a[2], sizeof(on));
+		if (n)
+			break;
+		if (on)
+			f->flags |= O_NONBLOCK;
+		else
+			f->flags &= ~(uint32_t)O_NONBLOCK;
+		if (f->ops->setfl)
+			n = f->ops->setfl(f, f->flags);
+		break;
+	case FIONREAD:
+		if (f->vnode && S_ISREG(f->vnode->mode)) {
+			struct kstat st;
+			int32_t left;
+
+			n = vfs_file_getattr(f, &st);
+			left = st.size > f->pos ? (int32_t)(st.size - f->pos)
+						: 0;
+			if (!n)
+				n = user_write(a[2], &left, sizeof(left));
+			break;
+		}
+		__attribute__((fallthrough));
+	default:
+		n = f->ops->ioctl ? f->ops->ioctl(f, cmd, a[2]) : -ENOTTY;
+	}
+	file_put(f);
+	return n;
+}
+
+static int64_t sync_file(int fd, bool data_only)
+{
+	struct file *f = fd_get(fd);
+	int64_t n;
+
+	if (!f)
+		return -EBADF;
+	n = f->ops->fsync ? f->ops->fsync(f, data_only) : -EINVAL;
+	file_put(f);
+	return n;
+}
+
+int64_t sys_fsync(const uint64_t *a)
+{
+	return sync_file((int)a[0], false);
+}
+
+int64_t sys_fdatasync(const uint64_t *a)
+{
+	return sync_file((int)a[0], true);
+}
+
+int64_t sys_sync_file_range(const uint64_t *a)
+{
+	return sync_file((int)a[0], true);
+}
+
+int64_t sys_syncfs(const uint64_t *a)
+{
+	return sync_file((int)a[0], false);
+}
+
+int64_t sys_ftruncate(const uint64_t *a)
+{
+	struct file *f;
+	int64_t n;
+
+	if ((int64_t)a[1] < 0)
+		return -EINVAL;
+	f = fd_get((int)a[0]);
+	if (!f)
+		return -EBADF;
+	if (!writable(f) || !f->ops->truncate)
+		n = -EINVAL;
+	else
+		n = f->ops->truncate(f, a[1]);
+	if (!n)
+		vfs_notify_file(f, 2);
+	file_put(f);
+	return n;
+}
+
+int64_t sys_fallocate(const uint64_t *a)
+{
+	uint64_t off = a[2], len = a[3], end;
+	struct file *f;
+	int64_t n;
+
+	if ((int64_t)off < 0 || (int64_t)len <= 0)
+		return -EINVAL;
+	if (add_overflows(off, len, &end) || end > INT64_MAX)
+		return -EFBIG;
+	f = fd_get((int)a[0]);
+	if (!f)
+		return -EBADF;
+	if (!writable(f))
+		n = -EBADF;
+	else
+		n = f->ops->fallocate
+			? f->ops->fallocate(f, (int)a[1], off, len)
+			: -EOPNOTSUPP;
+	file_put(f);
+	return n;
+}
+
+/* Advice; checked and taken note of by nobody, as the calls allow. */
+int64_t sys_fadvise64(const uint64_t *a)
+{
+	struct file *f = fd_get((int)a[0]);
+	int64_t n;
+
+	if (!f)
+		return -EBADF;
+	n = f->ops->lseek ? 0 : -ESPIPE;
+	if (!n && (unsigned)a[3] > 5)
+		n = -EINVAL;
+	file_put(f);
+	return n;
+}
+
+int64_t sys_readahead(const uint64_t *a)
+{
+	struct file *f = fd_get((int)a[0]);
+	int64_t n;
+
+	if (!f)
+		return -EBADF;
+	n = !readable(f) ? -EBADF : f->ops->lseek ? 0 : -EINVAL;
+	file_put(f);
+	return n;
+}

@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Names and their cache.
+ *
+ * A dentry in the cache can be found by (parent, name). Those that nobody
+ * holds stay on an LRU list until there are more than LRU_MAX of them;
+ * dentries whose file system holds a reference itself (tmpfs: the directory
+ * is its dentries) never get there.
+ */
+#include "kernel/vfs.h"
+
+#include "kernel/fsabi.h"
+#include "kernel/kalloc.h"
+#include "kernel/klog.h"
+#include "kernel/time.h"
+#include "kernel/uaccess.h"
+#include "lib/string.h"
+#include "lib/types.h"
+
+enum { BUCKETS = 4096, LRU_MAX = 8192, PATH_BUFS = 8 };
+
+static struct dentry *buckets[BUCKETS];
+static struct list lru = LIST_INIT(lru);
+static uint32_t lru_count;
+
+struct dentry *dentry_get(struct dentry *d)
+{
+	if (d->refs++ == 0 && list_is_linked(&d->lru)) {
+		list_del(&d->lru);
+		lru_count--;
+	}
+	return d;
+}
+
+static void unhash(struct dentry *d)
+{
+	if (!d->hash_pprev)
+		return;
+	*d->hash_pprev = d->hash_next;
+	if (d->hash_next)
+		d->hash_next->hash_pprev = d->hash_pprev;
+	d->hash_pprev = NULL;
+	list_del(&d->child_node);
+}
+
+static void free_name(struct dentry *d)
+{
+	if (d->name != d->inline_name)
+		kfree(d->name);
+}
+
+/* Frees d, which nobody holds; gives back its parent. */
+static struct dentry *destroy(struct dentry *d)
+{
+	struct dentry *parent = d->parent == d ? NULL : d->parent;
+	struct vnode *v = d->vnode;
+
+	unhash(d);
+	if (list_is_linked(&d->lru)) {
+		list_del(&d->lru);
+		lru_count--;
+	}
+	free_name(d);
+	kfree(d);
+	vnode_put(v);
+	return parent;
+}
+
+void dentry_put(struct dentry *d)
+{
+	while (d) {
+		ASSERT(d->refs > 0);
+		if (--d->refs > 0)
+			return;
+		if (!d->hash_pprev || d->expires == 0) {
+			d = destroy(d);
+			continue;
+		}
+		list_add_tail(&lru, &d->lru);
+		if (++lru_count <= LRU_MAX)
+			return;
+		d = destroy(list_first(&lru, struct dentry, lru));
+	}
+}
+
+struct dentry *dentry_new(
+	struct dentry *parent, struct mount *m, const char *name, size_t len)
+{
+	struct dentry *d = kzalloc(sizeof(*d));
+
+	if (!d)
+		return NULL;
+	d->name = d->inline_name;
+	if (len >= sizeof(d->inline_name)) {
+		d->name = kmalloc(len + 1);
+		if (!d->name) {
+			kfree(d);
+			return NULL;
+		}
+	}
+	memcpy(d->name, name, len);
+	d->name[len] = '\0';
+	d->len = (uint16_t)len;
+	d->hash = dentry_hash(name, len);
+	d->refs = 1;
+	d->mount = m;
+	d->parent = parent ? dentry_get(parent) : d;
+	list_init(&d->children);
+	list_init(&d->child_node);
+	list_init(&d->lru);
+	return d;
+}
+
+uint32_t dentry_hash(const char *name, size_t len)
+{
+	uint32_t h = 2166136261u;
+
+	for (size_t i = 0; i < len; i++)
+		h = (h ^ (uint8_t)name[i]) * 16777619u;
+	return h;
+}
+
+static struct dentry **bucket(const struct dentry *dir, uint32_t hash)
+{
+	uint64_t mix = ((uint64_t)(uintptr_t)dir >> 4) * 0x9e3779b97f4a7c15ull;
+
+	return &buckets[(hash ^ (uint32_t)(mix >> 32)) % BUCKETS];
+}
+
+struct dentry *dentry_find(
+	struct dentry *dir, const char *name, size_t len, uint32_t hash)
+{
+	struct dentry *d;
+
+	for (d = *bucket(dir, hash); d; d = d->hash_next) {
+		if (d->hash == hash && d->parent == dir && d->len == len &&
+			memcmp(d->name, name, len) == 0)
+			return dentry_get(d);
+	}
+	return NULL;
+}
+
+void dentry_insert(struct dentry *d)
+{
+	struct dentry **b = bucket(d->parent, d->hash);
+
+	ASSERT(!d->hash_pprev);
+	d->hash_next = *b;
+	if (*b)
+		(*b)->hash_pprev = &d->hash_next;
+	d->hash_pprev = b;
+	*b = d;
+	list_add_tail(&d->parent->children, &d->child_node);
+}
+
+void dentry_set(struct dentry *d, struct vnode *v, uint64_t expires)
+{
+	struct vnode *old = d->vnode;
+
+	if (v != old) {
+		d->vnode = v ? vnode_get(v) : NULL;
+		vnode_put(old);
+	}
+	d->expires = expires;
+}
+
+void dentry_unlink(struct dentry *d, uint64_t expires)
+{
+	if (d->refs == 1 && list_is_empty(&d->children)) {
+		dentry_set(d, NULL, expires);
+		return;
+	}
+	unhash(d);
+	d->deleted = true;
+}
+
+/* Gives d the place of (parent, name); refs of parents move along. */
+static void rename_to(struct dentry *d, struct dentry *parent, char *name,
+	const char *inline_name, uint16_t len, uint32_t hash)
+{
+	if (inline_name) {
+		memcpy(d->inline_name, inline_name, sizeof(d->inline_name));
+		d->name = d->inline_name;
+	} else {
+		d->name = name;
+	}
+	d->len = len;
+	d->hash = hash;
+	d->parent = parent;
+	dentry_insert(d);
+}
+
+int dentry_exchange(struct dentry *a, struct dentry *b)
+{
+	struct dentry *pa = a->parent, *pb = b->parent;
+	char ia[sizeof(a->inline_name)], ib[sizeof(b->inline_name)];
+	bool a_in = a->name == a->inline_name, b_in = b->name == b->inline_name;
+	char *na = a->name, *nb = b->name;
+	uint16_t la = a->len, lb = b->len;
+	uint32_t ha = a->hash, hb = b->hash;
+
+	memcpy(ia, a->inline_name, sizeof(ia));
+	memcpy(ib, b->inline_name, sizeof(ib));
+	unhash(a);
+	unhash(b);
+	rename_to(a, pb, nb, b_in ? ib : NULL, lb, hb);
+	rename_to(b, pa, na, a_in ? ia : NULL, la, ha);
+	return 0;
+}
+
+int dentry_move(struct dentry *from, struct dentry *to)
+{
+	int err = dentry_exchange(from, to);
+
+	if (err)
+		return err;
+	/* to now has from's old name: nothing is there any more. */
+	unhash(to);
+	to->deleted = true;
+	return 0;
+}
+
+int64_t dentry_path(const struct dentry *d, const struct dentry *root,
+	char *buf, size_t size)
+{
+	static const char deleted[] = " (deleted)";
+	size_t at = size;
+	bool gone = d->deleted;
+
+	if (size < 2)
+		return -ENAMETOOLONG;
+	buf[--at] = '\0';
+	if (gone) {
+		if (at < sizeof(deleted) - 1)
+			return -ENAMETOOLONG;
+		at -= sizeof(deleted) - 1;
+		memcpy(buf + at, deleted, sizeof(deleted) - 1);
+	}
+	if (d == root || (d == d->parent && !d->mount->covered)) {
+		if (at < 1)
+			return -ENAMETOOLONG;
+		buf[--at] = '/';
+	}
+	while (d != root) {
+		if (d == d->parent) {
+			if (!d->mount->covered)
+				break;
+			d = d->mount->covered;
+			continue;
+		}
+		if (at < (size_t)d->len + 1)
+			return -ENAMETOOLONG;
+		at -= d->len;
+		memcpy(buf + at, d->name, d->len);
+		buf[--at] = '/';
+		d = d->parent;
+	}
+	if (root && d != root && root != vfs_root) {
+		static const char out[] = "(unreachable)";
+
+		if (at < sizeof(out) - 1)
+			return -ENAMETOOLONG;
+		at -= sizeof(out) - 1;
+		memcpy(buf + at, out, sizeof(out) - 1);
+	}
+	memmove(buf, buf + at, size - at);
+	return (int64_t)(size - at - 1);
+}
+
+static char *path_bufs[PATH_BUFS];
+static int path_buf_count;
+
+char *path_buf_get(void)
+{
+	if (path_buf_count > 0)
+		return path_bufs[--path_buf_count];
+	return kmalloc(VFS_PATH_MAX);
+}
+
+void path_buf_put(char *buf)
+{
+	if (!buf)
+		return;
+	if (path_buf_count < PATH_BUFS)
+		path_bufs[path_buf_count++] = buf;
+	else
+		kfree(buf);
+}
+
+int path_from_user(uint64_t u_path, char **out)
+{
+	char *buf = path_buf_get();
+	int64_t n;
+
+	if (!buf)
+		return -ENOMEM;
+	n = user_read_str(buf, u_path, VFS_PATH_MAX);
+	if (n < 0) {
+		path_buf_put(buf);
+		return (int)n;
+	}
+	*out = buf;
+	return 0;
+}
