@@ -1,0 +1,468 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The ENCLU leaves, entry, exit and AEX, each in fast and in faithful mode. */
+#define _GNU_SOURCE
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <errno.h>
+
+#include "test/unit/emu_fixture.h"
+
+#define REG_RW (SGX_SECINFO_REG | SGX_SECINFO_R | SGX_SECINFO_W)
+
+static struct fixture f;
+
+static int setup_fast(void **state)
+{
+	fixture_start(&f, EMU_FAST);
+	return 0;
+}
+
+static int setup_faithful(void **state)
+{
+	fixture_start(&f, EMU_FAITHFUL);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	fixture_stop(&f);
+	return 0;
+}
+
+static void test_enter_exit(void **state)
+{
+	for (int i = 0; i < 1000; i++) {
+		fixture_call(&f, test_leave, 11, 22, 33, 44);
+		assert_int_equal(f.run.function, SGX_EEXIT);
+		assert_int_equal(f.run.exit_rsi, 11);
+		assert_int_equal(f.run.exit_rdx, 22);
+		assert_int_equal(f.run.exit_r8, 33);
+		assert_int_equal(f.run.exit_r9, 44);
+	}
+	fixture_call(&f, test_bases, 0, 0, 0, 0);
+	assert_int_equal(f.run.exit_rsi, DATA);
+	assert_int_equal(f.run.exit_rdx, GS1);
+}
+
+static void expect_aex(unsigned int vector, uint64_t rip)
+{
+	const struct sgx_gprsgx *frame = fixture_frame(0);
+
+	assert_int_equal(f.run.function, SGX_ERESUME);
+	assert_int_equal(f.run.exception_vector, vector);
+	assert_int_equal(frame->rip, rip);
+	assert_int_equal(frame->exitinfo & SGX_EXITINFO_VECTOR, vector);
+	assert_true(frame->exitinfo & SGX_EXITINFO_VALID);
+	assert_int_equal(frame->fsbase, DATA);
+	assert_int_equal(frame->gsbase, GS1);
+}
+
+static void test_exceptions(void **state)
+{
+	static const struct {
+		const uint8_t *routine;
+		unsigned int vector;
+		size_t offset, size;
+	} cases[] = {
+		{test_ud, SGX_VECTOR_UD, 0, 2},
+		{test_bp, SGX_VECTOR_BP, 1, 0},
+		{test_de, SGX_VECTOR_DE, 9, 2},
+		{test_gp, SGX_VECTOR_GP, 10, 3},
+		{test_syscall, SGX_VECTOR_UD, 5, 2},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		fixture_call(&f, cases[i].routine, 1, 2, 3, 4);
+		expect_aex(cases[i].vector,
+			at(cases[i].routine) + cases[i].offset);
+		/* Stage 1: enter at CSSA 1, step over, resume. */
+		fixture_call(&f, test_leave, 0, 0, 0, 0);
+		assert_int_equal(f.run.function, SGX_EEXIT);
+		assert_int_equal(f.run.exit_rdi, 1);
+		fixture_frame(0)->rip += cases[i].size;
+		fixture_resume(&f);
+		assert_int_equal(f.run.function, SGX_EEXIT);
+		assert_int_equal(f.run.exit_r9, 4);
+	}
+}
+
+static void test_page_faults(void **state)
+{
+	static uint64_t outside = 99;
+	const struct sgx_exinfo *info =
+		(const struct sgx_exinfo *)fixture_frame(0) - 1;
+
+	/* Host memory is the enclave's to read. */
+	fixture_call(&f, test_load, (uint64_t)(uintptr_t)&outside, 0, 0, 0);
+	assert_int_equal(f.run.exit_rsi, 99);
+
+	/* NULL, inside ELRANGE, nothing there. */
+	fixture_call(&f, test_load, 8, 0, 0, 0);
+	expect_aex(SGX_VECTOR_PF, at(test_load));
+	assert_int_equal(info->maddr, 8);
+	assert_int_equal(info->errcd, SGX_PFEC_U);
+	fixture_frame(0)->rsi = DATA;
+	fixture_resume(&f);
+	assert_int_equal(f.run.function, SGX_EEXIT);
+
+	/* Writing to text: EPCM forbids. */
+	fixture_call(&f, test_store, TEXT + 5, 0, 0, 0);
+	expect_aex(SGX_VECTOR_PF, at(test_store));
+	assert_int_equal(info->maddr, TEXT + 5);
+	assert_int_equal(info->errcd, SGX_PFEC_U | SGX_PFEC_W | SGX_PFEC_P);
+	assert_int_equal(f.run.exception_addr, TEXT);
+	fixture_frame(0)->rsi = DATA;
+	fixture_resume(&f);
+	assert_int_equal(f.run.function, SGX_EEXIT);
+
+	/* A TCS cannot be read. */
+	fixture_call(&f, test_load, TCS1, 0, 0, 0);
+	expect_aex(SGX_VECTOR_PF, at(test_load));
+	fixture_frame(0)->rsi = DATA;
+	fixture_resume(&f);
+
+	/* Data is not executable. */
+	fixture_call(&f, test_jump, DATA + 64, 0, 0, 0);
+	expect_aex(SGX_VECTOR_PF, DATA + 64);
+	assert_int_equal(info->errcd & SGX_PFEC_I, SGX_PFEC_I);
+	fixture_frame(0)->rip = at(test_leave);
+	fixture_resume(&f);
+	assert_int_equal(f.run.function, SGX_EEXIT);
+}
+
+static void test_augment(void **state)
+{
+	uint64_t accept = fixture_secinfo(REG_RW | SGX_SECINFO_PENDING);
+	uint64_t *p = (uint64_t *)(uintptr_t)FREE;
+
+	assert_int_equal(f.ops->augment(f.enclave, FREE, 16 * 4096), 0);
+	/* Twice is refused, and nothing of the second range stays. */
+	assert_int_equal(
+		f.ops->augment(f.enclave, FREE - 4096, 2 * 4096), -EFAULT);
+	assert_int_equal(*epcm_at(&f.enclave->epcm, FREE - 4096), 0);
+	/* Wrong SECINFO. */
+	fixture_secinfo(REG_RW);
+	assert_int_equal(fixture_enclu(&f, SGX_EACCEPT, accept, FREE),
+		SGX_PAGE_ATTRIBUTES_MISMATCH);
+	assert_true(f.run.exit_rdx & 0x40);
+	fixture_secinfo(REG_RW | SGX_SECINFO_PENDING);
+	for (int i = 0; i < 16; i++) {
+		assert_int_equal(fixture_enclu(&f, SGX_EACCEPT, accept,
+					 FREE + (uint64_t)i * 4096),
+			0);
+		assert_false(f.run.exit_rdx & 0x40);
+	}
+	/* Not pending any more. */
+	assert_int_equal(fixture_enclu(&f, SGX_EACCEPT, accept, FREE),
+		SGX_PAGE_ATTRIBUTES_MISMATCH);
+	fixture_call(&f, test_store, FREE + 4096, 1234, 0, 0);
+	assert_int_equal(f.run.function, SGX_EEXIT);
+	assert_int_equal(p[512], 1234);
+}
+
+static void test_enclu_faults(void **state)
+{
+	static const struct {
+		uint64_t leaf, rbx, rcx;
+		unsigned int vector;
+	} cases[] = {
+		{SGX_EACCEPT, DATA + 8, FREE, SGX_VECTOR_GP},
+		{SGX_EACCEPT, DATA, FREE + 8, SGX_VECTOR_GP},
+		{SGX_EACCEPT, 64 * GIB, FREE, SGX_VECTOR_GP},
+		{SGX_EACCEPT, DATA, 64 * GIB, SGX_VECTOR_GP},
+		{SGX_EACCEPT, FREE, FREE, SGX_VECTOR_PF},
+		{SGX_EACCEPT, DATA, FREE, SGX_VECTOR_PF},
+		{99, DATA, FREE, SGX_VECTOR_GP},
+		{SGX_EENTER, DATA, FREE, SGX_VECTOR_GP},
+		{SGX_EEXIT, UINT64_C(1) << 62, 0, SGX_VECTOR_GP},
+		{SGX_EMODPE, DATA, FREE, SGX_VECTOR_PF},
+		{SGX_EMODPE, DATA + 1, FREE, SGX_VECTOR_GP},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		fixture_secinfo(REG_RW |
+			(cases[i].leaf == SGX_EMODPE ? 0
+						     : SGX_SECINFO_PENDING));
+		fixture_call(&f, test_enclu, cases[i].leaf, cases[i].rbx,
+			cases[i].rcx, 0);
+		assert_int_equal(f.run.function, SGX_ERESUME);
+		assert_int_equal(f.run.exception_vector, cases[i].vector);
+		assert_int_equal(fixture_frame(0)->rax, cases[i].leaf);
+		assert_int_equal(fixture_frame(0)->rsi, 0x51515151);
+		assert_int_equal(fixture_frame(0)->r13, 0x13131313);
+		/* RIP is the ENCLU itself, patched or not. */
+		fixture_frame(0)->rip += 5;
+		fixture_resume(&f);
+		assert_int_equal(f.run.function, SGX_EEXIT);
+	}
+}
+
+static void test_entry_refused(void **state)
+{
+	struct enclave_run run = {.tcs = TCS1};
+	static uint64_t zero;
+
+	/* Busy: the handler of a nested entry finds the TCS in use. */
+	atomic_store(&f.enclave->tcs[0].active, 1);
+	assert_int_equal(
+		f.ops->enter(at(test_leave), 0, 0, SGX_EENTER, 0, 0, &run), 0);
+	assert_int_equal(run.function, SGX_EENTER);
+	assert_int_equal(run.exception_vector, SGX_VECTOR_GP);
+	atomic_store(&f.enclave->tcs[0].active, 0);
+	/* ERESUME without a frame. */
+	assert_int_equal(f.ops->enter(0, 0, 0, SGX_ERESUME, 0, 0, &run), 0);
+	assert_int_equal(run.exception_vector, SGX_VECTOR_GP);
+	/* Not a TCS, not aligned, not there, bad leaf. */
+	run.tcs = DATA;
+	f.ops->enter(0, 0, 0, SGX_EENTER, 0, 0, &run);
+	assert_int_equal(run.exception_vector, SGX_VECTOR_PF);
+	run.tcs = TCS1 + 8;
+	f.ops->enter(0, 0, 0, SGX_EENTER, 0, 0, &run);
+	assert_int_equal(run.exception_vector, SGX_VECTOR_GP);
+	run.tcs = (uint64_t)(uintptr_t)&zero & ~UINT64_C(4095);
+	f.ops->enter(0, 0, 0, SGX_EENTER, 0, 0, &run);
+	assert_int_equal(run.exception_vector, SGX_VECTOR_PF);
+	assert_int_equal(f.ops->enter(0, 0, 0, SGX_EEXIT, 0, 0, &run), -EINVAL);
+	/* CSSA >= NSSA. */
+	fixture_call(&f, test_ud, 0, 0, 0, 0);
+	f.enclave->tcs[0].nssa = 1;
+	fixture_call(&f, test_leave, 0, 0, 0, 0);
+	assert_int_equal(f.run.function, SGX_EENTER);
+	assert_int_equal(f.run.exception_vector, SGX_VECTOR_GP);
+	f.enclave->tcs[0].nssa = 2;
+	fixture_frame(0)->rip += 2;
+	/* ERESUME refuses an XSAVE header with unknown features. */
+	*(uint64_t *)(uintptr_t)(SSA1 + 512) |= UINT64_C(1) << 62;
+	fixture_resume(&f);
+	assert_int_equal(f.run.exception_vector, SGX_VECTOR_GP);
+	*(uint64_t *)(uintptr_t)(SSA1 + 512) &= ~(UINT64_C(1) << 62);
+	fixture_resume(&f);
+	assert_int_equal(f.run.function, SGX_EEXIT);
+}
+
+static void test_vector_state(void **state)
+{
+	uint8_t in[256], out[544] = {0}, clobber[64];
+	uint64_t width = emu_xfrm_supported() & SGX_XFRM_AVX512 ? 512 : 256;
+	uint32_t mask;
+
+	if (!(emu_xfrm_supported() & SGX_XFRM_AVX)) {
+		print_message("no AVX here: upper halves not tested\n");
+		skip();
+	}
+	for (size_t i = 0; i < sizeof(in); i++)
+		in[i] = (uint8_t)(i * 7 + 3);
+	memset(clobber, 0xee, sizeof(clobber));
+	fixture_call(&f, test_vectors, (uint64_t)(uintptr_t)in,
+		(uint64_t)(uintptr_t)out, width, 0);
+	expect_aex(SGX_VECTOR_UD, at(test_fault));
+	/* The host destroys what it can. */
+	__asm__ volatile("vmovdqu (%0), %%ymm0\n\t"
+			 "vmovdqu (%0), %%ymm15\n\t"
+			 "fninit"
+			 :
+			 : "r"(clobber)
+			 : "xmm0", "xmm15", "memory");
+	/* Stage 1 runs on the same TCS in between. */
+	fixture_call(&f, test_leave, 0, 0, 0, 0);
+	assert_int_equal(f.run.exit_rdi, 1);
+	fixture_frame(0)->rip += 2;
+	fixture_resume(&f);
+	assert_int_equal(f.run.function, SGX_EEXIT);
+	assert_int_equal(f.run.exit_rdi, 0);
+	if (width == 512) {
+		assert_memory_equal(in, out, 256);
+		memcpy(&mask, out + 528, sizeof(mask));
+		assert_int_equal(mask, 0x5a5a);
+	} else {
+		assert_memory_equal(in, out, 32);
+		assert_memory_equal(in + 64, out + 64, 32);
+	}
+	/* 3.14159..., extended precision */
+	assert_memory_equal(
+		out + 512, "\x35\xc2\x68\x21\xa2\xda\x0f\xc9\x00\x40", 10);
+	__asm__ volatile("vzeroupper");
+}
+
+static void *send_ticks(void *arg)
+{
+	static const struct timespec pause = {0, 2000000};
+	pid_t *target = arg;
+
+	for (int i = 0; i < 5; i++) {
+		nanosleep(&pause, NULL);
+		tgkill(getpid(), *target, 34);
+	}
+	return NULL;
+}
+
+static void test_tick(void **state)
+{
+	pid_t self = gettid();
+	uint64_t *word = (uint64_t *)(uintptr_t)(DATA + 128);
+	struct emu_stats stats;
+	pthread_t thread;
+	int interrupts = 0;
+
+	pthread_create(&thread, NULL, send_ticks, &self);
+	*word = 0;
+	fixture_call(&f, test_spin, DATA + 128, 0, 0, 0);
+	while (f.run.function == SGX_ERESUME) {
+		assert_int_equal(
+			f.run.exception_vector, ENCLAVE_VECTOR_INTERRUPT);
+		assert_int_equal(fixture_frame(0)->exitinfo, 0);
+		if (++interrupts == 5)
+			*word = 1;
+		fixture_resume(&f);
+	}
+	assert_int_equal(f.run.exit_rdi, 77);
+	pthread_join(thread, NULL);
+	assert_int_equal(interrupts, 5);
+	/* One more, outside: ignored. */
+	tgkill(getpid(), self, 34);
+	emu_stats_read(&stats);
+	assert_int_equal(stats.ticks_outside, 1);
+}
+
+static void test_permissions(void **state)
+{
+	const struct epcm *epcm = &f.enclave->epcm;
+	uint64_t info = fixture_secinfo(REG_RW | SGX_SECINFO_PENDING);
+
+	f.ops->augment(f.enclave, FREE, 3 * 4096);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(fixture_enclu(&f, SGX_EACCEPT, info,
+					 FREE + (uint64_t)i * 4096),
+			0);
+	fixture_call(&f, test_store, FREE, 5, 0, 0);
+	assert_int_equal(f.run.function, SGX_EEXIT);
+
+	/* EMODPR to R: enforced at once on the real page. */
+	assert_int_equal(f.ops->restrict_permissions(
+				 f.enclave, FREE, 4096, SGX_SECINFO_R),
+		0);
+	fixture_call(&f, test_store, FREE, 6, 0, 0);
+	expect_aex(SGX_VECTOR_PF, at(test_store));
+	fixture_frame(0)->rsi = DATA + 256;
+	fixture_resume(&f);
+	/* The host cannot give it back by its own page tables. */
+	assert_int_equal(f.ops->protect(f.enclave, FREE, 4096,
+				 PROT_READ | PROT_WRITE | PROT_EXEC),
+		0);
+	fixture_call(&f, test_store, FREE, 6, 0, 0);
+	expect_aex(SGX_VECTOR_PF, at(test_store));
+	assert_int_equal(((struct sgx_exinfo *)fixture_frame(0) - 1)->errcd,
+		SGX_PFEC_P | SGX_PFEC_W | SGX_PFEC_U | SGX_PFEC_SGX);
+	fixture_frame(0)->rsi = DATA + 256;
+	fixture_resume(&f);
+	/* EACCEPT wants PR in its SECINFO. */
+	fixture_secinfo(SGX_SECINFO_REG | SGX_SECINFO_R);
+	assert_int_equal(fixture_enclu(&f, SGX_EACCEPT, info, FREE),
+		SGX_PAGE_ATTRIBUTES_MISMATCH);
+	fixture_secinfo(SGX_SECINFO_REG | SGX_SECINFO_R | SGX_SECINFO_PR);
+	assert_int_equal(fixture_enclu(&f, SGX_EACCEPT, info, FREE), 0);
+	/* EMODPE widens; the page follows when touched. */
+	fixture_secinfo(SGX_SECINFO_RWX);
+	fixture_enclu(&f, SGX_EMODPE, info, FREE);
+	assert_int_equal(*epcm_at(epcm, FREE) & EPCM_RWX, 7);
+	fixture_call(&f, test_store, FREE, 6, 0, 0);
+	assert_int_equal(f.run.function, SGX_EEXIT);
+
+	/* The host withholds; EPCM alone is not enough. */
+	assert_int_equal(f.ops->protect(f.enclave, FREE, 4096, PROT_READ), 0);
+	fixture_call(&f, test_store, FREE, 6, 0, 0);
+	expect_aex(SGX_VECTOR_PF, at(test_store));
+	assert_int_equal(((struct sgx_exinfo *)fixture_frame(0) - 1)->errcd,
+		SGX_PFEC_P | SGX_PFEC_W | SGX_PFEC_U);
+	fixture_frame(0)->rsi = DATA + 256;
+	fixture_resume(&f);
+}
+
+static void test_trim(void **state)
+{
+	uint64_t info = fixture_secinfo(REG_RW | SGX_SECINFO_PENDING);
+
+	f.ops->augment(f.enclave, FREE, 2 * 4096);
+	fixture_enclu(&f, SGX_EACCEPT, info, FREE);
+	fixture_enclu(&f, SGX_EACCEPT, info, FREE + 4096);
+	fixture_call(&f, test_store, FREE, 5, 0, 0);
+	/* Not trimmed: not removable. */
+	assert_int_equal(f.ops->remove_pages(f.enclave, FREE, 4096), -EPERM);
+	assert_int_equal(
+		f.ops->modify_type(f.enclave, FREE, 2 * 4096, SGX_PT_TRIM), 0);
+	/* Closed from now on, and still not removable. */
+	fixture_call(&f, test_load, FREE, 0, 0, 0);
+	expect_aex(SGX_VECTOR_PF, at(test_load));
+	fixture_frame(0)->rsi = DATA;
+	fixture_resume(&f);
+	assert_int_equal(f.ops->remove_pages(f.enclave, FREE, 4096), -EPERM);
+	fixture_secinfo(SGX_SECINFO_TRIM | SGX_SECINFO_MODIFIED);
+	assert_int_equal(fixture_enclu(&f, SGX_EACCEPT, info, FREE), 0);
+	assert_int_equal(fixture_enclu(&f, SGX_EACCEPT, info, FREE + 4096), 0);
+	assert_int_equal(f.ops->remove_pages(f.enclave, FREE, 2 * 4096), 0);
+	/* Comes back as zero. */
+	fixture_secinfo(REG_RW | SGX_SECINFO_PENDING);
+	assert_int_equal(f.ops->augment(f.enclave, FREE, 4096), 0);
+	assert_int_equal(fixture_enclu(&f, SGX_EACCEPT, info, FREE), 0);
+	fixture_call(&f, test_load, FREE, 0, 0, 0);
+	assert_int_equal(f.run.function, SGX_EEXIT);
+	assert_int_equal(f.run.exit_rsi, 0);
+}
+
+static void test_pending_hidden(void **state)
+{
+	/* Faithful mode only. */
+	f.ops->augment(f.enclave, FREE, 4096);
+	fixture_call(&f, test_load, FREE, 0, 0, 0);
+	expect_aex(SGX_VECTOR_PF, at(test_load));
+	fixture_frame(0)->rsi = DATA;
+	fixture_resume(&f);
+	assert_int_equal(f.run.function, SGX_EEXIT);
+}
+
+/* cmocka takes the fault signals before each test: take them back. */
+static void armed(void **state)
+{
+	const CMUnitTestFunction *test = *state;
+
+	assert_int_equal(emu_signals_install(34), 0);
+	(*test)(state);
+}
+
+#define ONE(test, mode)                                              \
+	{                                                            \
+#test " (" #mode ")", armed, setup_##mode, teardown, \
+			&(CMUnitTestFunction)                        \
+		{                                                    \
+			test                                         \
+		}                                                    \
+	}
+#define BOTH(test) ONE(test, fast), ONE(test, faithful)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		BOTH(test_enter_exit),
+		BOTH(test_exceptions),
+		BOTH(test_page_faults),
+		BOTH(test_augment),
+		BOTH(test_enclu_faults),
+		BOTH(test_entry_refused),
+		BOTH(test_vector_state),
+		BOTH(test_tick),
+		BOTH(test_permissions),
+		BOTH(test_trim),
+		ONE(test_pending_hidden, faithful),
+	};
+
+	return cmocka_run_group_tests_name("emu-enclu", tests, NULL, NULL);
+}
