@@ -164,6 +164,9 @@ static bool convert(struct out *o, const struct spec *s, char c, va_list *args)
 	case 'u':
 		put_number(o, s, "", arg_unsigned(s, args), 10, false);
 		return true;
+	case 'o':
+		put_number(o, s, "", arg_unsigned(s, args), 8, false);
+		return true;
 	case 'x':
 	case 'X':
 		put_number(o, s, "", arg_unsigned(s, args), 16, c == 'X');

@@ -2,7 +2,7 @@
 /*
  * Formatting without libc, for messages of kernel and host alike.
  *
- * Conversions: %d %i %u %x %X %c %s %p %%, with the lengths hh h l ll z, the
+ * Conversions: %d %i %u %o %x %X %c %s %p %%, with the lengths hh h l ll z, the
  * flags '0' and '-', a width and, for %s, a precision (each also as '*').
  * Anything else is copied as it stands. No floating point.
  */

@@ -23,6 +23,7 @@ static void test_numbers(void **state)
 	same("%ld %lld", LONG_MIN, LLONG_MAX);
 	same("%u %lu %llu", UINT_MAX, ULONG_MAX, 7ULL);
 	same("%x %X %lx %llx", 0xabcu, 0xabcu, ULONG_MAX, 0x1234ULL);
+	same("%o %04o", 0755, 7);
 	same("%zu %zd", (size_t)123, (ssize_t)-5);
 	same("[%5d] [%-5d] [%05d] [%05d]", 42, 42, 42, -42);
 	same("%08x %016lx", 0xbeefu, 0xbeefUL);

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The sub-commands of `sconce`. Each lives in a file of its own and stands in
+ * the table of main.c; `argv[0]` is the command's name. A command returns the
+ * exit status of the program.
+ */
+#pragma once
+
+#include "lib/err.h"
+
+enum { CMD_OK = 0, CMD_FAILED = 125 };
+
+struct cmd {
+	const char *name;
+	const char *synopsis; /* behind the name */
+	const char *help; /* one line */
+	int (*run)(int argc, char **argv);
+	void (*print_options)(void); /* for `sconce help NAME`; may be NULL */
+};
+
+extern const struct cmd cmd_table[];
+
+int cmd_run(int argc, char **argv);
+void cmd_run_print_options(void);
+int cmd_doctor(int argc, char **argv);
+int cmd_version(int argc, char **argv);
+int cmd_help(int argc, char **argv);
+
+/* Prints "sconce: TEXT" on standard error and returns @status. */
+int cmd_fail(const struct err *e, int status);

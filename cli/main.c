@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/cmd.h"
+
+const struct cmd cmd_table[] = {
+	{"run", "[OPTIONS] [--] PROGRAM [ARGS...]",
+		"run a program inside an enclave", cmd_run,
+		cmd_run_print_options},
+	{"doctor", "[--json]",
+		"say what this machine offers, and how to fix what is missing",
+		cmd_doctor, NULL},
+	{"version", "", "print the version", cmd_version, NULL},
+	{"help", "[COMMAND]", "explain a command", cmd_help, NULL},
+	{0},
+};
+
+int cmd_fail(const struct err *e, int status)
+{
+	fprintf(stderr, "sconce: %s\n", e->text);
+	return status;
+}
+
+int main(int argc, char **argv)
+{
+	const char *name = argc > 1 ? argv[1] : "help";
+	struct err e;
+
+	if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
+		name = "help";
+	if (strcmp(name, "--version") == 0)
+		name = "version";
+	for (const struct cmd *c = cmd_table; c->name != NULL; c++)
+		if (strcmp(c->name, name) == 0)
+			return c->run(argc > 1 ? argc - 1 : argc,
+				argc > 1 ? argv + 1 : argv);
+	err_setf(&e, 0,
+		"'%s' is not a command; `sconce help` lists the commands",
+		name);
+	return cmd_fail(&e, CMD_FAILED);
+}

@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/run_options.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "abi/layout.h"
+#include "cli/parse.h"
+#include "lib/string.h"
+
+enum value { VALUE_NONE, VALUE_NEEDED, VALUE_ALLOWED };
+
+struct option {
+	const char *name;
+	char letter;
+	enum value value;
+	const char *metavar;
+	const char *help;
+	int (*set)(struct run_options *o, const char *value, struct err *e);
+};
+
+static int bad_value(struct err *e, const char *option, const char *value,
+	const char *wanted)
+{
+	return err_setf(
+		e, -EINVAL, "%s: '%s'; wanted %s", option, value, wanted);
+}
+
+static int set_memory(struct run_options *o, const char *value, struct err *e)
+{
+	if (parse_size(value, USER_END, &o->memory) < 0 || o->memory < 1 << 20)
+		return bad_value(
+			e, "--memory", value, "1m to 62g, as in 512m or 2g");
+	o->memory = align_up(o->memory, PAGE_SIZE);
+	return 0;
+}
+
+static int set_cpus(struct run_options *o, const char *value, struct err *e)
+{
+	if (parse_uint(value, TCS_MAX, &o->cpus) < 0 || o->cpus == 0)
+		return bad_value(e, "--cpus", value, "1 to 64");
+	return 0;
+}
+
+static int set_mode(struct run_options *o, const char *value, struct err *e)
+{
+	static const struct {
+		const char *name;
+		enum launch_mode mode;
+	} modes[] = {
+		{"auto", LAUNCH_AUTO},
+		{"hardware", LAUNCH_HARDWARE},
+		{"emulated", LAUNCH_EMULATED},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(modes); i++) {
+		if (strcmp(modes[i].name, value) == 0) {
+			o->mode = modes[i].mode;
+			return 0;
+		}
+	}
+	return bad_value(e, "--mode", value, "auto, hardware or emulated");
+}
+
+static int set_env(struct run_options *o, const char *value, struct err *e)
+{
+	if (value[0] == '=' || value[0] == '\0')
+		return bad_value(e, "--env", value, "NAME=VALUE or NAME");
+	o->env[o->env_count++] = value;
+	return 0;
+}
+
+static int set_workdir(struct run_options *o, const char *value, struct err *e)
+{
+	if (value[0] == '\0')
+		return bad_value(e, "--workdir", value, "a directory");
+	o->workdir = value;
+	return 0;
+}
+
+static int set_hostname(struct run_options *o, const char *value, struct err *e)
+{
+	size_t len = strlen(value);
+
+	if (len == 0 || len > 64)
+		return bad_value(e, "--hostname", value, "1 to 64 bytes");
+	o->hostname = value;
+	return 0;
+}
+
+static int set_manifest(struct run_options *o, const char *value, struct err *e)
+{
+	(void)e;
+	o->manifest = value;
+	return 0;
+}
+
+static int add_mount(
+	struct run_options *o, const struct mount_spec *m, struct err *e)
+{
+	if (o->mounts_count == RUN_MOUNTS_MAX)
+		return err_setf(
+			e, -EINVAL, "more than %d mounts", RUN_MOUNTS_MAX);
+	o->mounts[o->mounts_count++] = *m;
+	return 0;
+}
+
+static int set_tmpfs(struct run_options *o, const char *value, struct err *e)
+{
+	static const char wanted[] = "an absolute path, or PATH:size=64m";
+	struct mount_spec m = {.type = MOUNT_TMPFS};
+	const char *colon = strchr(value, ':');
+	size_t len = colon != NULL ? (size_t)(colon - value) : strlen(value);
+
+	if (value[0] != '/' || len > MANIFEST_PATH_MAX)
+		return bad_value(e, "--tmpfs", value, wanted);
+	if (colon != NULL &&
+		(!string_has_prefix(colon, ":size=") ||
+			parse_size(colon + 6, 1ull << 40, &m.size) < 0))
+		return bad_value(e, "--tmpfs", value, wanted);
+	m.target = strndup(value, len);
+	return add_mount(o, &m, e);
+}
+
+static int set_volume(struct run_options *o, const char *value, struct err *e)
+{
+	static const char wanted[] = "HOSTPATH:TARGET[:ro], both absolute";
+	struct mount_spec m = {.type = MOUNT_HOST};
+	const char *colon = strchr(value, ':'), *target, *end;
+
+	if (value[0] != '/' || colon == NULL || colon[1] != '/')
+		return bad_value(e, "--volume", value, wanted);
+	target = colon + 1;
+	end = strchr(target, ':');
+	if (end != NULL && strcmp(end, ":ro") != 0 && strcmp(end, ":rw") != 0)
+		return bad_value(e, "--volume", value, wanted);
+	m.ro = end != NULL && strcmp(end, ":ro") == 0;
+	m.source = strndup(value, (size_t)(colon - value));
+	m.target = strndup(
+		target, end != NULL ? (size_t)(end - target) : strlen(target));
+	if (access(m.source, F_OK) < 0)
+		return err_setf(e, -EINVAL, "--volume: %s: %s", m.source,
+			strerror(errno));
+	return add_mount(o, &m, e);
+}
+
+static int set_trace(struct run_options *o, const char *value, struct err *e)
+{
+	(void)value;
+	(void)e;
+	o->trace = true;
+	return 0;
+}
+
+static int set_stats(struct run_options *o, const char *value, struct err *e)
+{
+	(void)e;
+	o->stats = true;
+	o->stats_path = value;
+	return 0;
+}
+
+static int set_quiet(struct run_options *o, const char *value, struct err *e)
+{
+	(void)value;
+	(void)e;
+	o->quiet = true;
+	return 0;
+}
+
+static int set_faithful(struct run_options *o, const char *value, struct err *e)
+{
+	(void)value;
+	(void)e;
+	o->faithful = true;
+	return 0;
+}
+
+static int set_help(struct run_options *o, const char *value, struct err *e)
+{
+	(void)value;
+	(void)e;
+	o->help = true;
+	return 0;
+}
+
+static const struct option options[] = {
+	{"memory", 'm', VALUE_NEEDED, "SIZE",
+		"memory the programs may use, as in 512m or 2g", set_memory},
+	{"cpus", 0, VALUE_NEEDED, "N",
+		"enclave threads (default: this machine's processors)",
+		set_cpus},
+	{"env", 'e', VALUE_NEEDED, "NAME[=VALUE]",
+		"set a variable, or pass the host's", set_env},
+	{"workdir", 'w', VALUE_NEEDED, "DIR", "start there", set_workdir},
+	{"hostname", 'h', VALUE_NEEDED, "NAME", "what uname says",
+		set_hostname},
+	{"volume", 'v', VALUE_NEEDED, "HOST:TARGET[:ro]",
+		"show a host directory or file at TARGET", set_volume},
+	{"tmpfs", 0, VALUE_NEEDED, "PATH[:size=SIZE]",
+		"a file system in enclave memory", set_tmpfs},
+	{"mode", 0, VALUE_NEEDED, "auto|hardware|emulated",
+		"where the enclave comes from", set_mode},
+	{"manifest", 0, VALUE_NEEDED, "FILE",
+		"what may run; its hash becomes CONFIGID", set_manifest},
+	{"trace", 0, VALUE_NONE, NULL, "print system calls, as strace does",
+		set_trace},
+	{"stats", 0, VALUE_ALLOWED, "FILE",
+		"print counters at the end (to FILE)", set_stats},
+	{"faithful", 0, VALUE_NONE, NULL,
+		"emulator: trap every ENCLU instead of patching it",
+		set_faithful},
+	{"quiet", 'q', VALUE_NONE, NULL, "no notes about mode and manifest",
+		set_quiet},
+	{"help", 0, VALUE_NONE, NULL, "this text", set_help},
+};
+
+void run_options_print(void)
+{
+	printf("\nOptions:\n");
+	for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
+		const struct option *o = &options[i];
+		char left[64], letter[8] = "    ";
+
+		if (o->letter != 0)
+			snprintf(letter, sizeof(letter), "-%c, ", o->letter);
+		snprintf(left, sizeof(left), "%s--%s%s%s%s", letter, o->name,
+			o->value == VALUE_ALLOWED          ? "[="
+				: o->value == VALUE_NEEDED ? " "
+							   : "",
+			o->metavar != NULL ? o->metavar : "",
+			o->value == VALUE_ALLOWED ? "]" : "");
+		printf("  %-36s %s\n", left, o->help);
+	}
+	printf("\nThe exit status is the program's own; 125: Sconce could not "
+	       "run it,\n126: not executable, 127: not found.\n");
+}
+
+/* Finds the option in @arg; *value points behind '=' or is NULL. */
+static const struct option *find_option(const char *arg, const char **value)
+{
+	size_t len = strcspn(arg, "=");
+	bool is_long = arg[1] == '-';
+
+	*value = NULL;
+	for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
+		const struct option *o = &options[i];
+
+		if (is_long && strlen(o->name) == len - 2 &&
+			strncmp(arg + 2, o->name, len - 2) == 0) {
+			*value = arg[len] == '=' ? arg + len + 1 : NULL;
+			return o;
+		}
+		if (!is_long && o->letter != 0 && arg[1] == o->letter) {
+			*value = arg[2] != '\0' ? arg + 2 : NULL;
+			return o;
+		}
+	}
+	return NULL;
+}
+
+static int parse_one(
+	struct run_options *o, int argc, char **argv, int *at, struct err *e)
+{
+	const char *arg = argv[*at], *value;
+	const struct option *found = find_option(arg, &value);
+
+	if (found == NULL)
+		return err_setf(e, -EINVAL,
+			"run: unknown option %s; `sconce help run` lists them",
+			arg);
+	if (found->value == VALUE_NONE && value != NULL)
+		return err_setf(e, -EINVAL, "--%s takes no value", found->name);
+	if (found->value == VALUE_NEEDED && value == NULL) {
+		if (*at + 1 >= argc)
+			return err_setf(e, -EINVAL, "--%s needs a value: %s",
+				found->name, found->metavar);
+		value = argv[++*at];
+	}
+	return found->set(o, value, e);
+}
+
+int run_options_parse(
+	struct run_options *o, int argc, char **argv, struct err *e)
+{
+	int at = 1;
+
+	*o = (struct run_options){0};
+	o->env = calloc((size_t)argc + 1, sizeof(*o->env));
+	if (o->env == NULL)
+		return err_setf(e, -ENOMEM, "no memory");
+	for (; at < argc && argv[at][0] == '-' && argv[at][1] != '\0'; at++) {
+		int ret;
+
+		if (strcmp(argv[at], "--") == 0) {
+			at++;
+			break;
+		}
+		ret = parse_one(o, argc, argv, &at, e);
+		if (ret < 0)
+			return ret;
+	}
+	o->args = argv + at;
+	o->args_count = argc - at;
+	return 0;
+}
+
+void run_options_fini(struct run_options *o)
+{
+	for (size_t i = 0; i < o->mounts_count; i++) {
+		free((void *)(uintptr_t)o->mounts[i].source);
+		free((void *)(uintptr_t)o->mounts[i].target);
+	}
+	free(o->env);
+}
