@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The lying host: stands between the server of host calls and the enclave.
+ * Linked into test programs only, with the linker's --wrap, so that the
+ * product has no place where to hang it in.
+ *
+ * SCONCE_HOSTILE="seed=1,rate=100,after=0,lies=strict" in the environment:
+ * rate is lies per 10,000 calls, after is the number of honest calls before,
+ * log names a file that gets a line per lie. lies:
+ *	strict  outside of the contract of the call: results, errnos,
+ *	        descriptors, ids, calls not served at all
+ *	data    within it, yet untrue: contents of buffers, short results,
+ *	        plausible errors, time
+ *	flip    another thread writes into the shared region all the time
+ * or several of them joined by '+'. Which call is lied about how depends on
+ * seed and the call's number only.
+ */
+#pragma once
+
+#include <stdint.h>
+
+enum hostile_lies {
+	HOSTILE_STRICT = 1,
+	HOSTILE_DATA = 2,
+	HOSTILE_FLIP = 4,
+};
+
+struct hostile_config {
+	uint64_t seed;
+	uint64_t rate;
+	uint64_t after;
+	unsigned lies;
+	int log_fd; /* -1: none */
+};
+
+/* For programs that do not take it from the environment. */
+void hostile_configure(const struct hostile_config *config);
+/* Lies told so far. */
+uint64_t hostile_count(void);
