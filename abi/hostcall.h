@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "abi/hostfile.h"
+#include "abi/net.h"
 
 enum {
 	HOSTCALL_ARGS = 6,

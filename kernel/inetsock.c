@@ -1,0 +1,674 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Sockets that the host provides: TCP and UDP over IPv4 and IPv6, netlink
+ * (routes and addresses, for getaddrinfo), AF_UNIX to servers on the host.
+ *
+ * The host's socket never blocks. An operation tries, and if there is nothing
+ * waits inside until readiness changes (hostready.h). What the host answers
+ * is bounded by the rows of hostcall.def; here addresses and control messages
+ * are checked besides (S-11).
+ */
+#include <asm/ioctls.h>
+#include <asm/poll.h>
+#include <asm/socket.h>
+#include <linux/errno.h>
+#include <linux/in.h>
+#include <linux/in6.h>
+#include <linux/sockios.h>
+
+#include "abi/net.h"
+#include "kernel/file.h"
+#include "kernel/hostcall.h"
+#include "kernel/hostready.h"
+#include "kernel/kalloc.h"
+#include "kernel/klog.h"
+#include "kernel/poll.h"
+#include "kernel/signal.h"
+#include "kernel/sockopt.h"
+#include "kernel/socket.h"
+#include "kernel/uaccess.h"
+#include "lib/string.h"
+#include "lib/types.h"
+
+enum {
+	SOL_IP = 0,
+	SOL_UDP = 17,
+	SOL_IPV6 = 41,
+	SEND_FLAGS = MSG_OOB | MSG_DONTROUTE | MSG_EOR | MSG_CONFIRM | MSG_MORE,
+	RECV_FLAGS = MSG_OOB | MSG_PEEK | MSG_TRUNC | MSG_ERRQUEUE |
+		MSG_DONTROUTE,
+	RECV_OUT_FLAGS = MSG_OOB | MSG_TRUNC | MSG_CTRUNC | MSG_EOR |
+		MSG_ERRQUEUE,
+};
+
+struct inetsock {
+	struct socket sk;
+	struct hostready ready;
+	int fd; /* -1: none yet */
+	bool connecting; /* a blocking connect may have been interrupted */
+};
+
+static struct inetsock *of(struct socket *s)
+{
+	return container_of(s, struct inetsock, sk);
+}
+
+static bool is_stream(const struct inetsock *is)
+{
+	return is->sk.type == SOCK_STREAM;
+}
+
+static const struct socket_ops inetsock_ops;
+
+static int alloc(int family, int type, int protocol, struct inetsock **out)
+{
+	struct inetsock *is = kzalloc(sizeof(*is));
+	int err = -ENOMEM;
+
+	if (is == NULL)
+		return err;
+	is->fd = -1;
+	err = hostready_init(&is->ready);
+	if (err)
+		goto free;
+	err = socket_init(&is->sk, &inetsock_ops, family, type, protocol);
+	if (err)
+		goto fini;
+	*out = is;
+	return 0;
+fini:
+	hostready_fini(&is->ready);
+free:
+	kfree(is);
+	return err;
+}
+
+static void set_fd(struct inetsock *is, int fd)
+{
+	is->fd = fd;
+	is->sk.file->host_fd = fd;
+}
+
+static void release(struct socket *s)
+{
+	struct inetsock *is = of(s);
+
+	if (is->fd >= 0)
+		(void)!host_close(is->fd);
+	hostready_fini(&is->ready);
+	kfree(is);
+}
+
+static int create(int family, int type, int protocol, struct inetsock **out)
+{
+	struct inetsock *is;
+	int64_t fd;
+	int err = alloc(family, type, protocol, &is);
+
+	if (err)
+		return err;
+	fd = host_sock_new((uint64_t)family, (uint64_t)type, (uint64_t)protocol,
+		is->ready.key);
+	if (fd < 0) {
+		file_put(is->sk.file);
+		return (int)fd;
+	}
+	set_fd(is, (int)fd);
+	*out = is;
+	return 0;
+}
+
+int inetsock_new(int family, int type, int protocol, struct socket **out)
+{
+	struct inetsock *is;
+	int err;
+
+	if (family == AF_NETLINK && protocol != 0)
+		return -EPROTONOSUPPORT; /* NETLINK_ROUTE alone */
+	err = create(family, type, protocol, &is);
+	if (err == 0)
+		*out = &is->sk;
+	return err;
+}
+
+/* ---- addresses ---- */
+
+static void addr_out(const struct sockaddr_buf *addr, struct host_addr *out)
+{
+	memset(out, 0, sizeof(*out));
+	out->size = addr->size;
+	memcpy(out->bytes, addr->bytes, addr->size);
+}
+
+/* The host's word: no more than fits, and of the socket's family. */
+static void addr_in(const struct inetsock *is, const struct host_addr *in,
+	struct sockaddr_buf *addr)
+{
+	addr->size = 0;
+	if (in->size == 0)
+		return;
+	if (in->size > HOST_ADDR_MAX || in->size < sizeof(addr->family))
+		panic_host("socket address of %lu bytes", in->size);
+	addr->size = in->size;
+	memcpy(addr->bytes, in->bytes, in->size);
+	if (addr->family != is->sk.family && addr->family != AF_UNSPEC)
+		panic_host("socket address of family %u", addr->family);
+}
+
+static int bind(struct socket *s, const struct sockaddr_buf *addr)
+{
+	struct host_addr out;
+
+	addr_out(addr, &out);
+	return (int)host_sock_bind(of(s)->fd, &out);
+}
+
+static int getname(struct socket *s, bool peer, struct sockaddr_buf *addr)
+{
+	struct host_addr in;
+	int err = (int)host_sock_name(of(s)->fd, peer, &in);
+
+	if (err == 0)
+		addr_in(of(s), &in, addr);
+	return err;
+}
+
+/* ---- connections ---- */
+
+static int listen(struct socket *s, int backlog)
+{
+	hostready_reset(&of(s)->ready);
+	return (int)host_sock_listen(of(s)->fd, (uint64_t)backlog);
+}
+
+static int socket_error(struct inetsock *is)
+{
+	int val = 0;
+	int64_t n = host_sock_getopt(
+		is->fd, SOL_SOCKET, SO_ERROR, &val, sizeof(val));
+
+	if (n < 0)
+		return (int)n;
+	if (n != sizeof(val) || val < 0 || val > HOSTCALL_ERRNO_MAX)
+		panic_host("socket error %d", val);
+	is->ready.ready &= ~(uint32_t)POLLERR;
+	return -val;
+}
+
+static int wait_connected(struct inetsock *is)
+{
+	uint64_t deadline = socket_send_deadline(&is->sk);
+	uint32_t done = POLLOUT | POLLERR | POLLHUP;
+	int err;
+
+	for (;;) {
+		err = hostready_wait(&is->ready, POLLOUT, deadline);
+		if (err == -ETIMEDOUT)
+			return -EINPROGRESS;
+		if (err)
+			return socket_wait_error(
+				&is->sk, err, is->sk.send_timeout);
+		if (hostready_poll(&is->ready, is->fd, NULL) & done)
+			return socket_error(is);
+	}
+}
+
+static int connect(
+	struct socket *s, const struct sockaddr_buf *addr, bool nonblock)
+{
+	struct inetsock *is = of(s);
+	struct host_addr out;
+	int err;
+
+	addr_out(addr, &out);
+	if (is_stream(is) && !is->connecting)
+		hostready_reset(&is->ready);
+	err = (int)host_sock_connect(is->fd, &out);
+	if (err == -EISCONN && is->connecting && !nonblock)
+		err = 0;
+	if ((err == -EINPROGRESS || (err == -EALREADY && is->connecting)) &&
+		!nonblock) {
+		is->connecting = true;
+		err = wait_connected(is);
+		if (err == -ERESTARTSYS)
+			return err;
+	}
+	is->connecting = err == -EINPROGRESS;
+	return err;
+}
+
+static int accept(struct socket *s, bool nonblock, struct socket **out,
+	struct sockaddr_buf *peer)
+{
+	struct inetsock *is = of(s), *new;
+	uint64_t deadline = nonblock ? 0 : socket_recv_deadline(s), seen;
+	struct host_addr addr;
+	int64_t fd;
+	int err = alloc(s->family, s->type, s->protocol, &new);
+
+	if (err)
+		return err;
+	for (;;) {
+		seen = hostready_begin(&is->ready);
+		fd = host_sock_accept(is->fd, new->ready.key, &addr);
+		hostready_done(&is->ready, seen, POLLIN,
+			fd == -EAGAIN ? HOSTREADY_DRY : HOSTREADY_SOME);
+		if (fd != -EAGAIN || nonblock)
+			break;
+		err = hostready_wait(&is->ready, POLLIN, deadline);
+		if (err) {
+			fd = socket_wait_error(s, err, s->recv_timeout);
+			break;
+		}
+	}
+	if (fd < 0) {
+		file_put(new->sk.file);
+		return (int)fd;
+	}
+	set_fd(new, (int)fd);
+	addr_in(is, &addr, peer);
+	*out = &new->sk;
+	return 0;
+}
+
+static int shutdown(struct socket *s, int how)
+{
+	return (int)host_sock_shutdown(of(s)->fd, (uint64_t)how);
+}
+
+/* ---- sending ---- */
+
+static bool cmsg_may_leave(const struct cmsg_view *v)
+{
+	switch (v->level) {
+	case SOL_IP:
+		return v->type == IP_PKTINFO || v->type == IP_TTL ||
+			v->type == IP_TOS;
+	case SOL_IPV6:
+		return v->type == IPV6_PKTINFO || v->type == IPV6_HOPLIMIT ||
+			v->type == IPV6_TCLASS;
+	case SOL_UDP:
+		return v->type == 103; /* UDP_SEGMENT */
+	default:
+		return false;
+	}
+}
+
+static int control_out(const struct sockmsg *m, struct host_msg *out)
+{
+	struct cmsg_view v;
+	size_t pos = 0;
+	int more;
+
+	if (m->control_size > HOST_CONTROL_MAX)
+		return -ENOBUFS;
+	while ((more = socket_cmsg_next(m, &pos, &v)) == 1) {
+		if (cmsg_may_leave(&v))
+			continue;
+		if (v.level == SOL_SOCKET && v.type == SCM_RIGHTS)
+			klog("descriptors cannot be sent to the host: EPERM");
+		return -EPERM;
+	}
+	if (more < 0)
+		return more;
+	out->control_size = m->control_size;
+	if (m->control_size)
+		memcpy(out->control, m->control, m->control_size);
+	return 0;
+}
+
+static int64_t send_once(
+	struct inetsock *is, struct sockmsg *m, const struct host_msg *out)
+{
+	size_t size = u64_min(m->u.resid, HOSTCALL_BUF_MAX);
+	uint64_t seen = hostready_begin(&is->ready);
+	uint32_t flags = m->flags & SEND_FLAGS;
+	enum hostready_how how = HOSTREADY_SOME;
+	int64_t n;
+
+	if (out)
+		n = host_sock_sendmsg(is->fd, &m->u, size, flags, out);
+	else
+		n = host_sock_send(is->fd, &m->u, size, flags);
+	if (n == -EAGAIN)
+		how = HOSTREADY_DRY;
+	else if (is_stream(is) && n >= 0 && (size_t)n < size)
+		how = HOSTREADY_SHORT;
+	hostready_done(&is->ready, seen, POLLOUT, how);
+	return n;
+}
+
+static int64_t send_all(
+	struct inetsock *is, struct sockmsg *m, const struct host_msg *out)
+{
+	uint64_t deadline = NO_DEADLINE;
+	int64_t n, done = 0;
+	bool waited = false;
+
+	for (;;) {
+		n = send_once(is, m, out);
+		if (n >= 0) {
+			done += n;
+			if (!is_stream(is) || m->u.resid == 0)
+				return done;
+			continue;
+		}
+		if (n != -EAGAIN || m->nonblock)
+			break;
+		if (!waited)
+			deadline = socket_send_deadline(&is->sk);
+		waited = true;
+		n = hostready_wait(&is->ready, POLLOUT, deadline);
+		if (n) {
+			n = socket_wait_error(
+				&is->sk, (int)n, is->sk.send_timeout);
+			break;
+		}
+	}
+	return done > 0 ? done : n;
+}
+
+static no_inline int64_t send_full(struct inetsock *is, struct sockmsg *m)
+{
+	struct host_msg out;
+	int err;
+
+	memset(&out, 0, sizeof(out));
+	err = control_out(m, &out);
+	if (err)
+		return err;
+	if (m->addr)
+		addr_out(m->addr, &out.addr);
+	return send_all(is, m, &out);
+}
+
+static int64_t send(struct socket *s, struct sockmsg *m)
+{
+	struct inetsock *is = of(s);
+
+	if (!is_stream(is) && m->u.resid > HOSTCALL_BUF_MAX)
+		return -EMSGSIZE;
+	if (m->addr || m->control_size)
+		return send_full(is, m);
+	return send_all(is, m, NULL);
+}
+
+/* ---- receiving ---- */
+
+static bool cmsg_may_enter(const struct cmsg_view *v)
+{
+	switch (v->level) {
+	case SOL_SOCKET:
+		return v->type == SO_TIMESTAMP || v->type == SO_TIMESTAMPNS ||
+			v->type == SO_RXQ_OVFL;
+	case SOL_IP:
+		return v->type == IP_PKTINFO || v->type == IP_TTL ||
+			v->type == IP_TOS || v->type == IP_RECVERR ||
+			v->type == IP_ORIGDSTADDR;
+	case SOL_IPV6:
+		return v->type == IPV6_PKTINFO || v->type == IPV6_HOPLIMIT ||
+			v->type == IPV6_TCLASS || v->type == IPV6_RECVERR;
+	case SOL_UDP:
+		return v->type == 104; /* UDP_GRO */
+	default:
+		return false;
+	}
+}
+
+static void control_in(struct sockmsg *m, struct host_msg *in)
+{
+	struct sockmsg view = {
+		.control = in->control, .control_size = in->control_size};
+	struct cmsg_view v;
+	size_t pos = 0;
+	int more;
+
+	if (in->control_size > HOST_CONTROL_MAX)
+		panic_host("%lu bytes of control messages", in->control_size);
+	while ((more = socket_cmsg_next(&view, &pos, &v)) == 1)
+		if (cmsg_may_enter(&v))
+			socket_cmsg_put(m, v.level, v.type, v.data, v.size);
+	if (more < 0)
+		panic_host("malformed control message");
+}
+
+static enum hostready_how recv_how(const struct inetsock *is,
+	const struct sockmsg *m, size_t size, int64_t n)
+{
+	if (m->flags & (MSG_OOB | MSG_ERRQUEUE))
+		return HOSTREADY_KEEP;
+	if (n == -EAGAIN)
+		return HOSTREADY_DRY;
+	if (m->flags & MSG_PEEK)
+		return HOSTREADY_KEEP;
+	if (is_stream(is) && n > 0 && (size_t)n < size)
+		return HOSTREADY_SHORT;
+	return n == 0 && is_stream(is) ? HOSTREADY_KEEP : HOSTREADY_SOME;
+}
+
+static int64_t recv_once(
+	struct inetsock *is, struct sockmsg *m, struct host_msg *in)
+{
+	size_t size = u64_min(m->u.resid, HOSTCALL_BUF_MAX);
+	uint64_t seen = hostready_begin(&is->ready);
+	uint32_t flags = m->flags & RECV_FLAGS;
+	int64_t n;
+
+	if (in)
+		n = host_sock_recvmsg(is->fd, &m->u, size, flags, in);
+	else
+		n = host_sock_recv(is->fd, &m->u, size, flags);
+	hostready_done(&is->ready, seen, POLLIN, recv_how(is, m, size, n));
+	return n;
+}
+
+static int64_t recv_wait(
+	struct inetsock *is, struct sockmsg *m, struct host_msg *in)
+{
+	bool all = is_stream(is) && m->flags & MSG_WAITALL &&
+		!(m->flags & MSG_PEEK);
+	uint64_t deadline = NO_DEADLINE;
+	int64_t n, done = 0;
+	bool waited = false,
+	     try = m->nonblock || m->flags & (MSG_OOB | MSG_ERRQUEUE) ||
+		!hostready_none(&is->ready, POLLIN);
+
+	for (;; try = true) {
+		n = try ? recv_once(is, m, in) : -EAGAIN;
+		if (n > 0)
+			done += n;
+		if (n > 0 && all && m->u.resid > 0)
+			continue;
+		if (n != -EAGAIN || m->nonblock ||
+			m->flags & (MSG_OOB | MSG_ERRQUEUE))
+			break;
+		if (!waited)
+			deadline = socket_recv_deadline(&is->sk);
+		waited = true;
+		n = hostready_wait(&is->ready, POLLIN, deadline);
+		if (n) {
+			n = socket_wait_error(
+				&is->sk, (int)n, is->sk.recv_timeout);
+			break;
+		}
+	}
+	return done > 0 ? done : n;
+}
+
+static no_inline int64_t recv_full(struct inetsock *is, struct sockmsg *m)
+{
+	struct host_msg in;
+	int64_t n;
+
+	memset(&in, 0, sizeof(in));
+	n = recv_wait(is, m, &in);
+	if (n < 0)
+		return n;
+	m->out_flags = (uint32_t)in.flags & RECV_OUT_FLAGS;
+	if (m->addr)
+		addr_in(is, &in.addr, m->addr);
+	control_in(m, &in);
+	if ((m->flags & MSG_TRUNC) && !is_stream(is) &&
+		in.full_size > (uint64_t)n && in.full_size <= INT32_MAX)
+		return (int64_t)in.full_size;
+	return n;
+}
+
+static int64_t recv(struct socket *s, struct sockmsg *m)
+{
+	struct inetsock *is = of(s);
+
+	if ((m->addr && !is_stream(is)) || m->control ||
+		m->flags & (MSG_TRUNC | MSG_ERRQUEUE))
+		return recv_full(is, m);
+	return recv_wait(is, m, NULL);
+}
+
+/* ---- the rest ---- */
+
+static uint32_t poll(struct socket *s, struct poll_ctx *pc)
+{
+	return hostready_poll(&of(s)->ready, of(s)->fd, pc);
+}
+
+static int setsockopt(
+	struct socket *s, int level, int name, const void *value, size_t size)
+{
+	size_t max = sockopt_host_size(level, name, true);
+
+	if (max == 0)
+		return -ENOPROTOOPT;
+	return (int)host_sock_setopt(of(s)->fd, (uint64_t)level, (uint64_t)name,
+		value, u64_min(size, max));
+}
+
+static int getsockopt(
+	struct socket *s, int level, int name, void *value, size_t *size)
+{
+	size_t max = sockopt_host_size(level, name, false);
+	struct inetsock *is = of(s);
+	int64_t n;
+	int err;
+
+	if (level == SOL_SOCKET && name == SO_ERROR) {
+		err = socket_error(is);
+		if (err < 0)
+			err = -err;
+		*size = u64_min(*size, sizeof(err));
+		memcpy(value, &err, *size);
+		return 0;
+	}
+	if (max == 0)
+		return -ENOPROTOOPT;
+	n = host_sock_getopt(is->fd, (uint64_t)level, (uint64_t)name, value,
+		u64_min(*size, max));
+	if (n < 0)
+		return (int)n;
+	*size = (size_t)n;
+	return 0;
+}
+
+static int64_t ioctl_ifreq(struct inetsock *is, uint32_t cmd, uint64_t u_arg)
+{
+	struct host_ifreq in, out;
+	int err = user_read(&in, u_arg, sizeof(in));
+
+	if (err == 0)
+		err = (int)host_sock_ifreq(is->fd, cmd, &in, &out);
+	return err ? err : user_write(u_arg, &out, sizeof(out));
+}
+
+static int64_t ioctl_ifconf(struct inetsock *is, uint64_t u_arg)
+{
+	struct {
+		int32_t size, pad;
+		uint64_t reqs;
+	} conf;
+	uint8_t *reqs;
+	int64_t n;
+	int err = user_read(&conf, u_arg, sizeof(conf));
+
+	if (err)
+		return err;
+	if (conf.size < 0)
+		return -EINVAL;
+	if (conf.size > HOST_IFCONF_MAX || conf.reqs == 0)
+		conf.size = HOST_IFCONF_MAX;
+	reqs = kmalloc(HOST_IFCONF_MAX);
+	if (reqs == NULL)
+		return -ENOMEM;
+	n = host_sock_ifconf(is->fd, reqs, (uint64_t)conf.size);
+	if (n >= 0 && conf.reqs)
+		err = user_write(conf.reqs, reqs, (size_t)n);
+	kfree(reqs);
+	if (n < 0 || err)
+		return n < 0 ? n : err;
+	conf.size = (int32_t)n;
+	return user_write(u_arg, &conf.size, sizeof(conf.size));
+}
+
+static int64_t ioctl(struct socket *s, uint32_t cmd, uint64_t u_arg)
+{
+	struct inetsock *is = of(s);
+	int64_t n;
+	int val;
+
+	switch (cmd) {
+	case FIONREAD:
+	case TIOCOUTQ:
+	case SIOCATMARK:
+		n = host_sock_count(is->fd, cmd);
+		val = (int)n;
+		return n < 0 ? n : user_write(u_arg, &val, sizeof(val));
+	case SIOCGIFNAME:
+	case SIOCGIFFLAGS:
+	case SIOCGIFADDR:
+	case SIOCGIFDSTADDR:
+	case SIOCGIFBRDADDR:
+	case SIOCGIFNETMASK:
+	case SIOCGIFMETRIC:
+	case SIOCGIFMTU:
+	case SIOCGIFHWADDR:
+	case SIOCGIFINDEX:
+	case SIOCGIFTXQLEN:
+		return ioctl_ifreq(is, cmd, u_arg);
+	case SIOCGIFCONF:
+		return ioctl_ifconf(is, u_arg);
+	default:
+		return -ENOTTY;
+	}
+}
+
+static const struct socket_ops inetsock_ops = {
+	.name = "host",
+	.bind = bind,
+	.connect = connect,
+	.listen = listen,
+	.accept = accept,
+	.send = send,
+	.recv = recv,
+	.getname = getname,
+	.shutdown = shutdown,
+	.setsockopt = setsockopt,
+	.getsockopt = getsockopt,
+	.poll = poll,
+	.ioctl = ioctl,
+	.release = release,
+};
+
+int inetsock_connect_unix(int type, const struct sockaddr_buf *addr,
+	bool nonblock, struct socket **out)
+{
+	struct inetsock *is;
+	int err = create(AF_UNIX, type, 0, &is);
+
+	if (err)
+		return err;
+	err = connect(&is->sk, addr, nonblock);
+	if (err) {
+		file_put(is->sk.file);
+		return err;
+	}
+	*out = &is->sk;
+	return 0;
+}

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * timerfd_create(2) on the kernel's timers. An absolute time of
+ * CLOCK_REALTIME is turned into a monotonic deadline when it is set: time
+ * does not jump in the enclave, so TFD_TIMER_CANCEL_ON_SET never cancels.
+ */
+#include <asm/poll.h>
+#include <linux/errno.h>
+#include <linux/time.h>
+#include <linux/timerfd.h>
+
+#include "kernel/file.h"
+#include "kernel/kalloc.h"
+#include "kernel/poll.h"
+#include "kernel/sys.h"
+#include "kernel/time.h"
+#include "kernel/uaccess.h"
+#include "kernel/uio.h"
+#include "lib/types.h"
+
+struct timerfd {
+	struct timer timer;
+	bool realtime;
+	uint64_t next; /* deadline that counts as the next expiration */
+	uint64_t interval; /* ns, 0: one shot */
+	uint64_t expired; /* not yet read */
+	struct waitq queue;
+};
+
+struct timespec64 {
+	int64_t sec, nsec;
+};
+
+struct itimerspec64 {
+	struct timespec64 interval, value;
+};
+
+static void advance(struct timerfd *t, uint64_t now)
+{
+	uint64_t n;
+
+	if (t->next == NO_DEADLINE || now < t->next)
+		return;
+	n = t->interval ? (now - t->next) / t->interval + 1 : 1;
+	t->expired += n;
+	t->next = t->interval ? t->next + n * t->interval : NO_DEADLINE;
+}
+
+static void fire(struct timer *timer)
+{
+	struct timerfd *t = container_of(timer, struct timerfd, timer);
+
+	advance(t, time_mono_ns());
+	/* A periodic timer rests until somebody has read: expirations are
+	 * then counted by advance(), and nobody is woken for nothing. */
+	if (t->expired > 0)
+		waitq_wake_all(&t->queue, POLLIN | POLLRDNORM);
+	else if (t->next != NO_DEADLINE)
+		(void)timer_set(&t->timer, t->next);
+}
+
+static int arm(struct timerfd *t)
+{
+	if (t->next == NO_DEADLINE)
+		return 0;
+	return timer_set(&t->timer, t->next);
+}
+
+static int64_t timerfd_read(struct file *f, struct uio *u, uint64_t *pos)
+{
+	struct timerfd *t = f->priv;
+	uint64_t n;
+	int err;
+
+	if (u->resid < sizeof(n))
+		return -EINVAL;
+	advance(t, time_mono_ns());
+	while (t->expired == 0) {
+		if (f->flags & O_NONBLOCK)
+			return -EAGAIN;
+		err = waitq_wait(&t->queue, NO_DEADLINE);
+		if (err)
+			return err;
+		advance(t, time_mono_ns());
+	}
+	n = t->expired;
+	t->expired = 0;
+	err = arm(t);
+	if (err == 0)
+		err = uio_copy_to(u, &n, sizeof(n));
+	return err ? err : (int64_t)sizeof(n);
+}
+
+static uint32_t timerfd_poll(struct file *f, struct poll_ctx *pc)
+{
+	struct timerfd *t = f->priv;
+
+	poll_add(pc, &t->queue);
+	advance(t, time_mono_ns());
+	return t->expired ? POLLIN | POLLRDNORM : 0;
+}
+
+static void timerfd_release(struct file *f)
+{
+	struct timerfd *t = f->priv;
+
+	timer_cancel(&t->timer);
+	kfree(t);
+}
+
+static const struct file_ops timerfd_ops = {
+	.name = "[timerfd]",
+	.read = timerfd_read,
+	.poll = timerfd_poll,
+	.release = timerfd_release,
+};
+
+int64_t sys_timerfd_create(const uint64_t *a)
+{
+	uint32_t u_clock = (uint32_t)a[0], u_flags = (uint32_t)a[1];
+	struct timerfd *t;
+	struct file *f;
+	int fd;
+
+	if (u_flags & ~(uint32_t)(TFD_CLOEXEC | TFD_NONBLOCK))
+		return -EINVAL;
+	if (u_clock != CLOCK_REALTIME && u_clock != CLOCK_MONOTONIC &&
+		u_clock != CLOCK_BOOTTIME)
+		return -EINVAL;
+	t = kzalloc(sizeof(*t));
+	f = file_new(&timerfd_ops, O_RDWR | (u_flags & TFD_NONBLOCK));
+	if (t == NULL || f == NULL) {
+		kfree(t);
+		file_put(f);
+		return -ENOMEM;
+	}
+	t->realtime = u_clock == CLOCK_REALTIME;
+	t->next = NO_DEADLINE;
+	t->timer.fn = fire;
+	waitq_init(&t->queue);
+	f->priv = t;
+	fd = fd_install(f, u_flags & TFD_CLOEXEC, 0);
+	if (fd < 0)
+		file_put(f);
+	return fd;
+}
+
+static int to_ns(const struct timespec64 *ts, uint64_t *ns)
+{
+	if (ts->sec < 0 || ts->nsec < 0 || ts->nsec >= (int64_t)NSEC_PER_SEC)
+		return -EINVAL;
+	if (mul_overflows((uint64_t)ts->sec, NSEC_PER_SEC, ns) ||
+		add_overflows(*ns, (uint64_t)ts->nsec, ns) || *ns > INT64_MAX)
+		*ns = INT64_MAX;
+	return 0;
+}
+
+static struct timespec64 from_ns(uint64_t ns)
+{
+	return (struct timespec64){
+		(int64_t)(ns / NSEC_PER_SEC), (int64_t)(ns % NSEC_PER_SEC)};
+}
+
+static void get(struct timerfd *t, struct itimerspec64 *out)
+{
+	uint64_t now = time_mono_ns();
+
+	advance(t, now);
+	out->interval = from_ns(t->interval);
+	out->value = from_ns(t->next == NO_DEADLINE ? 0 : t->next - now);
+}
+
+/* With a reference taken. */
+static int timerfd_file(uint64_t u_fd, struct file **out)
+{
+	*out = fd_get((int)u_fd);
+	if (*out == NULL)
+		return -EBADF;
+	if ((*out)->ops == &timerfd_ops)
+		return 0;
+	file_put(*out);
+	return -EINVAL;
+}
+
+static int set(
+	struct timerfd *t, bool absolute, uint64_t value, uint64_t interval)
+{
+	uint64_t now = time_mono_ns(), real;
+
+	timer_cancel(&t->timer);
+	t->expired = 0;
+	t->interval = interval;
+	t->next = NO_DEADLINE;
+	if (value == 0)
+		return 0;
+	if (absolute && t->realtime) {
+		real = time_real_ns();
+		value = value > real ? value - real + now : now;
+	} else if (!absolute) {
+		value += now;
+	}
+	t->next = value;
+	return arm(t);
+}
+
+int64_t sys_timerfd_settime(const uint64_t *a)
+{
+	uint32_t u_flags = (uint32_t)a[1];
+	struct itimerspec64 new, old;
+	uint64_t value, interval;
+	struct timerfd *t;
+	struct file *f;
+	int err;
+
+	if (u_flags & ~(uint32_t)(TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET))
+		return -EINVAL;
+	err = user_read(&new, a[2], sizeof(new));
+	if (err)
+		return err;
+	if (to_ns(&new.value, &value) || to_ns(&new.interval, &interval))
+		return -EINVAL;
+	err = timerfd_file(a[0], &f);
+	if (err)
+		return err;
+	t = f->priv;
+	get(t, &old);
+	err = set(t, u_flags & TFD_TIMER_ABSTIME, value, interval);
+	if (err == 0 && a[3])
+		err = user_write(a[3], &old, sizeof(old));
+	file_put(f);
+	return err;
+}
+
+int64_t sys_timerfd_gettime(const uint64_t *a)
+{
+	struct itimerspec64 now;
+	struct file *f;
+	int err = timerfd_file(a[0], &f);
+
+	if (err)
+		return err;
+	get(f->priv, &now);
+	err = user_write(a[1], &now, sizeof(now));
+	file_put(f);
+	return err;
+}
