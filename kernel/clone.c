@@ -94,6 +94,7 @@ static void thread_prepare(struct thread *t, const struct request *r)
 	if (r->flags & CLONE_CHILD_CLEARTID)
 		t->clear_child_tid = r->u_child_tid;
 	t->timer_slack = me->timer_slack;
+	t->affinity = me->affinity;
 	memcpy(t->comm, me->comm, sizeof(t->comm));
 }
 

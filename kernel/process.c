@@ -254,6 +254,9 @@ int process_new(struct process *parent, struct process **out)
 	p->gid = parent->gid;
 	p->egid = parent->egid;
 	p->sgid = parent->sgid;
+	memcpy(p->groups, parent->groups, sizeof(p->groups));
+	p->group_count = parent->group_count;
+	p->caps = parent->caps;
 	p->no_new_privs = parent->no_new_privs;
 	p->nice = parent->nice;
 	p->personality = parent->personality;

@@ -18,6 +18,8 @@ struct fdtable;
 struct fs_ctx;   /* cwd, root, umask: vfs.h */
 struct sigactions; /* signal.h */
 
+enum { PROCESS_GROUPS_MAX = 32 };
+
 enum process_state { PROC_LIVE, PROC_ZOMBIE, PROC_REAPED };
 
 /* State changes that wait4(2) has not reported yet (process.wait_event). */
@@ -61,7 +63,15 @@ struct process {
 	/* as laid out on the stack, for /proc/PID/{cmdline,environ} */
 	uint64_t arg_start, arg_end, env_start, env_end;
 	uint64_t auxv[2 * 24];
+	/* Known inside only: the host's files are the launcher's business. */
 	uint32_t uid, euid, suid, gid, egid, sgid;
+	uint32_t groups[PROCESS_GROUPS_MAX];
+	int group_count;
+	struct {
+		bool set; /* else: all for uid 0, none for others */
+		uint64_t effective, permitted, inheritable;
+	} caps;
+	bool keep_caps;
 	uint64_t rlimit[16][2];      /* soft, hard */
 	uint64_t start_time;         /* time_mono_ns */
 	void *timers;                /* itimers, POSIX timers: ptimer.c */

@@ -349,10 +349,14 @@ void signal_from_host(int signo)
 	if (signo < 1 || signo > NSIG_KERNEL || !init_process)
 		return;
 	signal_info_kernel(&info, signo);
-	if (app && app->state == PROC_LIVE)
-		signal_send_group(app->pgid, &info);
-	else if (!(MASK_IGNORE & SIG_BIT(signo)))
+	if (app && app->state == PROC_LIVE) {
+		for (struct process *p = process_next(1); p;
+			p = process_next(p->pid))
+			if (p->pgid == app->pgid)
+				(void)send(p, NULL, &info);
+	} else if (!(MASK_IGNORE & SIG_BIT(signo))) {
 		process_kill(init_process, signo);
+	}
 }
 
 /* Queues info for the current thread so that it will certainly act on it. */

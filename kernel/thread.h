@@ -91,6 +91,7 @@ struct thread {
 		uint64_t u_rem;    /* where the rest goes, or 0 */
 	} restart;
 	uint64_t timer_slack;      /* prctl(2) only remembers it */
+	uint64_t affinity;         /* as asked for; 0: all. Not obeyed */
 };
 
 /* Scheduler. All under the big kernel lock. */
