@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "test/unit/kernel_env.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/serve.h"
+#include "kernel/file.h"
+#include "kernel/hostcall.h"
+#include "kernel/kalloc.h"
+#include "kernel/klog.h"
+#include "kernel/process.h"
+#include "kernel/random.h"
+#include "kernel/time.h"
+#include "kernel/uaccess.h"
+#include "kernel/uio.h"
+#include "kernel/vfs.h"
+#include "kernel/wait.h"
+
+struct process env_process = {.pid = 42, .thread_count = 1};
+static struct thread thread = {.tid = 42, .proc = &env_process};
+struct process *init_process = &env_process;
+uint64_t env_now = 1000 * NSEC_PER_SEC;
+unsigned env_calls;
+
+void env_init(void)
+{
+	env_process.rlimit[7][0] = env_process.rlimit[7][1] = 1024;
+	env_process.files = fdtable_new();
+	vfs_init();
+}
+
+struct thread *current_thread(void)
+{
+	return &thread;
+}
+
+uint64_t time_mono_ns(void)
+{
+	return env_now;
+}
+
+uint64_t time_real_ns(void)
+{
+	return 1700000000 * NSEC_PER_SEC + env_now;
+}
+
+/* ---- memory ---- */
+
+void *kmalloc(size_t size)
+{
+	return malloc(size);
+}
+
+void *kzalloc(size_t size)
+{
+	return calloc(1, size);
+}
+
+void *krealloc(void *ptr, size_t size)
+{
+	return realloc(ptr, size);
+}
+
+void kfree(void *ptr)
+{
+	free(ptr);
+}
+
+char *kstrdup(const char *s)
+{
+	return strdup(s);
+}
+
+void *kpages_alloc(size_t count)
+{
+	void *p = aligned_alloc(4096, count * 4096);
+
+	if (p)
+		memset(p, 0, count * 4096);
+	return p;
+}
+
+void kpages_free(void *ptr, size_t count)
+{
+	free(ptr);
+}
+
+int user_check(uint64_t u_addr, uint64_t size)
+{
+	return u_addr < 4096 && size ? -EFAULT : 0;
+}
+
+int user_read(void *dst, uint64_t u_src, size_t size)
+{
+	if (user_check(u_src, size))
+		return -EFAULT;
+	memcpy(dst, (const void *)u_src, size);
+	return 0;
+}
+
+int user_write(uint64_t u_dst, const void *src, size_t size)
+{
+	if (user_check(u_dst, size))
+		return -EFAULT;
+	memcpy((void *)u_dst, src, size);
+	return 0;
+}
+
+int user_clear(uint64_t u_dst, size_t size)
+{
+	if (user_check(u_dst, size))
+		return -EFAULT;
+	memset((void *)u_dst, 0, size);
+	return 0;
+}
+
+int64_t user_read_str(char *dst, uint64_t u_src, size_t cap)
+{
+	size_t n = strnlen((const char *)u_src, cap);
+
+	if (n == cap)
+		return -ENAMETOOLONG;
+	memcpy(dst, (const void *)u_src, n + 1);
+	return (int64_t)n;
+}
+
+/* ---- messages and the end ---- */
+
+static void say(const char *what, const char *fmt, va_list args)
+{
+	fprintf(stderr, "%s: ", what);
+	vfprintf(stderr, fmt, args);
+	fputc('\n', stderr);
+}
+
+void klog(const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	say("klog", fmt, args);
+	va_end(args);
+}
+
+void panic(const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	say("panic", fmt, args);
+	abort();
+}
+
+void panic_host(const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	say("panic_host", fmt, args);
+	abort();
+}
+
+/* ---- waiting: nobody else could wake us ---- */
+
+void waitq_init(struct waitq *q)
+{
+	list_init(&q->waiters);
+}
+
+int waitq_wait(struct waitq *q, uint64_t deadline)
+{
+	return -ETIMEDOUT;
+}
+
+void waitq_wake(struct waitq *q, int count, uint32_t events)
+{
+}
+
+void random_fill(void *buf, size_t size)
+{
+	memset(buf, 0x5a, size);
+}
+
+/* ---- host calls ---- */
+
+static const serve_handler handlers[HOSTCALL_COUNT] = {
+#define HOSTCALL(name, ...) [HC_##name] = serve_##name,
+#include "abi/hostcall.def"
+#undef HOSTCALL
+};
+
+int64_t hostcall_run(unsigned nr, const uint64_t *args)
+{
+	uint64_t a[HOSTCALL_ARGS];
+	struct uio *u;
+	char *buf;
+	int64_t n;
+
+	env_calls++;
+	memcpy(a, args, sizeof(a));
+	if (nr != HC_read && nr != HC_write && nr != HC_pread &&
+		nr != HC_pwrite)
+		return handlers[nr](NULL, a);
+	u = (struct uio *)args[1];
+	buf = malloc(a[2] + 1);
+	a[1] = (uint64_t)buf;
+	if (nr == HC_write || nr == HC_pwrite) {
+		struct uio copy = *u;
+
+		if (uio_copy_from(&copy, buf, a[2]))
+			return -EFAULT;
+	}
+	n = handlers[nr](NULL, a);
+	if (n > 0 && (nr == HC_write || nr == HC_pwrite))
+		uio_skip(u, (size_t)n);
+	else if (n > 0 && uio_copy_to(u, buf, (size_t)n))
+		n = -EFAULT;
+	free(buf);
+	return n;
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the file system code needs around it when it runs as an ordinary
+ * program: memory, a process, user memory (anything), and host calls that are
+ * served at once by the launcher's own handlers.
+ */
+#pragma once
+
+#include <stdint.h>
+
+struct process;
+
+/* The one process; its table and context are made by env_init. */
+extern struct process env_process;
+/* What time_mono_ns() says; never moves by itself. */
+extern uint64_t env_now;
+/* Host calls made so far. */
+extern unsigned env_calls;
+
+void env_init(void);
+/* A system call handler with up to six arguments. */
+#define CALL(name, ...) sys_##name((const uint64_t[6]){__VA_ARGS__})
+#define P(x) ((uint64_t)(uintptr_t)(x))

@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The path walk over a real directory of the host, and what it costs in host
+ * calls.
+ */
+#define _GNU_SOURCE
+#include "kernel/vfs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "kernel/file.h"
+#include "kernel/process.h"
+#include "kernel/syscall_fs.h"
+#include "kernel/time.h"
+#include "test/unit/kernel_env.h"
+#include "test/unit/unit.h"
+
+static char base[] = "/tmp/unit-vfs-XXXXXX";
+
+static char *at(const char *name)
+{
+	static char buf[8][4200];
+	static int turn;
+	char *b = buf[turn++ % 8];
+
+	snprintf(b, sizeof(buf[0]), "%s/%s", base, name);
+	return b;
+}
+
+static void make_file(const char *name, const char *text)
+{
+	FILE *f = fopen(at(name), "w");
+
+	assert_non_null(f);
+	fputs(text, f);
+	fclose(f);
+}
+
+static int setup(void **state)
+{
+	assert_non_null(mkdtemp(base));
+	assert_int_equal(mkdir(at("dir"), 0755), 0);
+	assert_int_equal(mkdir(at("dir/sub"), 0755), 0);
+	make_file("file", "hello");
+	make_file("dir/inner", "inner");
+	assert_int_equal(symlink("file", at("link")), 0);
+	assert_int_equal(symlink("dir", at("dirlink")), 0);
+	assert_int_equal(symlink("loop", at("loop")), 0);
+	assert_int_equal(symlink("/dir/inner", at("abs")), 0);
+	assert_int_equal(symlink("../../file", at("dir/sub/up")), 0);
+	assert_int_equal(symlink("missing", at("dangling")), 0);
+	env_init();
+	assert_int_equal(vfs_mount("host", base, "/", false, 0), 0);
+	env_process.fs = fs_ctx_new();
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	char cmd[64];
+
+	snprintf(cmd, sizeof(cmd), "rm -rf %s", base);
+	return system(cmd);
+}
+
+/* Path, flags of open, expected errno (0: opens) and text. */
+static void test_open(void **state)
+{
+	static const struct {
+		const char *path;
+		int flags, err;
+		const char *text;
+	} table[] = {
+		{"/file", O_RDONLY, 0, "hello"},
+		{"file", O_RDONLY, 0, "hello"},
+		{"//file", O_RDONLY, 0, "hello"},
+		{"/./dir/../file", O_RDONLY, 0, "hello"},
+		{"/../../file", O_RDONLY, 0, "hello"},
+		{"/link", O_RDONLY, 0, "hello"},
+		{"/link", O_RDONLY | O_NOFOLLOW, ELOOP, NULL},
+		{"/abs", O_RDONLY, 0, "inner"},
+		{"/dirlink/inner", O_RDONLY, 0, "inner"},
+		{"/dirlink/sub/up", O_RDONLY, 0, "hello"},
+		{"/dirlink/sub/../inner", O_RDONLY, 0, "inner"},
+		{"/loop", O_RDONLY, ELOOP, NULL},
+		{"/loop/x", O_RDONLY, ELOOP, NULL},
+		{"/file/", O_RDONLY, ENOTDIR, NULL},
+		{"/link/", O_RDONLY, ENOTDIR, NULL},
+		{"/file/x", O_RDONLY, ENOTDIR, NULL},
+		{"/file/..", O_RDONLY, ENOTDIR, NULL},
+		{"/none", O_RDONLY, ENOENT, NULL},
+		{"/none/x", O_RDONLY, ENOENT, NULL},
+		{"/none/", O_RDONLY, ENOENT, NULL},
+		{"/dangling", O_RDONLY, ENOENT, NULL},
+		{"", O_RDONLY, ENOENT, NULL},
+		{"/dir", O_RDONLY, 0, NULL},
+		{"/dir/", O_RDONLY | O_DIRECTORY, 0, NULL},
+		{"/dirlink", O_RDONLY | O_DIRECTORY, 0, NULL},
+		{"/dirlink", O_RDONLY | O_NOFOLLOW, ELOOP, NULL},
+		{"/dir", O_WRONLY, EISDIR, NULL},
+		{"/dir", O_RDWR | O_CREAT, EISDIR, NULL},
+		{"/file", O_RDONLY | O_DIRECTORY, ENOTDIR, NULL},
+		{"/file", O_RDWR | O_CREAT | O_EXCL, EEXIST, NULL},
+		{"/link", O_RDWR | O_CREAT | O_EXCL, EEXIST, NULL},
+		{"/dangling", O_RDWR | O_CREAT | O_EXCL, EEXIST, NULL},
+		{"/new/", O_RDWR | O_CREAT, EISDIR, NULL},
+	};
+
+	for (int round = 0; round < 3; round++) {
+		for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+			int64_t fd = CALL(open, P(table[i].path),
+				(uint64_t)table[i].flags, 0644);
+			char buf[16] = "";
+
+			if ((fd < 0 ? -fd : 0) != table[i].err)
+				fail_msg("%s flags %x round %d: %ld",
+					table[i].path, table[i].flags, round,
+					fd);
+			if (fd < 0)
+				continue;
+			if (table[i].text) {
+				CALL(read, (uint64_t)fd, P(buf), 15);
+				assert_string_equal(buf, table[i].text);
+			}
+			assert_int_equal(CALL(close, (uint64_t)fd), 0);
+		}
+		if (round == 1)
+			env_now += 5 * NSEC_PER_SEC; /* all expired */
+	}
+}
+
+static void test_cost(void **state)
+{
+	struct stat st;
+	unsigned before;
+	int64_t fd;
+
+	assert_int_equal(CALL(stat, P("/dir/inner"), P(&st)), 0);
+	before = env_calls;
+	for (int i = 0; i < 10; i++) {
+		assert_int_equal(CALL(stat, P("/dir/inner"), P(&st)), 0);
+		assert_int_equal(st.st_size, 5);
+	}
+	assert_int_equal(env_calls, before);
+	env_now += 2 * NSEC_PER_SEC;
+	assert_int_equal(CALL(stat, P("/dir/inner"), P(&st)), 0);
+	assert_int_equal(env_calls, before + 1);
+	/* open and close: one call each */
+	before = env_calls;
+	fd = CALL(open, P("/dir/inner"), O_RDONLY);
+	assert_true(fd >= 0);
+	assert_int_equal(CALL(fstat, (uint64_t)fd, P(&st)), 0);
+	CALL(close, (uint64_t)fd);
+	assert_int_equal(env_calls, before + 2);
+	/* what is not there is remembered */
+	assert_int_equal(CALL(open, P("/dir/nothing"), O_RDONLY), -ENOENT);
+	before = env_calls;
+	assert_int_equal(CALL(stat, P("/dir/nothing"), P(&st)), -ENOENT);
+	assert_int_equal(env_calls, before);
+}
+
+static void test_create_write(void **state)
+{
+	struct stat st;
+	char buf[32] = "";
+	int64_t fd = CALL(open, P("/dir/made"), O_RDWR | O_CREAT, 0644);
+
+	assert_true(fd >= 0);
+	assert_int_equal(CALL(write, (uint64_t)fd, P("abcdef"), 6), 6);
+	assert_int_equal(CALL(lseek, (uint64_t)fd, 0, SEEK_CUR), 6);
+	assert_int_equal(CALL(pread64, (uint64_t)fd, P(buf), 3, 2), 3);
+	assert_string_equal(buf, "cde");
+	assert_int_equal(CALL(stat, P("/dir/made"), P(&st)), 0);
+	assert_int_equal(st.st_size, 6);
+	assert_int_equal(CALL(ftruncate, (uint64_t)fd, 3), 0);
+	assert_int_equal(CALL(lseek, (uint64_t)fd, 0, SEEK_END), 3);
+	CALL(close, (uint64_t)fd);
+	/* append */
+	fd = CALL(open, P("/dir/made"), O_WRONLY | O_APPEND);
+	assert_int_equal(CALL(write, (uint64_t)fd, P("XY"), 2), 2);
+	assert_int_equal(CALL(lseek, (uint64_t)fd, 0, SEEK_CUR), 5);
+	CALL(close, (uint64_t)fd);
+	fd = CALL(open, P("/dangling"), O_RDWR | O_CREAT, 0644);
+	assert_true(fd >= 0);
+	CALL(close, (uint64_t)fd);
+	assert_int_equal(CALL(stat, P("/missing"), P(&st)), 0);
+	assert_int_equal(access(at("missing"), F_OK), 0);
+	unlink(at("missing"));
+	env_now += 2 * NSEC_PER_SEC;
+}
+
+static void test_at_and_links(void **state)
+{
+	char buf[64] = "";
+	struct stat st;
+	int64_t dir = CALL(open, P("/dir"), O_RDONLY | O_DIRECTORY), n;
+
+	assert_true(dir >= 0);
+	assert_int_equal(
+		CALL(newfstatat, (uint64_t)dir, P("inner"), P(&st), 0), 0);
+	assert_int_equal(
+		CALL(newfstatat, (uint64_t)dir, P(""), P(&st), AT_EMPTY_PATH),
+		0);
+	assert_true(S_ISDIR(st.st_mode));
+	assert_int_equal(
+		CALL(newfstatat, (uint64_t)dir, P(""), P(&st), 0), -ENOENT);
+	assert_int_equal(CALL(newfstatat, 77, P("x"), P(&st), 0), -EBADF);
+	n = CALL(readlink, P("/dir/sub/up"), P(buf), sizeof(buf));
+	assert_int_equal(n, 10);
+	assert_memory_equal(buf, "../../file", 10);
+	assert_int_equal(
+		CALL(readlink, P("/file"), P(buf), sizeof(buf)), -EINVAL);
+	assert_int_equal(CALL(lstat, P("/link"), P(&st)), 0);
+	assert_true(S_ISLNK(st.st_mode));
+	assert_int_equal(CALL(getdents64, (uint64_t)dir, P(buf), 8), -EINVAL);
+	CALL(close, (uint64_t)dir);
+}
+
+static void test_openat2(void **state)
+{
+	struct {
+		uint64_t flags, mode, resolve;
+	} how = {.flags = O_RDONLY};
+	static const struct {
+		const char *path;
+		uint64_t resolve;
+		int err;
+	} table[] = {
+		{"inner", 8, 0}, /* RESOLVE_BENEATH */
+		{"../file", 8, EXDEV},
+		{"/file", 8, EXDEV},
+		{"sub/../inner", 8, 0},
+		{"sub/up", 8, EXDEV},
+		{"/inner", 16, 0}, /* RESOLVE_IN_ROOT */
+		{"../inner", 16, 0},
+		{"/sub/up", 16, ENOENT},
+		{"sub/up", 4, ELOOP}, /* RESOLVE_NO_SYMLINKS */
+		{"sub/up", 0, 0},
+		{"inner", 64, EINVAL},
+	};
+	int64_t dir = CALL(open, P("/dir"), O_PATH), fd;
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		how.resolve = table[i].resolve;
+		fd = CALL(openat2, (uint64_t)dir, P(table[i].path), P(&how),
+			sizeof(how));
+		if ((fd < 0 ? -fd : 0) != table[i].err)
+			fail_msg("%s: %ld", table[i].path, fd);
+		if (fd >= 0)
+			CALL(close, (uint64_t)fd);
+	}
+	CALL(close, (uint64_t)dir);
+}
+
+static void test_long(void **state)
+{
+	static char name[300], path[5000];
+
+	memset(name, 'n', 256);
+	name[0] = '/';
+	name[256] = '\0';
+	assert_int_equal(CALL(open, P(name), O_RDONLY), -ENOENT);
+	memset(name, 'n', 257);
+	name[0] = '/';
+	name[257] = '\0';
+	assert_int_equal(CALL(open, P(name), O_RDONLY), -ENAMETOOLONG);
+	memset(path, '/', 4095);
+	path[4095] = '\0';
+	assert_true(CALL(open, P(path), O_RDONLY) >= 0);
+	path[4095] = '/';
+	path[4096] = '\0';
+	assert_int_equal(CALL(open, P(path), O_RDONLY), -ENAMETOOLONG);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_open),
+		cmocka_unit_test(test_cost),
+		cmocka_unit_test(test_create_write),
+		cmocka_unit_test(test_at_and_links),
+		cmocka_unit_test(test_openat2),
+		cmocka_unit_test(test_long),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
