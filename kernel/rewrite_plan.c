@@ -28,6 +28,7 @@ enum {
 	MARK_TARGET = 2, /* a branch of this function lands here */
 	MARK_FIXED = 4, /* this instruction must stay where it is */
 	JUMP_LEN = 5,
+	LEAD = 8,
 	FILTER_BITS = 8192,
 };
 
@@ -35,9 +36,9 @@ enum {
 struct area {
 	uint64_t lo, hi;
 	uint64_t clean; /* first address not decoded; hi if all is code */
-	bool indirect; /* has a computed jump: more targets than known */
 	const uint8_t *code;
 	uint8_t *marks; /* of code[0..hi - lo) */
+	uint8_t lead; /* bytes that may be read in front of code */
 };
 
 /* ---- decoding ---- */
@@ -92,8 +93,6 @@ static void decode_bytes(struct builder *b, struct area *a)
 		a->marks[at] |= MARK_START;
 		if (!movable(b->plan, &in, a->code + at, a->lo + at))
 			a->marks[at] |= MARK_FIXED;
-		if (in.flow == INSN_JMP_IND)
-			a->indirect = true;
 		at += in.len;
 		next = a->lo + at;
 		target = next + (uint64_t)(int64_t)in.rel;
@@ -108,17 +107,22 @@ static void decode_bytes(struct builder *b, struct area *a)
 static bool decode_area(struct builder *b, const struct cand *c, struct area *a)
 {
 	const struct region *reg = &b->regions[c->region];
-	uint64_t size = c->hi - c->lo;
+	uint64_t size = c->hi - c->lo, lead;
+	const uint8_t *p;
 
 	*a = (struct area){.lo = c->lo, .hi = c->hi, .clean = c->lo};
 	if (c->lo < reg->va || c->hi > reg->va + reg->size || c->lo > c->va ||
 		c->hi <= c->va || size > REWRITE_AREA ||
-		size > b->text_view.cap || !rewrite_work(b, size))
+		size > b->text_view.cap - LEAD || !rewrite_work(b, size))
 		return false;
-	a->code = rewrite_view_at(
-		b, &b->text_view, reg->off + (c->lo - reg->va), (size_t)size);
-	if (!a->code || !grow_marks(b, (size_t)size))
+	/* A few bytes more, to look at a mov in front of a gap. */
+	lead = c->lo - reg->va < LEAD ? c->lo - reg->va : LEAD;
+	p = rewrite_view_at(b, &b->text_view,
+		reg->off + (c->lo - lead - reg->va), (size_t)(lead + size));
+	if (!p || !grow_marks(b, (size_t)size))
 		return false;
+	a->code = p + lead;
+	a->lead = (uint8_t)lead;
 	a->marks = b->marks;
 	memset(a->marks, 0, (size_t)size);
 	decode_bytes(b, a);
@@ -351,8 +355,45 @@ static uint64_t windows_end(const struct rewrite_plan *plan)
 	return s->va + s->len + s->post;
 }
 
+enum verdict { UNPROVEN, REFUTED, NO_WINDOW, SITE };
+
+/* Weigh the proof for c in its decoded area; for a SITE, fill in the window,
+ * which begins at or above link address floor. */
+static enum verdict judge(const struct builder *b, const struct cand *c,
+	const struct area *a, uint64_t floor, struct rewrite_site *site)
+{
+	size_t at = (size_t)(c->va - c->lo), size = (size_t)(c->hi - c->va);
+	const uint8_t *code = a->code + at;
+	bool gap = c->evidence == EV_GAP, whole = a->clean == a->hi;
+	bool decoded = gap ? b->sections && whole : c->va < a->clean;
+	unsigned int mov;
+
+	if (decoded && (a->marks[at] & MARK_START) && size >= site->len) {
+		/* A function may end, for the unwinder, between its mov and
+		 * its syscall: glibc's clone3. */
+		mov = gap && c->kind == REWRITE_SYSCALL
+			? rewrite_mov_nr(code, at + a->lead)
+			: 0;
+		if (mov > at && c->va - mov >= floor) {
+			site->form = REWRITE_K1;
+			site->pre = (uint8_t)mov;
+			return SITE;
+		}
+		if (c->va < floor)
+			return NO_WINDOW;
+		return choose_window(b, a, at,
+			       floor > c->lo ? (size_t)(floor - c->lo) : 0,
+			       whole, site)
+			? SITE
+			: NO_WINDOW;
+	}
+	if (gap && strong_evidence(b, c, code, at + a->lead, size, site))
+		return c->va - site->pre >= floor ? SITE : NO_WINDOW;
+	return decoded && !(a->marks[at] & MARK_START) ? REFUTED : UNPROVEN;
+}
+
 static void plan_candidate(
-	struct builder *b, const struct cand *c, const struct area *a, bool ok)
+	struct builder *b, const struct cand *c, const struct area *a)
 {
 	const struct region *reg = &b->regions[c->region];
 	struct rewrite_stats *st = &b->plan->stats;
@@ -362,43 +403,24 @@ static void plan_candidate(
 		.kind = c->kind,
 		.len = c->kind == REWRITE_RDTSCP ? 3 : 2,
 	};
-	uint64_t end = windows_end(b->plan);
-	bool gap = c->evidence == EV_GAP;
-	size_t at = (size_t)(c->va - c->lo), floor = 0, size;
-	const uint8_t *code;
-	bool found, proven;
 
-	if (!ok) {
+	switch (judge(b, c, a, windows_end(b->plan), &site)) {
+	case UNPROVEN:
 		st->unproven++;
-		return;
-	}
-	code = a->code + at;
-	size = (size_t)(c->hi - c->va);
-	if (end > c->lo)
-		floor = (size_t)(end - c->lo);
-	proven = (a->marks[at] & MARK_START) && size >= site.len &&
-		(gap ? b->sections && a->clean == a->hi : c->va < a->clean);
-	if (proven) {
-		found = at >= floor &&
-			choose_window(
-				b, a, at, floor, a->clean == a->hi, &site);
-	} else if (gap && strong_evidence(b, c, code, at, size, &site)) {
-		found = at >= floor + site.pre;
-	} else if (a->clean > c->va && (!gap || a->clean == a->hi)) {
+		break;
+	case REFUTED:
 		st->refuted++;
-		return;
-	} else {
-		st->unproven++;
-		return;
-	}
-	if (!found) {
+		break;
+	case NO_WINDOW:
 		st->no_window++;
-		return;
+		break;
+	case SITE:
+		memcpy(site.orig, a->code + (c->va - a->lo) - site.pre,
+			(size_t)site.pre + site.len + site.post);
+		if (add_site(b, &site))
+			st->by_evidence[c->evidence]++;
+		break;
 	}
-	st->by_evidence[c->evidence]++;
-	memcpy(site.orig, code - site.pre,
-		(size_t)site.pre + site.len + site.post);
-	add_site(b, &site);
 }
 
 static void plan_sites(struct builder *b)
@@ -415,7 +437,10 @@ static void plan_sites(struct builder *b)
 		}
 		if (a.hi != c->hi || a.lo != c->lo || !a.hi)
 			ok = decode_area(b, c, &a);
-		plan_candidate(b, c, &a, ok);
+		if (ok)
+			plan_candidate(b, c, &a);
+		else
+			b->plan->stats.unproven++;
 	}
 }
 
@@ -467,7 +492,7 @@ static void landed(struct fragile *f, uint64_t va)
 static void scan_jumps(
 	struct fragile *f, uint64_t va, const uint8_t *p, size_t size)
 {
-	for (size_t i = 0; i + 6 <= size; i += 8) {
+	for (size_t i = 0; i + 5 <= size; i += 8) {
 		uint64_t hits = rewrite_high_bits;
 
 		if (size - i >= 16) {
@@ -484,11 +509,10 @@ static void scan_jumps(
 			size_t at = i + ((size_t)__builtin_ctzll(hits) >> 3);
 			uint64_t target;
 
-			if (at + 6 > size)
-				break;
-			if (p[at] == 0x0f && (p[at + 1] & 0xf0) == 0x80)
+			if (at + 6 <= size && p[at] == 0x0f &&
+				(p[at + 1] & 0xf0) == 0x80)
 				at++;
-			else if (p[at] != 0xe9)
+			else if (at + 5 > size || p[at] != 0xe9)
 				continue;
 			at++;
 			target = va + at + 4 +
@@ -499,13 +523,13 @@ static void scan_jumps(
 	}
 }
 
-static void find_jumps(struct builder *b, struct fragile *f)
+static bool find_jumps(struct builder *b, struct fragile *f)
 {
 	for (unsigned int r = 0; r < b->region_count; r++) {
 		const struct region *reg = &b->regions[r];
 		uint64_t at = 0;
 
-		while (at + 6 < reg->size) {
+		while (at + 5 <= reg->size) {
 			uint64_t size = reg->size - at;
 			const uint8_t *p;
 
@@ -514,13 +538,14 @@ static void find_jumps(struct builder *b, struct fragile *f)
 			p = rewrite_view_at(
 				b, &b->text_view, reg->off + at, (size_t)size);
 			if (!p)
-				break;
+				return false;
 			scan_jumps(f, reg->va + at, p, (size_t)size);
 			if (at + size == reg->size)
 				break;
-			at += size - 6;
+			at += size - 8;
 		}
 	}
+	return true;
 }
 
 static void drop_sites(struct fragile *f)
@@ -561,7 +586,9 @@ static void check_fragile(struct builder *b)
 	if (!f.drop)
 		return;
 	memset(f.drop, 0, count * sizeof(*f.drop));
-	find_jumps(b, &f);
+	if (!find_jumps(b, &f))
+		for (size_t i = 0; i < count; i++)
+			f.drop[i] = plan->sites[i].form != REWRITE_K1;
 	drop_sites(&f);
 	rewrite_free_bytes(b, f.drop, count * sizeof(*f.drop));
 }
