@@ -118,20 +118,23 @@ uint64_t aspace_find_free(
 }
 
 /* Is every part of [start, end) free or this process's own? */
-static bool available(struct aspace *as, uint64_t start, uint64_t end)
+bool aspace_available(const struct aspace *own, uint64_t start, uint64_t end)
 {
-	size_t i = vma_index(&as->set, start);
+	static const struct vma_set empty;
+	const struct vma_set *set = own ? &own->set : &empty;
+	size_t i = vma_index(set, start);
 
 	while (start < end) {
 		uint64_t stop = end;
 
-		if (i < as->set.count && as->set.v[i].start < end)
-			stop = as->set.v[i].start;
+		if (i < set->count && set->v[i].start < end)
+			stop = set->v[i].start > start ? set->v[i].start
+						       : start;
 		if (stop > start && !range_free(&aspace_used, start, stop))
 			return false;
 		if (stop == end)
 			break;
-		start = as->set.v[i++].end;
+		start = set->v[i++].end;
 	}
 	return true;
 }
@@ -148,7 +151,7 @@ static int64_t place(
 		if ((flags & ASPACE_NOREPLACE) &&
 			vma_overlaps(&as->set, addr, addr + size))
 			return -EEXIST;
-		if (!available(as, addr, addr + size)) {
+		if (!aspace_available(as, addr, addr + size)) {
 			klog("addresses %lx-%lx belong to another process "
 			     "of this enclave",
 				addr, addr + size);
@@ -205,6 +208,14 @@ int64_t aspace_map_locked(struct aspace *as, uint64_t addr, uint64_t size,
 int64_t aspace_map(struct aspace *as, uint64_t addr, uint64_t size, int prot,
 	unsigned flags, struct file *file, uint64_t offset)
 {
+	return aspace_map_file(
+		as, addr, size, prot, flags, file, offset, UINT64_MAX);
+}
+
+int64_t aspace_map_file(struct aspace *as, uint64_t addr, uint64_t size,
+	int prot, unsigned flags, struct file *file, uint64_t offset,
+	uint64_t limit)
+{
 	struct vma v = {
 		.kind = VMA_ANON,
 		.flags = flags &
@@ -215,7 +226,7 @@ int64_t aspace_map(struct aspace *as, uint64_t addr, uint64_t size, int prot,
 	int64_t at;
 
 	if (file) {
-		int err = mapping_new(file, &m);
+		int err = mapping_new(file, limit, &m);
 
 		if (err)
 			return err;
@@ -276,6 +287,7 @@ int aspace_unmap_locked(struct aspace *as, uint64_t addr, uint64_t size)
 		return err;
 	if (!vma_overlaps(&as->set, addr, end))
 		return 0;
+	shared_write_back(as, addr, end);
 	drop_pages(as, addr, end);
 	/* Free the addresses, mapping by mapping: gaps may be others'. */
 	for (i = vma_index(&as->set, addr);

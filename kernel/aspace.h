@@ -37,6 +37,19 @@ int64_t aspace_map(struct aspace *as, uint64_t addr, uint64_t size, int prot,
 	unsigned flags, struct file *file, uint64_t offset);
 int aspace_unmap(struct aspace *as, uint64_t addr, uint64_t size);
 int aspace_protect(struct aspace *as, uint64_t addr, uint64_t size, int prot);
+/* brk(2): the new break, or the old one if that is impossible. */
+uint64_t aspace_brk(struct aspace *as, uint64_t want);
+/* mremap(2), with its flags. */
+int64_t aspace_remap(struct aspace *as, uint64_t addr, uint64_t old_size,
+	uint64_t new_size, unsigned flags, uint64_t new_addr);
+/* Ranges of whole pages: MADV_DONTNEED, populate, msync (writes back what was
+ * changed through shared mappings; wait: until the file has it). */
+int aspace_discard(struct aspace *as, uint64_t addr, uint64_t size);
+int aspace_prefault(struct aspace *as, uint64_t addr, uint64_t size);
+int aspace_sync(struct aspace *as, uint64_t addr, uint64_t size, bool wait);
+/* Is all of it mapped? Is the page committed? */
+bool aspace_mapped(struct aspace *as, uint64_t addr, uint64_t size);
+bool aspace_resident(uint64_t addr);
 
 /*
  * Resolves a fault of the current process at addr; write/exec tell the

@@ -34,7 +34,7 @@ struct mapping *mapping_of(const struct vma *v)
 	return container_of(v->obj, struct mapping, base);
 }
 
-int mapping_new(struct file *file, struct mapping **out)
+int mapping_new(struct file *file, uint64_t limit, struct mapping **out)
 {
 	struct mapping *m = kzalloc(sizeof(*m));
 
@@ -42,12 +42,20 @@ int mapping_new(struct file *file, struct mapping **out)
 		return -ENOMEM;
 	m->base = (struct vma_object){1, release};
 	m->file = file_get(file);
+	m->limit = limit;
 	if (file->vnode) {
 		m->dev = file->vnode->dev;
 		m->ino = file->vnode->ino;
 	}
 	*out = m;
 	return 0;
+}
+
+uint64_t mapping_size(struct mapping *m)
+{
+	struct kstat st;
+
+	return vfs_file_getattr(m->file, &st) ? 0 : st.size;
 }
 
 /* A buffer for count pages; the usual one is kept. */
@@ -80,17 +88,20 @@ int mapping_load(struct aspace *as, const struct vma *v, uint64_t lo,
 	struct mapping *m = mapping_of(v);
 	size_t count = (hi - lo) >> PAGE_SHIFT;
 	uint8_t *buf = stage_get(count);
-	uint64_t end;
+	uint64_t end, off;
 	int64_t n;
 	int err;
 
 	if (!buf)
 		return -ENOMEM;
-	n = file_pread(m->file, buf, hi - lo, v->offset + (lo - v->start));
+	off = v->offset + (lo - v->start);
+	n = file_pread(m->file, buf, hi - lo, off);
 	if (n < 0) {
 		err = n == -ENOMEM ? -ENOMEM : -EIO;
 		goto out;
 	}
+	if (m->limit - off < (uint64_t)n)
+		n = (int64_t)(m->limit - off);
 	/* What is behind the end of the file does not exist, but the rest of
 	 * its last page reads as zero. */
 	end = lo + (((uint64_t)n + PAGE_MASK) & ~PAGE_MASK);

@@ -79,23 +79,36 @@ struct mapping {
 	struct vma_object base;
 	struct file *file; /* referenced */
 	uint64_t dev, ino;
+	uint64_t limit;
 	struct text_load *text; /* rewriting of an executable mapping */
 };
 
 struct mapping *mapping_of(const struct vma *v); /* VMA_FILE only */
-int mapping_new(struct file *file, struct mapping **out);
+/* limit: offset in the file from which on zeroes are mapped. */
+int mapping_new(struct file *file, uint64_t limit, struct mapping **out);
 /* Loads [lo, hi) of a file mapping, not committed so far. fault is the page
  * somebody waits for. 0, -ENXIO (fault is behind the end), -ENOMEM, -EIO. */
 int mapping_load(struct aspace *as, const struct vma *v, uint64_t lo,
 	uint64_t hi, uint64_t fault);
+
+uint64_t mapping_size(struct mapping *m); /* of the file, now */
+/* Writes back the dirty pages of shared mappings in [lo, hi). */
+int shared_write_back(struct aspace *as, uint64_t lo, uint64_t hi);
 
 /* ---- aspace.c ---- */
 /* For those who hold the lock. */
 int64_t aspace_map_locked(struct aspace *as, uint64_t addr, uint64_t size,
 	int prot, unsigned flags, struct vma *proto);
 int aspace_unmap_locked(struct aspace *as, uint64_t addr, uint64_t size);
+int64_t aspace_map_file(struct aspace *as, uint64_t addr, uint64_t size,
+	int prot, unsigned flags, struct file *file, uint64_t offset,
+	uint64_t limit);
+/* Is [start, end) free but for own's (may be NULL) mappings? */
+bool aspace_available(const struct aspace *own, uint64_t start, uint64_t end);
 /* A free range; 0 if there is none. */
 uint64_t aspace_find_free(
 	struct aspace *as, uint64_t size, uint64_t align, unsigned flags);
+/* Shows the vDSO in as; no error if there is none. */
+int vdso_attach(struct aspace *as);
 /* Commits [lo, hi) of one mapping, skipping what is committed already. */
 int aspace_populate(struct aspace *as, uint64_t lo, uint64_t hi);

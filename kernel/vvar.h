@@ -20,10 +20,10 @@ struct vvar {
 	uint32_t seq;
 	uint32_t valid;
 	uint64_t tsc_base;
-	uint64_t mult;        /* ns per tick, times 2^32 */
-	uint64_t base_ns;     /* CLOCK_MONOTONIC at tsc_base */
+	uint64_t mult; /* ns per tick, times 2^32 */
+	uint64_t base_ns; /* CLOCK_MONOTONIC at tsc_base */
 	uint64_t real_offset; /* CLOCK_REALTIME minus CLOCK_MONOTONIC */
-	uint64_t coarse_ns;   /* resolution of the coarse clocks */
+	uint64_t coarse_ns; /* resolution of the coarse clocks */
 };
 
 /* The page in the address space that all processes share, or NULL before
@@ -38,5 +38,3 @@ int vdso_init(void);
 /* Where the vDSO's ELF header is; 0: there is none (AT_SYSINFO_EHDR). */
 uint64_t vdso_base(void);
 uint64_t vdso_size(void);
-/* Value of a symbol of the vDSO, 0 if it has none. */
-uint64_t vdso_symbol(const char *name);
