@@ -123,7 +123,7 @@ static bool sees_host_tree(const struct run *r)
 static int find_program(struct run *r, struct err *e)
 {
 	const struct manifest *m = &r->manifest.manifest;
-	const char *name = r->options.args[0];
+	const char *name = r->options.args[0]; /* NULL: none given */
 	bool check = sees_host_tree(r);
 	int ret = 0;
 

@@ -212,7 +212,7 @@ static int read_flags(
 
 	*mask = 0;
 	while (ret == 0) {
-		uint64_t bit;
+		uint64_t bit = 0;
 
 		ret = next(r);
 		if (ret < 0 || r->event.type == YAML_SEQUENCE_END_EVENT)
