@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The launcher: makes the enclave, lends it threads, serves its calls, and
+ * takes it down. Untrusted: whatever it does wrong costs availability only.
+ */
+#include "host/launch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "abi/enclave_backend.h"
+#include "abi/entry.h"
+#include "abi/layout.h"
+#include "abi/ring.h"
+#include "abi/sgx.h"
+#include "attest/image.h"
+#include "emu/emu.h"
+#include "host/files.h"
+#include "host/serve.h"
+#include "host/threads.h"
+#include "host/tsc.h"
+
+enum {
+	HEAP_READY = 2 * 1024 * 1024,
+	SHARED_SIZE = 64 * 1024 * 1024, /* reserved; touched as needed */
+};
+
+/* The image walk of the launcher: EADD and EEXTEND. */
+struct adder {
+	const struct enclave_backend *backend;
+	struct enclave *enclave;
+};
+
+static int add_run(void *ctx, uint64_t addr, const void *src, size_t size,
+	uint64_t flags)
+{
+	struct adder *a = ctx;
+
+	return a->backend->add_pages(
+		a->enclave, addr, src, size, flags, /*measure=*/true);
+}
+
+static int build(struct launcher *l, const struct launch *launch,
+	const struct bytes_file *kernel, const struct bytes_file *sig,
+	struct err *e)
+{
+	struct enclave_params params = {
+		.base = 0,
+		.size = ELRANGE_SIZE,
+		.ssa_frame_pages = IMAGE_SSA_FRAME_PAGES,
+		.miscselect = SGX_MISC_EXINFO,
+		.attributes = SGX_ATTR_MODE64BIT | SGX_ATTR_KSS,
+		.xfrm = emu_xfrm_supported() & XFRM_ALLOWED,
+	};
+	struct adder adder = {.backend = l->backend};
+	struct sgx_sigstruct s;
+	int err;
+
+	memcpy(params.configid, launch->config_id, sizeof(params.configid));
+	if (sig->size != sizeof(s))
+		return err_setf(e, -EINVAL, "%s: %zu bytes; wanted %zu",
+			sig->path, sig->size, sizeof(s));
+	memcpy(&s, sig->data, sizeof(s));
+	err = l->backend->create(&params, &l->enclave);
+	if (err)
+		return err_setf(e, -EIO,
+			"cannot reserve the enclave's address range (0 to 64 GiB): %s; see `sconce doctor`",
+			strerror(err < 0 ? -err : EIO));
+	adder.enclave = l->enclave;
+	err = image_pages(kernel->data, kernel->size, add_run, &adder, e);
+	if (err)
+		return err_setf(e, -EIO, "%s: cannot add its pages (%d)",
+			kernel->path, err);
+	err = l->backend->init(l->enclave, &s, NULL);
+	if (err)
+		return err_setf(e, -EIO,
+			"EINIT refused %s (error %d); its signature does not fit the kernel: rebuild Sconce",
+			kernel->path, err);
+	err = l->backend->augment(l->enclave, HEAP_BASE, HEAP_READY);
+	if (err)
+		return err_setf(e, -ENOMEM,
+			"no memory for the enclave's heap (error %d)", err);
+	return 0;
+}
+
+static int run(struct launcher *l, const struct launch *launch, int init_fd,
+	int *wait_status, struct err *e)
+{
+	struct boot_params params = {
+		.version = BOOT_PARAMS_VERSION,
+		.memory_max = launch->memory,
+		.cpus = launch->cpus,
+		.host_cpus = (uint64_t)sysconf(_SC_NPROCESSORS_ONLN),
+		.shared_addr = (uint64_t)(uintptr_t)l->serve.base,
+		.shared_size = l->serve.size,
+		.config_addr = (uint64_t)(uintptr_t)launch->config,
+		.config_size = launch->config_size,
+		.tsc_khz = tsc_khz(),
+		.flags = (launch->trace ? BOOT_TRACE : 0) |
+			(launch->stats ? BOOT_STATS : 0) |
+			(l->backend->emulated ? BOOT_EMULATED : 0),
+		.heap_ready = HEAP_READY,
+		.init_fd = (uint64_t)init_fd,
+	};
+	int err = threads_run(l, &params, e);
+
+	if (err)
+		return err;
+	*wait_status = l->wait_status;
+	return 0;
+}
+
+int host_run(const struct launch *launch, int *wait_status, struct err *e)
+{
+	struct launcher *l = calloc(1, sizeof(*l));
+	struct bytes_file kernel = {0}, sig = {0};
+	int init_fd = -1, err;
+	void *shared;
+
+	if (!l)
+		return err_set(e, -ENOMEM, "launcher", "out of memory", NULL,
+			NULL);
+	if (launch->mode == LAUNCH_HARDWARE) {
+		err = err_set(e, -ENODEV, "--mode hardware",
+			"no SGX driver support in this version",
+			"--mode emulated", NULL);
+		goto free_launcher;
+	}
+	emu_configure(&(struct emu_config){
+		.mode = launch->faithful ? EMU_FAITHFUL : EMU_FAST,
+		.tick_signal = THREADS_TICK_SIGNAL,
+	});
+	l->backend = emu_backend();
+	err = files_load("sconce-kernel", &kernel, e);
+	if (err)
+		goto free_launcher;
+	err = files_load("sconce-kernel.sig", &sig, e);
+	if (err)
+		goto unload_kernel;
+	init_fd = files_open("sconce-init", e);
+	if (init_fd < 0) {
+		err = init_fd;
+		goto unload_sig;
+	}
+	shared = mmap(NULL, SHARED_SIZE, PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (shared == MAP_FAILED) {
+		err = err_setf(e, -errno, "no memory for the shared region: %s",
+			strerror(errno));
+		goto close_init;
+	}
+	err = build(l, launch, &kernel, &sig, e);
+	if (err)
+		goto destroy;
+	serve_init(&l->serve, shared, SHARED_SIZE, (int)launch->cpus,
+		&threads_enclave_ops, l);
+	err = run(l, launch, init_fd, wait_status, e);
+
+destroy:
+	l->backend->destroy(l->enclave);
+	munmap(shared, SHARED_SIZE);
+close_init:
+	close(init_fd);
+unload_sig:
+	files_unload(&sig);
+unload_kernel:
+	files_unload(&kernel);
+free_launcher:
+	free(l);
+	return err;
+}

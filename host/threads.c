@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See threads.h. */
+#include "host/threads.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "abi/sgx.h"
+#include "host/panic_text.h"
+
+enum { TICK_NS = 10000000 };
+
+static void stop(struct launcher *l, int error, int wait_status)
+{
+	pthread_mutex_lock(&l->lock);
+	if (!l->stopped) {
+		l->stopped = true;
+		l->error = error;
+		l->wait_status = wait_status;
+		pthread_cond_signal(&l->ended);
+	}
+	pthread_mutex_unlock(&l->lock);
+}
+
+static void stop_panic(struct launcher *l, uint64_t code)
+{
+	char text[PANIC_TEXT_SIZE + 1];
+	static const struct {
+		int error;
+		const char *what;
+	} kinds[] = {
+		[PANIC_BUG] = {-EIO, "the enclave's kernel stopped: "},
+		[PANIC_HOST] = {-EPROTO,
+			"the enclave stopped, the host broke the protocol: "},
+		[PANIC_REFUSED] = {-EPERM, ""},
+	};
+
+	if (code > PANIC_REFUSED)
+		code = PANIC_BUG;
+	panic_text_read(l->serve.base, text);
+	pthread_mutex_lock(&l->lock);
+	if (!l->stopped)
+		err_setf(&l->err, kinds[code].error, "%s%s", kinds[code].what,
+			text[0] ? text : "no reason given");
+	pthread_mutex_unlock(&l->lock);
+	stop(l, kinds[code].error, 0);
+}
+
+/* What the enclave left for; false: this thread is done. */
+static bool exited(struct host_thread *t, const struct enclave_run *run)
+{
+	struct launcher *l = t->launcher;
+
+	switch (run->exit_rdi) {
+	case EXIT_CALL:
+		serve_exit_call(&l->serve, t->cpu);
+		return true;
+	case EXIT_YIELD:
+		sched_yield();
+		return true;
+	case EXIT_SHUTDOWN:
+		stop(l, 0, (int)run->exit_rsi);
+		return false;
+	case EXIT_PANIC:
+		stop_panic(l, run->exit_rsi);
+		return false;
+	default:
+		stop_panic(l, PANIC_BUG);
+		return false;
+	}
+}
+
+static void enter_loop(struct host_thread *t, uint64_t cmd, uint64_t arg)
+{
+	struct launcher *l = t->launcher;
+	struct enclave_run run = {
+		.tcs = TCS_BASE + (uint64_t)t->cpu * TCS_SLOT_SIZE + SLOT_TCS,
+	};
+	unsigned int leaf = SGX_EENTER;
+	int err;
+
+	for (;;) {
+		__atomic_store_n(&t->inside, 1, __ATOMIC_RELAXED);
+		err = l->backend->enter(cmd, arg, 0, leaf, 0, 0, &run);
+		__atomic_store_n(&t->inside, 0, __ATOMIC_RELAXED);
+		if (err || run.function == SGX_EENTER) {
+			err_setf(&l->err, -EIO,
+				"cannot enter the enclave (error %d, exception %u)",
+				err, run.exception_vector);
+			stop(l, -EIO, 0);
+			return;
+		}
+		if (run.function == SGX_ERESUME) {
+			t->aex++;
+			leaf = SGX_EENTER;
+			cmd = ENTRY_EXCEPTION;
+			arg = 0;
+			continue;
+		}
+		if (run.exit_rdi == EXIT_RESUME) {
+			leaf = SGX_ERESUME;
+			continue;
+		}
+		if (!exited(t, &run))
+			return;
+		leaf = SGX_EENTER;
+		cmd = ENTRY_RETURN;
+		arg = 0;
+	}
+}
+
+static void *thread_main(void *arg)
+{
+	struct host_thread *t = arg;
+	struct launcher *l = t->launcher;
+	int err = l->backend->thread_init(l->enclave);
+
+	if (err) {
+		err_setf(&l->err, -EIO,
+			"this machine cannot run enclave threads (error %d); see `sconce doctor`",
+			err);
+		stop(l, -EIO, 0);
+		return NULL;
+	}
+	if (t->cpu == 0)
+		enter_loop(t, ENTRY_BOOT, (uint64_t)(uintptr_t)l->params);
+	else
+		enter_loop(t, ENTRY_THREAD, 0);
+	l->backend->thread_fini(l->enclave);
+	return NULL;
+}
+
+static int thread_start(void *ctx, uint64_t cpu)
+{
+	struct launcher *l = ctx;
+	struct host_thread *t;
+	int err;
+
+	if (cpu >= l->params->cpus)
+		return -EINVAL;
+	t = &l->thread[cpu];
+	if (t->started)
+		return -EINVAL;
+	t->launcher = l;
+	t->cpu = (int)cpu;
+	err = pthread_create(&t->pthread, NULL, thread_main, t);
+	if (err)
+		return -err;
+	t->started = true;
+	return 0;
+}
+
+static long futex(uint32_t *word, int op, uint32_t value)
+{
+	return syscall(SYS_futex, word, op | FUTEX_PRIVATE_FLAG, value, NULL,
+		NULL, 0);
+}
+
+static int kick(void *ctx, uint64_t cpu)
+{
+	struct launcher *l = ctx;
+	struct host_thread *t;
+
+	if (cpu >= l->params->cpus || !l->thread[cpu].started)
+		return -EINVAL;
+	t = &l->thread[cpu];
+	__atomic_store_n(&t->kicked, 1, __ATOMIC_RELEASE);
+	futex(&t->kicked, FUTEX_WAKE, 1);
+	serve_kick_poller(&l->serve);
+	if (__atomic_load_n(&t->inside, __ATOMIC_RELAXED))
+		pthread_kill(t->pthread, THREADS_TICK_SIGNAL);
+	return 0;
+}
+
+static int park(void *ctx, uint64_t cpu)
+{
+	struct launcher *l = ctx;
+	struct host_thread *t;
+
+	if (cpu >= l->params->cpus || !l->thread[cpu].started)
+		return -EINVAL;
+	t = &l->thread[cpu];
+	while (!__atomic_exchange_n(&t->kicked, 0, __ATOMIC_ACQUIRE))
+		futex(&t->kicked, FUTEX_WAIT, 0);
+	return 0;
+}
+
+static int augment(void *ctx, uint64_t addr, uint64_t size)
+{
+	struct launcher *l = ctx;
+
+	return l->backend->augment(l->enclave, addr, size);
+}
+
+static int restrict_perm(
+	void *ctx, uint64_t addr, uint64_t size, uint64_t perm)
+{
+	struct launcher *l = ctx;
+
+	return l->backend->restrict_permissions(l->enclave, addr, size, perm);
+}
+
+static int modify_type(void *ctx, uint64_t addr, uint64_t size, uint64_t type)
+{
+	struct launcher *l = ctx;
+
+	return l->backend->modify_type(
+		l->enclave, addr, size, (unsigned int)type);
+}
+
+static int remove_pages(void *ctx, uint64_t addr, uint64_t size)
+{
+	struct launcher *l = ctx;
+
+	return l->backend->remove_pages(l->enclave, addr, size);
+}
+
+static int protect(void *ctx, uint64_t addr, uint64_t size, uint64_t perm)
+{
+	struct launcher *l = ctx;
+
+	return l->backend->protect(l->enclave, addr, size, (int)perm);
+}
+
+const struct serve_enclave_ops threads_enclave_ops = {
+	.augment = augment,
+	.restrict_perm = restrict_perm,
+	.modify_type = modify_type,
+	.remove = remove_pages,
+	.protect = protect,
+	.thread_start = thread_start,
+	.kick = kick,
+	.park = park,
+};
+
+static void tick_all(struct launcher *l)
+{
+	for (uint64_t i = 0; i < l->params->cpus; i++) {
+		struct host_thread *t = &l->thread[i];
+
+		if (__atomic_load_n(&t->started, __ATOMIC_ACQUIRE) &&
+			__atomic_load_n(&t->inside, __ATOMIC_RELAXED))
+			pthread_kill(t->pthread, THREADS_TICK_SIGNAL);
+	}
+}
+
+/* Waits for the end, ticking meanwhile. Must hold l->lock. */
+static void wait_for_end(struct launcher *l)
+{
+	struct timespec at;
+
+	clock_gettime(CLOCK_MONOTONIC, &at);
+	while (!l->stopped) {
+		at.tv_nsec += TICK_NS;
+		if (at.tv_nsec >= 1000000000) {
+			at.tv_nsec -= 1000000000;
+			at.tv_sec++;
+		}
+		if (pthread_cond_timedwait(&l->ended, &l->lock, &at) ==
+			ETIMEDOUT)
+			tick_all(l);
+	}
+}
+
+int threads_run(struct launcher *l, const struct boot_params *params,
+	struct err *e)
+{
+	pthread_condattr_t attr;
+	sigset_t block, before;
+	int err;
+
+	l->params = params;
+	pthread_mutex_init(&l->lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&l->ended, &attr);
+	pthread_condattr_destroy(&attr);
+
+	/* Signals from outside are read from a signalfd; faults and the tick
+	 * are the enclave's. */
+	sigfillset(&block);
+	sigdelset(&block, SIGSEGV);
+	sigdelset(&block, SIGBUS);
+	sigdelset(&block, SIGILL);
+	sigdelset(&block, SIGFPE);
+	sigdelset(&block, SIGTRAP);
+	sigdelset(&block, SIGSYS);
+	sigdelset(&block, THREADS_TICK_SIGNAL);
+	pthread_sigmask(SIG_BLOCK, &block, &before);
+
+	pthread_mutex_lock(&l->lock);
+	err = thread_start(l, 0);
+	if (!err) {
+		wait_for_end(l);
+		err = l->error;
+		*e = l->err;
+	} else {
+		err_setf(e, err, "cannot start a thread: %s", strerror(-err));
+	}
+	pthread_mutex_unlock(&l->lock);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return err;
+}
