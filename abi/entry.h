@@ -15,7 +15,7 @@
 #include <stdint.h>
 #endif
 
-#define ENTRY_BOOT 1      /* RSI: struct boot_params in host memory; once */
+#define ENTRY_BOOT 1      /* RSI: the shared region; once */
 #define ENTRY_THREAD 2    /* first entry of a further TCS */
 #define ENTRY_RETURN 3    /* back from an exit */
 #define ENTRY_EXCEPTION 4 /* CSSA = 1: look at the SSA frame */
@@ -34,17 +34,17 @@
 enum { BOOT_PARAMS_VERSION = 1 };
 
 /*
- * Untrusted; copied in once at ENTRY_BOOT. Every word is checked before use.
- * Sizes in bytes.
+ * At the start of the shared region at ENTRY_BOOT. Untrusted; copied in once,
+ * every word is checked before use. Sizes in bytes.
  */
 struct boot_params {
 	uint64_t version;
 	uint64_t memory_max;   /* bytes of enclave memory for programs */
 	uint64_t cpus;         /* enclave threads, 1..TCS_MAX */
 	uint64_t host_cpus;    /* processors the host has */
-	uint64_t shared_addr;  /* region for calls and data, see abi/ring.h */
-	uint64_t shared_size;
-	uint64_t config_addr;  /* launch configuration, canonical CBOR */
+	uint64_t shared_size;  /* of the region: abi/ring.h */
+	uint64_t config_off;   /* launch configuration (lib/config.h), in the
+				  region's data area */
 	uint64_t config_size;
 	uint64_t tsc_khz;      /* the host's word; 0: unknown */
 	uint64_t flags;        /* BOOT_TRACE, BOOT_STATS, ... */

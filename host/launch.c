@@ -100,9 +100,8 @@ static int run(struct launcher *l, const struct launch *launch, int init_fd,
 		.memory_max = launch->memory,
 		.cpus = launch->cpus,
 		.host_cpus = (uint64_t)sysconf(_SC_NPROCESSORS_ONLN),
-		.shared_addr = (uint64_t)(uintptr_t)l->serve.base,
-		.shared_size = l->serve.size,
-		.config_addr = (uint64_t)(uintptr_t)launch->config,
+		.shared_size = SHARED_SIZE,
+		.config_off = RING_DATA,
 		.config_size = launch->config_size,
 		.tsc_khz = tsc_khz(),
 		.flags = (launch->trace ? BOOT_TRACE : 0) |
@@ -111,8 +110,15 @@ static int run(struct launcher *l, const struct launch *launch, int init_fd,
 		.heap_ready = HEAP_READY,
 		.init_fd = (uint64_t)init_fd,
 	};
-	int err = threads_run(l, &params, e);
+	int err;
 
+	if (launch->config_size > SHARED_SIZE - RING_DATA)
+		return err_setf(e, -E2BIG,
+			"the launch configuration has %zu bytes; wanted at most %lu",
+			launch->config_size, SHARED_SIZE - RING_DATA);
+	memcpy(l->shared, &params, sizeof(params));
+	memcpy(l->shared + RING_DATA, launch->config, launch->config_size);
+	err = threads_run(l, (unsigned int)launch->cpus, e);
 	if (err)
 		return err;
 	*wait_status = l->wait_status;
@@ -124,7 +130,6 @@ int host_run(const struct launch *launch, int *wait_status, struct err *e)
 	struct launcher *l = calloc(1, sizeof(*l));
 	struct bytes_file kernel = {0}, sig = {0};
 	int init_fd = -1, err;
-	void *shared;
 
 	if (!l)
 		return err_set(e, -ENOMEM, "launcher", "out of memory", NULL,
@@ -151,9 +156,9 @@ int host_run(const struct launch *launch, int *wait_status, struct err *e)
 		err = init_fd;
 		goto unload_sig;
 	}
-	shared = mmap(NULL, SHARED_SIZE, PROT_READ | PROT_WRITE,
+	l->shared = mmap(NULL, SHARED_SIZE, PROT_READ | PROT_WRITE,
 		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (shared == MAP_FAILED) {
+	if (l->shared == MAP_FAILED) {
 		err = err_setf(e, -errno, "no memory for the shared region: %s",
 			strerror(errno));
 		goto close_init;
@@ -161,13 +166,18 @@ int host_run(const struct launch *launch, int *wait_status, struct err *e)
 	err = build(l, launch, &kernel, &sig, e);
 	if (err)
 		goto destroy;
-	serve_init(&l->serve, shared, SHARED_SIZE, (int)launch->cpus,
+	l->serve = serve_new(l->shared, SHARED_SIZE, (int)launch->cpus,
 		&threads_enclave_ops, l);
+	if (!l->serve) {
+		err = err_set(e, -ENOMEM, "launcher", "out of memory", NULL,
+			NULL);
+		goto destroy;
+	}
 	err = run(l, launch, init_fd, wait_status, e);
 
 destroy:
 	l->backend->destroy(l->enclave);
-	munmap(shared, SHARED_SIZE);
+	munmap(l->shared, SHARED_SIZE);
 close_init:
 	close(init_fd);
 unload_sig:

@@ -11,8 +11,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "abi/ring.h"
 #include "abi/sgx.h"
-#include "host/panic_text.h"
 
 enum { TICK_NS = 10000000 };
 
@@ -30,7 +30,7 @@ static void stop(struct launcher *l, int error, int wait_status)
 
 static void stop_panic(struct launcher *l, uint64_t code)
 {
-	char text[PANIC_TEXT_SIZE + 1];
+	char text[RING_PANIC_SIZE + 1];
 	static const struct {
 		int error;
 		const char *what;
@@ -43,7 +43,7 @@ static void stop_panic(struct launcher *l, uint64_t code)
 
 	if (code > PANIC_REFUSED)
 		code = PANIC_BUG;
-	panic_text_read(l->serve.base, text);
+	serve_panic_text(l->serve, text, sizeof(text));
 	pthread_mutex_lock(&l->lock);
 	if (!l->stopped)
 		err_setf(&l->err, kinds[code].error, "%s%s", kinds[code].what,
@@ -59,7 +59,7 @@ static bool exited(struct host_thread *t, const struct enclave_run *run)
 
 	switch (run->exit_rdi) {
 	case EXIT_CALL:
-		serve_exit_call(&l->serve, t->cpu);
+		serve_exit_call(l->serve, t->cpu);
 		return true;
 	case EXIT_YIELD:
 		sched_yield();
@@ -129,7 +129,7 @@ static void *thread_main(void *arg)
 		return NULL;
 	}
 	if (t->cpu == 0)
-		enter_loop(t, ENTRY_BOOT, (uint64_t)(uintptr_t)l->params);
+		enter_loop(t, ENTRY_BOOT, (uint64_t)(uintptr_t)l->shared);
 	else
 		enter_loop(t, ENTRY_THREAD, 0);
 	l->backend->thread_fini(l->enclave);
@@ -142,7 +142,7 @@ static int thread_start(void *ctx, uint64_t cpu)
 	struct host_thread *t;
 	int err;
 
-	if (cpu >= l->params->cpus)
+	if (cpu >= l->cpus)
 		return -EINVAL;
 	t = &l->thread[cpu];
 	if (t->started)
@@ -167,12 +167,12 @@ static int kick(void *ctx, uint64_t cpu)
 	struct launcher *l = ctx;
 	struct host_thread *t;
 
-	if (cpu >= l->params->cpus || !l->thread[cpu].started)
+	if (cpu >= l->cpus || !l->thread[cpu].started)
 		return -EINVAL;
 	t = &l->thread[cpu];
 	__atomic_store_n(&t->kicked, 1, __ATOMIC_RELEASE);
 	futex(&t->kicked, FUTEX_WAKE, 1);
-	serve_kick_poller(&l->serve);
+	serve_kick_poller(l->serve);
 	if (__atomic_load_n(&t->inside, __ATOMIC_RELAXED))
 		pthread_kill(t->pthread, THREADS_TICK_SIGNAL);
 	return 0;
@@ -183,7 +183,7 @@ static int park(void *ctx, uint64_t cpu)
 	struct launcher *l = ctx;
 	struct host_thread *t;
 
-	if (cpu >= l->params->cpus || !l->thread[cpu].started)
+	if (cpu >= l->cpus || !l->thread[cpu].started)
 		return -EINVAL;
 	t = &l->thread[cpu];
 	while (!__atomic_exchange_n(&t->kicked, 0, __ATOMIC_ACQUIRE))
@@ -241,7 +241,7 @@ const struct serve_enclave_ops threads_enclave_ops = {
 
 static void tick_all(struct launcher *l)
 {
-	for (uint64_t i = 0; i < l->params->cpus; i++) {
+	for (uint64_t i = 0; i < l->cpus; i++) {
 		struct host_thread *t = &l->thread[i];
 
 		if (__atomic_load_n(&t->started, __ATOMIC_ACQUIRE) &&
@@ -268,14 +268,13 @@ static void wait_for_end(struct launcher *l)
 	}
 }
 
-int threads_run(struct launcher *l, const struct boot_params *params,
-	struct err *e)
+int threads_run(struct launcher *l, unsigned int cpus, struct err *e)
 {
 	pthread_condattr_t attr;
 	sigset_t block, before;
 	int err;
 
-	l->params = params;
+	l->cpus = cpus;
 	pthread_mutex_init(&l->lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);

@@ -32,9 +32,10 @@ struct host_thread {
 struct launcher {
 	const struct enclave_backend *backend;
 	struct enclave *enclave;
-	struct serve serve;
+	struct serve *serve;
+	char *shared; /* the region: abi/ring.h */
+	unsigned int cpus;
 	struct host_thread thread[TCS_MAX];
-	const struct boot_params *params;
 
 	pthread_mutex_t lock; /* guards the rest */
 	pthread_cond_t ended;
@@ -49,5 +50,4 @@ extern const struct serve_enclave_ops threads_enclave_ops;
 /* Boots the enclave and runs it to its end. 0: l->wait_status is set; else
  * -errno with the reason in e. Threads may still be inside: the process must
  * end soon. */
-int threads_run(struct launcher *l, const struct boot_params *params,
-	struct err *e);
+int threads_run(struct launcher *l, unsigned int cpus, struct err *e);

@@ -12,6 +12,7 @@
 #include "kernel/cpu.h"
 
 #include "abi/entry.h"
+#include "kernel/fpu.h"
 #include "kernel/klog.h"
 #include "kernel/sched.h"
 #include "lib/string.h"
@@ -129,6 +130,20 @@ void cpu_load_user(struct thread *t)
 	write_fs_base(t->fs_base);
 	t->user_saved = false;
 	this_cpu()->xstate_live = true;
+}
+
+void kernel_fpu_begin(void)
+{
+	if (current)
+		thread_save_xstate(current);
+	/* What the bracketed code leaves in the registers is secret. */
+	this_cpu()->xstate_live = true;
+}
+
+void kernel_fpu_end(void)
+{
+	xstate_load(&initial_xstate, xsave_mask);
+	this_cpu()->xstate_live = false;
 }
 
 /* Leaves the enclave with nothing of the application in any register. */

@@ -46,6 +46,7 @@ static uint64_t queue_since; /* when the head of the queue got there */
 
 void context_switch(uint64_t *save_sp, uint64_t load_sp);
 void thread_start(void);
+void thread_started(struct trapframe *f);
 
 void bkl_lock(void)
 {

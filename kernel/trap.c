@@ -39,6 +39,8 @@ enum {
 	VEC_TICK = 255, /* nothing the hardware vouches for */
 };
 
+enum { TRAP_TRACE_CODE = 2 }; /* si_code TRAP_TRACE; sigaction(2) */
+
 enum { PF_WRITE = 2, PF_FETCH = 16 };
 
 extern const uint8_t uaccess_start[], uaccess_end[];
@@ -234,7 +236,7 @@ void trap_enter(struct trapframe *f)
 		signal_force_fault(SIGFPE, FPE_INTDIV, f->rip, vector, 0);
 		break;
 	case VEC_DB:
-		signal_force_fault(SIGTRAP, TRAP_TRACE, f->rip, vector, 0);
+		signal_force_fault(SIGTRAP, TRAP_TRACE_CODE, f->rip, vector, 0);
 		break;
 	case VEC_BP:
 		signal_force_fault(SIGTRAP, SI_KERNEL, 0, vector, 0);

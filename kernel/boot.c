@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From the first entry to the first program.
+ *
+ * Everything the host passes is copied in once and checked: the boot
+ * parameters, the launch configuration, the manifest (whose hash must be
+ * CONFIGID), init (whose hash is compiled into the kernel and thereby part of
+ * MRENCLAVE). What is refused ends the enclave with the reason.
+ */
+#include <linux/errno.h>
+
+#include "abi/entry.h"
+#include "abi/ring.h"
+#include "crypto/sha256.h"
+#include "init_hash.h"
+#include "kernel/aspace.h"
+#include "kernel/boot.h"
+#include "kernel/clock.h"
+#include "kernel/cpu.h"
+#include "kernel/cpuid.h"
+#include "kernel/exec.h"
+#include "kernel/file.h"
+#include "kernel/fpu.h"
+#include "kernel/hostcall.h"
+#include "kernel/identity.h"
+#include "kernel/kalloc.h"
+#include "kernel/klog.h"
+#include "kernel/process.h"
+#include "kernel/sched.h"
+#include "kernel/shared.h"
+#include "kernel/signal.h"
+#include "kernel/syscall.h"
+#include "kernel/vfs.h"
+#include "kernel/vvar.h"
+#include "lib/config.h"
+#include "lib/string.h"
+#include "lib/types.h"
+
+enum {
+	INIT_SIZE_MAX = 32 * 1024 * 1024,
+	HEAP_READY_MIN = 1024 * 1024,
+	MEMORY_MIN = 4 * 1024 * 1024,
+};
+
+void cpu_first_entry(uint64_t cmd, uint64_t arg, struct cpu *c)
+	__attribute__((noreturn));
+
+static struct boot_params params;
+static struct config config;
+static bool booted;
+
+const struct config *boot_config(void)
+{
+	return &config;
+}
+
+uint64_t boot_flags(void)
+{
+	return params.flags;
+}
+
+/* Ends the enclave: what was asked for is not going to be run. */
+static void refuse(const char *fmt, ...)
+	__attribute__((format(printf, 1, 2), noreturn));
+static void refuse(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	klog_stop(PANIC_REFUSED, fmt, ap);
+}
+
+static void read_params(uint64_t region)
+{
+	if (shared_init(region, RING_REGION_MIN))
+		panic_host("shared region at 0x%lx", (unsigned long)region);
+	shared_read(&params, 0, sizeof(params));
+	if (params.version != BOOT_PARAMS_VERSION)
+		refuse("boot parameters of version %lu; wanted %d: launcher and kernel are of different releases",
+			(unsigned long)params.version, BOOT_PARAMS_VERSION);
+	if (params.cpus < 1 || params.cpus > TCS_MAX)
+		panic_host("%lu enclave threads", (unsigned long)params.cpus);
+	if (params.heap_ready < HEAP_READY_MIN ||
+		params.heap_ready > HEAP_END - HEAP_BASE ||
+		params.heap_ready & PAGE_MASK)
+		panic_host("heap of %lu bytes", (unsigned long)params.heap_ready);
+	if (params.memory_max < MEMORY_MIN ||
+		params.memory_max > USER_END - USER_START)
+		refuse("--memory %lu: wanted %d MiB to 62 GiB",
+			(unsigned long)params.memory_max,
+			MEMORY_MIN / 1024 / 1024);
+}
+
+/* The configuration, out of untrusted memory before anything else uses the
+ * data area. */
+static void *read_config(void)
+{
+	uint64_t end;
+	void *copy;
+
+	if (!params.config_size || params.config_size > CONFIG_SIZE_MAX ||
+		params.config_off & 7 || params.config_off < RING_DATA ||
+		add_overflows(
+			params.config_off, params.config_size, &end) ||
+		end > shared_size())
+		panic_host("launch configuration of %lu bytes",
+			(unsigned long)params.config_size);
+	copy = kmalloc(params.config_size);
+	if (!copy)
+		refuse("no memory for a launch configuration of %lu bytes",
+			(unsigned long)params.config_size);
+	shared_read(copy, params.config_off, params.config_size);
+	return copy;
+}
+
+/* With a manifest the identity must name it; without one it must be empty:
+ * a development run. */
+static void check_manifest(struct arena *arena)
+{
+	static const uint8_t none[64];
+	struct manifest m;
+	uint8_t id[64], digest[64] = {0};
+	struct err e = {0};
+
+	identity_config_id(id);
+	if (!config.manifest.size) {
+		if (memcmp(id, none, sizeof(id)))
+			refuse("CONFIGID names a manifest but the launcher gave none");
+		klog("development run without a manifest: the host's files and environment pass through");
+		return;
+	}
+	kernel_fpu_begin();
+	sha256(config.manifest.data, config.manifest.size, digest);
+	kernel_fpu_end();
+	if (memcmp(id, digest, sizeof(id)))
+		refuse("the manifest's hash is not CONFIGID: this is not the manifest the enclave was made for");
+	if (manifest_decode(&m, config.manifest.data, config.manifest.size,
+		    arena, &e) ||
+		config_admit(&config, &m, params.memory_max, params.cpus, arena,
+			&e))
+		refuse("%s", e.text);
+}
+
+static void decode_config(void *raw)
+{
+	size_t size = SCHEMA_ARENA_SIZE(params.config_size);
+	struct arena arena;
+	struct err e = {0};
+	void *mem = kzalloc(size);
+
+	if (!mem)
+		refuse("no memory for the launch configuration");
+	arena_init(&arena, mem, size);
+	if (config_decode(&config, raw, params.config_size, &arena, &e))
+		refuse("launch configuration: %s", e.text);
+	check_manifest(&arena);
+}
+
+static void init_xstate(void)
+{
+	uint32_t size[8] = {0}, offset[8] = {0}, r[4], lo, hi;
+
+	__asm__("xgetbv" : "=a"(lo), "=d"(hi) : "c"(0));
+	for (uint32_t i = 2; i < 8; i++) {
+		cpuid_query(0xd, i, r);
+		size[i] = r[0];
+		offset[i] = r[1];
+	}
+	if (xstate_init((uint64_t)hi << 32 | lo, size, offset))
+		panic_host("impossible XSAVE layout");
+}
+
+static void mount_all(void)
+{
+	const struct mount_spec *m = config.mounts.item;
+	static const char *const kinds[] = {
+		[MOUNT_HOST] = "host",
+		[MOUNT_TMPFS] = "tmpfs",
+		[MOUNT_PROC] = "proc",
+		[MOUNT_DEV] = "dev",
+	};
+	int err;
+
+	vfs_init();
+	for (size_t i = 0; i < config.mounts.count; i++, m++) {
+		if (m->type >= ARRAY_SIZE(kinds))
+			refuse("mount %s: unknown kind", m->target);
+		err = vfs_mount(kinds[m->type], m->source, m->target, m->ro,
+			m->size);
+		if (err)
+			refuse("mount %s (%s) failed: error %d", m->target,
+				kinds[m->type], -err);
+	}
+}
+
+/*
+ * init in memory of the enclave, so that what is executed is what was
+ * hashed: the host's file is read once.
+ */
+static struct file *load_init(void)
+{
+	struct file *memfile;
+	uint8_t digest[SHA256_SIZE];
+	size_t size = 0, cap = 256 * 1024;
+	uint8_t *data = kmalloc(cap);
+
+	if (!hostcall_adopt_fd((int)params.init_fd))
+		panic_host("init descriptor %ld", (long)params.init_fd);
+	for (;;) {
+		int64_t n;
+
+		if (!data)
+			refuse("no memory for init");
+		n = host_pread_kernel((int)params.init_fd, data + size,
+			cap - size, size);
+		if (n < 0)
+			refuse("init cannot be read: error %ld", (long)-n);
+		if (!n)
+			break;
+		size += (size_t)n;
+		if (size > INIT_SIZE_MAX)
+			refuse("init has more than %d bytes", INIT_SIZE_MAX);
+		if (size == cap) {
+			cap *= 2;
+			data = krealloc(data, cap);
+		}
+	}
+	kernel_fpu_begin();
+	sha256(data, size, digest);
+	kernel_fpu_end();
+	if (memcmp(digest, init_hash, sizeof(digest)))
+		refuse("init is not the program this kernel was built with (SHA-256 differs)");
+	memfile = memfile_new("init", data, size);
+	if (!memfile)
+		refuse("no memory for init");
+	return memfile;
+}
