@@ -12,6 +12,9 @@
 #include "kernel/cpu.h"
 
 #include "abi/entry.h"
+#include "abi/sgx.h"
+#include "kernel/enclu.h"
+#include "kernel/hostcall.h"
 #include "kernel/fpu.h"
 #include "kernel/klog.h"
 #include "kernel/sched.h"
@@ -34,6 +37,7 @@ static_assert_offset(struct cpu, idle_stack, CPU_IDLE_STACK);
 static_assert_offset(struct cpu, exc_ret, CPU_EXC_RET);
 _Static_assert(sizeof(struct cpu) <= PAGE_SIZE, "struct cpu is one page");
 
+void enclave_entry(void);
 uint64_t enclave_exit(uint64_t reason, uint64_t arg);
 void enclave_exit_exception(uint64_t reason, uint64_t arg)
 	__attribute__((noreturn));
@@ -73,6 +77,38 @@ void cpu_setup(struct cpu *c, int index)
 void xstate_initial(void *area)
 {
 	memcpy(area, &initial_xstate, sizeof(initial_xstate));
+}
+
+int cpu_prepare(int index)
+{
+	uint64_t slot = TCS_BASE + (uint64_t)index * TCS_SLOT_SIZE;
+	struct sgx_tcs *tcs = (struct sgx_tcs *)(slot + SLOT_TCS);
+	const struct enclu_secinfo fresh = {
+		.flags = SECINFO_TYPE_REG | SECINFO_R | SECINFO_W |
+			SECINFO_PENDING};
+	const struct enclu_secinfo modified = {
+		.flags = SECINFO_TYPE_TCS | SECINFO_MODIFIED};
+	int err = (int)host_enclave_augment(slot, SLOT_USED);
+
+	if (err)
+		return err;
+	for (uint64_t off = 0; off < SLOT_USED; off += PAGE_SIZE)
+		if (enclu_accept(slot + off, &fresh))
+			panic_host("enclave thread %d: page not added", index);
+	tcs->ossa = slot + SLOT_SSA;
+	tcs->nssa = TCS_NSSA;
+	tcs->oentry = (uint64_t)(uintptr_t)enclave_entry;
+	tcs->ofsbase = slot + SLOT_CPU;
+	tcs->ogsbase = slot + SLOT_CPU;
+	tcs->fslimit = 0xfff;
+	tcs->gslimit = 0xfff;
+	err = (int)host_enclave_modify_type(
+		slot + SLOT_TCS, PAGE_SIZE, SGX_PT_TCS);
+	if (err)
+		return err;
+	if (enclu_accept(slot + SLOT_TCS, &modified))
+		panic_host("enclave thread %d: page is no TCS", index);
+	return 0;
 }
 
 static inline uint64_t read_fs_base(void)

@@ -111,6 +111,9 @@ void bkl_unlock(void);
 uint64_t enclave_exit_call(uint64_t arg);
 
 /* For sched.c, trap.c and boot.c. */
+/* Makes the slot of a further enclave thread: pages, stacks, TCS. 0 or
+ * -errno. May sleep. */
+int cpu_prepare(int index);
 void cpu_setup(struct cpu *c, int index);
 /* Makes a zeroed XSAVE area the state a program starts with. */
 void xstate_initial(void *area);

@@ -39,10 +39,13 @@ enum {
 };
 
 static uint32_t lock_word;
+static bool smp; /* a second enclave thread has been started */
 static struct list run_queue = LIST_INIT(run_queue);
 static int run_count;
 static uint64_t last_poll;
 static uint64_t queue_since; /* when the head of the queue got there */
+static int cpus_started = 1;
+static bool starting;
 
 void context_switch(uint64_t *save_sp, uint64_t load_sp);
 void thread_start(void);
@@ -52,7 +55,7 @@ void bkl_lock(void)
 {
 	int spins = 0;
 
-	if (cpu_count == 1)
+	if (!smp)
 		return;
 	while (__atomic_exchange_n(&lock_word, 1, __ATOMIC_ACQUIRE)) {
 		while (__atomic_load_n(&lock_word, __ATOMIC_RELAXED)) {
@@ -67,7 +70,7 @@ void bkl_lock(void)
 
 void bkl_unlock(void)
 {
-	if (cpu_count == 1)
+	if (!smp)
 		return;
 	__atomic_store_n(&lock_word, 0, __ATOMIC_RELEASE);
 }
@@ -134,7 +137,7 @@ void sched_kick(struct thread *t)
 	if (t->state != THREAD_RUNNING || t == current)
 		return;
 	cpu_get(t->cpu)->need_resched = 1;
-	host_kick((uint64_t)t->cpu);
+	kick(t->cpu);
 }
 
 void sched_finish_switch(void)
@@ -260,7 +263,7 @@ static void resched(void)
 	if (!run_count)
 		return;
 	if (cpu_count > 1 && now - queue_since > KICK_AFTER_NS)
-		kick_idle_cpu();
+		get_help();
 	enqueue(current);
 	schedule();
 }
@@ -305,11 +308,12 @@ static void idle_wait(struct cpu *c, uint64_t now, uint64_t deadline)
 {
 	bool someone_polls = false;
 
-	for (int i = 0; i < cpu_count; i++)
+	for (int i = 0; i < cpus_started; i++)
 		someone_polls |= i != c->index && cpu_get(i)->polling;
 	if (someone_polls) {
 		c->parked = true;
-		host_park((uint64_t)c->index);
+		if (host_park((uint64_t)c->index))
+			panic_host("park failed");
 		c->parked = false;
 		return;
 	}
