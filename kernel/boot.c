@@ -235,3 +235,85 @@ static struct file *load_init(void)
 		refuse("no memory for init");
 	return memfile;
 }
+
+/* The first thread's start: it becomes init. */
+static void boot_init(struct trapframe *f)
+{
+	struct process *p = curproc;
+	struct file *init;
+	int err;
+
+	mount_all();
+	p->files = fdtable_new();
+	p->fs = fs_ctx_new();
+	if (!p->files || !p->fs)
+		refuse("no memory for process 1");
+	err = fs_ctx_chdir(p->fs, config.workdir ? config.workdir : "/");
+	if (err)
+		refuse("working directory %s: error %d", config.workdir, -err);
+	err = boot_streams();
+	if (err)
+		refuse("standard streams: error %d", -err);
+	init = load_init();
+	err = boot_exec(init, &config, f);
+	if (err)
+		refuse("init does not start: error %d", -err);
+	file_put(init);
+}
+
+/* Process 1 with one thread that runs boot_init. */
+static void make_process_one(void)
+{
+	struct process *p = process_new_init();
+	struct trapframe frame = {0};
+	struct thread *t;
+
+	if (!p)
+		refuse("no memory for process 1");
+	p->actions = sigactions_new();
+	p->uid = p->euid = p->suid = (uint32_t)config.uid;
+	p->gid = p->egid = p->sgid = (uint32_t)config.gid;
+	if (!p->actions || process_new_thread(p, &frame, &t))
+		refuse("no memory for process 1");
+	t->start = boot_init;
+	sched_wake(t);
+}
+
+static void boot(uint64_t region) __attribute__((noreturn));
+static void boot(uint64_t region)
+{
+	void *raw;
+
+	read_params(region);
+	kalloc_init(params.heap_ready);
+	raw = read_config();
+	hostcall_init(region, params.shared_size);
+	init_xstate();
+	if (clock_init(params.tsc_khz))
+		panic_host("impossible clock rate of %lu kHz",
+			(unsigned long)params.tsc_khz);
+	cpu_count = (int)params.cpus;
+	syscall_trace = params.flags & BOOT_TRACE;
+	aspace_init(params.memory_max);
+	decode_config(raw);
+	kfree(raw);
+	make_process_one();
+	sched_idle_loop();
+}
+
+void cpu_first_entry(uint64_t cmd, uint64_t arg, struct cpu *c)
+{
+	int index = (int)(((uint64_t)(uintptr_t)c - TCS_BASE) / TCS_SLOT_SIZE);
+
+	cpu_setup(c, index);
+	if (cmd == ENTRY_BOOT && index == 0 && !booted) {
+		booted = true;
+		boot(arg);
+	}
+	if (cmd == ENTRY_THREAD && index > 0 && booted) {
+		bkl_lock();
+		sched_idle_loop();
+	}
+	panic_host("enclave thread %d entered with command %lu", index,
+		(unsigned long)cmd);
+}

@@ -298,8 +298,12 @@ void user_return(struct thread *t, struct trapframe *f)
 
 void thread_started(struct trapframe *f)
 {
+	struct thread *t = current;
+
 	sched_finish_switch();
-	user_return(current, f);
+	if (t->start)
+		t->start(f);
+	user_return(t, f);
 	bkl_unlock();
 }
 

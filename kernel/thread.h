@@ -61,6 +61,8 @@ struct thread {
 				      current; loaded on the way out */
 	bool redo_syscall;         /* dispatch frame->orig_rax once more */
 	struct trap_info trap;
+	void (*start)(struct trapframe *f); /* boot: runs before the
+				      application's first instruction */
 	uint64_t run_since;        /* time_mono_ns at last switch-in */
 	uint64_t run_total;        /* ns of enclave thread time */
 

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* --stats: what the enclave counted, as lines "name value". */
+#pragma once
+
+#include <stdint.h>
+
+/* Called when a thread appears or goes; keeps the peak. */
+void stats_threads(int now);
+/* Sends the report to the host; a sleep point. */
+void stats_report(void);
