@@ -163,6 +163,16 @@ int host_run(const struct launch *launch, int *wait_status, struct err *e)
 			strerror(errno));
 		goto close_init;
 	}
+	l->stats_fd = STDERR_FILENO;
+	if (launch->stats && launch->stats_path) {
+		l->stats_fd = open(launch->stats_path,
+			O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+		if (l->stats_fd < 0) {
+			err = err_setf(e, -errno, "%s: %s", launch->stats_path,
+				strerror(errno));
+			goto unmap;
+		}
+	}
 	err = build(l, launch, &kernel, &sig, e);
 	if (err)
 		goto destroy;
@@ -176,7 +186,12 @@ int host_run(const struct launch *launch, int *wait_status, struct err *e)
 	err = run(l, launch, init_fd, wait_status, e);
 
 destroy:
-	l->backend->destroy(l->enclave);
+	/* Threads that are still inside end with the process. */
+	if (threads_gone(l))
+		l->backend->destroy(l->enclave);
+	if (l->stats_fd > STDERR_FILENO)
+		close(l->stats_fd);
+unmap:
 	munmap(l->shared, SHARED_SIZE);
 close_init:
 	close(init_fd);

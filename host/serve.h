@@ -24,6 +24,8 @@ struct serve_enclave_ops {
 		void *ctx, uint64_t addr, uint64_t size, uint64_t type);
 	int (*remove)(void *ctx, uint64_t addr, uint64_t size);
 	int (*protect)(void *ctx, uint64_t addr, uint64_t size, uint64_t perm);
+	/* bytes taken */
+	int64_t (*stats)(void *ctx, const char *text, uint64_t size);
 	int (*thread_start)(void *ctx, uint64_t cpu);
 	int (*kick)(void *ctx, uint64_t cpu);
 	int (*park)(void *ctx, uint64_t cpu);

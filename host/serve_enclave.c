@@ -71,6 +71,11 @@ int64_t serve_enclave_protect(struct serve *s, const uint64_t *a)
 	return ENCLAVE_OP(protect, a[0], a[1], a[2]);
 }
 
+int64_t serve_stats(struct serve *s, const uint64_t *a)
+{
+	return ENCLAVE_OP(stats, (const char *)a[0], a[1]);
+}
+
 int64_t serve_thread_start(struct serve *s, const uint64_t *a)
 {
 	if (a[0] >= (uint64_t)s->cpus)

@@ -228,7 +228,16 @@ static int protect(void *ctx, uint64_t addr, uint64_t size, uint64_t perm)
 	return l->backend->protect(l->enclave, addr, size, (int)perm);
 }
 
+static int64_t stats(void *ctx, const char *text, uint64_t size)
+{
+	const struct launcher *l = ctx;
+	ssize_t n = write(l->stats_fd, text, size);
+
+	return n < 0 ? -errno : n;
+}
+
 const struct serve_enclave_ops threads_enclave_ops = {
+	.stats = stats,
 	.augment = augment,
 	.restrict_perm = restrict_perm,
 	.modify_type = modify_type,
@@ -305,4 +314,14 @@ int threads_run(struct launcher *l, unsigned int cpus, struct err *e)
 	pthread_mutex_unlock(&l->lock);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return err;
+}
+
+bool threads_gone(struct launcher *l)
+{
+	for (unsigned int i = 1; i < l->cpus; i++)
+		if (l->thread[i].started)
+			return false;
+	if (l->thread[0].started)
+		pthread_join(l->thread[0].pthread, NULL);
+	return true;
 }

@@ -35,6 +35,7 @@ struct launcher {
 	struct serve *serve;
 	char *shared; /* the region: abi/ring.h */
 	unsigned int cpus;
+	int stats_fd; /* where the report of --stats goes */
 	struct host_thread thread[TCS_MAX];
 
 	pthread_mutex_t lock; /* guards the rest */
@@ -51,3 +52,5 @@ extern const struct serve_enclave_ops threads_enclave_ops;
  * -errno with the reason in e. Threads may still be inside: the process must
  * end soon. */
 int threads_run(struct launcher *l, unsigned int cpus, struct err *e);
+/* Has every thread that ever entered come back for good? Joins it. */
+bool threads_gone(struct launcher *l);

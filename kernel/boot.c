@@ -30,6 +30,7 @@
 #include "kernel/shared.h"
 #include "kernel/signal.h"
 #include "kernel/syscall.h"
+#include "kernel/uio.h"
 #include "kernel/vfs.h"
 #include "kernel/vvar.h"
 #include "lib/config.h"
@@ -204,15 +205,15 @@ static struct file *load_init(void)
 	size_t size = 0, cap = 256 * 1024;
 	uint8_t *data = kmalloc(cap);
 
-	if (!hostcall_adopt_fd((int)params.init_fd))
-		panic_host("init descriptor %ld", (long)params.init_fd);
+	hostcall_fd_adopt((int)params.init_fd);
 	for (;;) {
+		struct uio u;
 		int64_t n;
 
 		if (!data)
 			refuse("no memory for init");
-		n = host_pread_kernel((int)params.init_fd, data + size,
-			cap - size, size);
+		uio_init_kernel(&u, data + size, cap - size);
+		n = host_pread((int)params.init_fd, &u, cap - size, size);
 		if (n < 0)
 			refuse("init cannot be read: error %ld", (long)-n);
 		if (!n)
@@ -230,10 +231,53 @@ static struct file *load_init(void)
 	kernel_fpu_end();
 	if (memcmp(digest, init_hash, sizeof(digest)))
 		refuse("init is not the program this kernel was built with (SHA-256 differs)");
-	memfile = memfile_new("init", data, size);
+	if (host_close((int)params.init_fd))
+		panic_host("init cannot be closed");
+	memfile = memfile_new(data, size);
 	if (!memfile)
 		refuse("no memory for init");
 	return memfile;
+}
+
+/* Standard streams; a descriptor that the launcher does not have stays
+ * closed. */
+static void open_streams(void)
+{
+	for (int fd = 0; fd < 3; fd++) {
+		struct file *f;
+		int err = file_new_host_stream(fd, &f);
+
+		if (!err)
+			err = fd_install_at(f, /*cloexec=*/false, fd);
+		if (err < 0 && err != -EBADF)
+			refuse("standard stream %d: error %d", fd, -err);
+	}
+}
+
+/* init -- PROGRAM ARGS...; its environment is the program's. */
+static void exec_first(struct file *init, struct trapframe *f)
+{
+	static const char *const head[] = {"init", "--"};
+	size_t head_count = ARRAY_SIZE(head), n = config.args.count;
+	const char **argv = kzalloc((head_count + n + 2) * sizeof(*argv));
+	const char **envp = kzalloc((config.env.count + 1) * sizeof(*envp));
+	struct err e = {0};
+	int err;
+
+	if (!argv || !envp)
+		refuse("no memory for the program's arguments");
+	memcpy(argv, head, sizeof(head));
+	argv[head_count] = config.program;
+	if (n)
+		memcpy(argv + head_count + 1, config.args.item,
+			n * sizeof(*argv));
+	if (config.env.count)
+		memcpy(envp, config.env.item, config.env.count * sizeof(*envp));
+	err = exec_load_first(curproc, init, "/init", argv, envp, f, &e);
+	if (err)
+		refuse("init does not start: %s (error %d)", e.text, -err);
+	kfree(argv);
+	kfree(envp);
 }
 
 /* The first thread's start: it becomes init. */
@@ -243,6 +287,9 @@ static void boot_init(struct trapframe *f)
 	struct file *init;
 	int err;
 
+	if (vdso_init())
+		refuse("no memory for the vDSO");
+	clock_publish();
 	mount_all();
 	p->files = fdtable_new();
 	p->fs = fs_ctx_new();
@@ -251,13 +298,9 @@ static void boot_init(struct trapframe *f)
 	err = fs_ctx_chdir(p->fs, config.workdir ? config.workdir : "/");
 	if (err)
 		refuse("working directory %s: error %d", config.workdir, -err);
-	err = boot_streams();
-	if (err)
-		refuse("standard streams: error %d", -err);
+	open_streams();
 	init = load_init();
-	err = boot_exec(init, &config, f);
-	if (err)
-		refuse("init does not start: error %d", -err);
+	exec_first(init, f);
 	file_put(init);
 }
 

@@ -17,7 +17,9 @@
 #include "kernel/hostcall.h"
 #include "kernel/fpu.h"
 #include "kernel/klog.h"
+#include "kernel/boot.h"
 #include "kernel/sched.h"
+#include "kernel/stats.h"
 #include "lib/string.h"
 #include "lib/types.h"
 
@@ -217,6 +219,8 @@ void cpu_stop(uint64_t code)
 
 void kernel_shutdown(int wait_status)
 {
+	if (boot_flags() & BOOT_STATS)
+		stats_report();
 	klog_flush();
 	for (;;)
 		cpu_leave(EXIT_SHUTDOWN, (uint64_t)(uint32_t)wait_status);

@@ -96,6 +96,7 @@ static inline struct cpu *this_cpu(void)
 }
 
 extern int cpu_count;               /* --cpus */
+bool cpu_is_started(int index);
 struct cpu *cpu_get(int index);     /* by TCS slot */
 
 /* The big kernel lock; see the head of sched.c. */

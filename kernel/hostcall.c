@@ -184,6 +184,13 @@ static void check_result(const struct call *c, int64_t result)
 	shared_fence();
 }
 
+void hostcall_fd_adopt(int fd)
+{
+	if (fd < 3 || fd >= FD_MAX || hostcall_fd_owned(fd))
+		panic_host("descriptor %d handed over at boot", fd);
+	fd_flip(fd);
+}
+
 int64_t hostcall_run(unsigned nr, const uint64_t *args)
 {
 	struct call c = {.d = &table[nr], .args = args};

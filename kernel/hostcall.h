@@ -51,6 +51,9 @@ bool hostcall_fd_owned(int fd);
  * region at RING_PANIC_TEXT. No call; nothing if there is no region yet. */
 void hostcall_panic_text(const char *text, size_t size);
 
+/* Boot: a descriptor that the launcher opened for the enclave. */
+void hostcall_fd_adopt(int fd);
+
 /* Counters for --stats; for each row. */
 struct hostcall_stats {
 	uint64_t exits, rings, posts;

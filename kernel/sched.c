@@ -88,6 +88,11 @@ int sched_runnable(void)
 	return run_count;
 }
 
+bool cpu_is_started(int index)
+{
+	return index < cpus_started;
+}
+
 static void enqueue(struct thread *t)
 {
 	t->state = THREAD_RUNNABLE;

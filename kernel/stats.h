@@ -4,7 +4,5 @@
 
 #include <stdint.h>
 
-/* Called when a thread appears or goes; keeps the peak. */
-void stats_threads(int now);
 /* Sends the report to the host; a sleep point. */
 void stats_report(void);
