@@ -52,7 +52,11 @@ static int segment(const uint8_t *elf, size_t size, const Elf64_Phdr *ph,
 static int first_tcs(uint64_t entry, image_visit visit, void *ctx)
 {
 	static const uint8_t zero[SLOT_USED - SLOT_SSA];
-	struct sgx_tcs tcs = {
+	/* Not on the stack: a TCS fills a page. */
+	static struct sgx_tcs tcs;
+	int err;
+
+	tcs = (struct sgx_tcs){
 		.ossa = TCS_BASE + SLOT_SSA,
 		.nssa = TCS_NSSA,
 		.oentry = entry,
@@ -61,7 +65,7 @@ static int first_tcs(uint64_t entry, image_visit visit, void *ctx)
 		.fslimit = 0xfff,
 		.gslimit = 0xfff,
 	};
-	int err = visit(
+	err = visit(
 		ctx, TCS_BASE + SLOT_TCS, &tcs, sizeof(tcs), SGX_SECINFO_TCS);
 
 	if (err)

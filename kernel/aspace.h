@@ -72,6 +72,7 @@ bool aspace_in_trampoline(struct aspace *as, uint64_t rip);
 /* Committed bytes: this address space, all of them, and the limit. */
 uint64_t aspace_committed(const struct aspace *as);
 void aspace_memory(uint64_t *used, uint64_t *limit);
+uint64_t aspace_memory_peak(void);
 
 /* For /proc/PID/maps: mapping at or above addr; false at the end. */
 struct aspace_info {

@@ -29,12 +29,18 @@
 enum { TYPE_TRIM = SECINFO_TYPE_TRIM >> 8 };
 
 static uint64_t total, limit;
+static uint64_t peak; /* of total */
 static bool refused;
 static const uint8_t zero_page[PAGE_SIZE] __attribute__((aligned(PAGE_SIZE)));
 
 void aspace_init(uint64_t u_limit)
 {
 	limit = u_limit & ~PAGE_MASK;
+}
+
+uint64_t aspace_memory_peak(void)
+{
+	return peak;
 }
 
 void aspace_memory(uint64_t *used, uint64_t *max)
@@ -84,6 +90,8 @@ static int augment(struct aspace *as, uint64_t lo, uint64_t hi)
 		return err;
 	/* The calls below sleep; nobody else may take the room meanwhile. */
 	total += size;
+	if (total > peak)
+		peak = total;
 	if (host_enclave_augment(lo, size) < 0) {
 		total -= size;
 		return -ENOMEM;

@@ -8,6 +8,7 @@
  * MRENCLAVE). What is refused ends the enclave with the reason.
  */
 #include <linux/errno.h>
+#include <stdarg.h>
 
 #include "abi/entry.h"
 #include "abi/ring.h"
@@ -25,6 +26,7 @@
 #include "kernel/identity.h"
 #include "kernel/kalloc.h"
 #include "kernel/klog.h"
+#include "kernel/memfile.h"
 #include "kernel/process.h"
 #include "kernel/sched.h"
 #include "kernel/shared.h"

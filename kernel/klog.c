@@ -74,9 +74,7 @@ void klog_flush(void)
 	}
 }
 
-static void stop(uint64_t code, const char *fmt, va_list ap)
-	__attribute__((noreturn));
-static void stop(uint64_t code, const char *fmt, va_list ap)
+void klog_stop(uint64_t code, const char *fmt, va_list ap)
 {
 	static bool again;
 	char line[LINE_SIZE] = {0};
@@ -95,7 +93,7 @@ void panic(const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	stop(PANIC_BUG, fmt, ap);
+	klog_stop(PANIC_BUG, fmt, ap);
 }
 
 void panic_host(const char *fmt, ...)
@@ -103,5 +101,5 @@ void panic_host(const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	stop(PANIC_HOST, fmt, ap);
+	klog_stop(PANIC_HOST, fmt, ap);
 }

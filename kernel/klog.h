@@ -9,6 +9,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stdarg.h>
 #include <stdint.h>
 
 /* One line to the launcher's stderr, prefixed "sconce: ". May sleep: no;
@@ -26,6 +27,10 @@ void panic(const char *fmt, ...)
 /* The host broke the protocol (-EPROTO): stops the enclave. */
 void panic_host(const char *fmt, ...)
 	__attribute__((format(printf, 1, 2), noreturn));
+
+/* The same with a code of abi/entry.h (PANIC_*). */
+void klog_stop(uint64_t code, const char *fmt, va_list ap)
+	__attribute__((format(printf, 2, 0), noreturn));
 
 #define ASSERT(cond)                                                           \
 	do {                                                                   \

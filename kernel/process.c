@@ -41,7 +41,7 @@ static struct list process_hash[HASH_SIZE];
 static struct list thread_hash[HASH_SIZE];
 static int32_t next_id = 1;
 static bool ids_wrapped;
-static int processes, threads;
+static int processes, threads, threads_peak;
 
 static struct list *bucket(struct list *table, int32_t id)
 {
@@ -110,6 +110,11 @@ int process_count(void)
 int thread_count_all(void)
 {
 	return threads;
+}
+
+int thread_count_peak(void)
+{
+	return threads_peak;
 }
 
 static bool session_exists(int32_t sid)
@@ -356,6 +361,8 @@ int process_new_thread(
 	list_add(bucket(thread_hash, t->tid), &t->hash_node);
 	p->thread_count++;
 	threads++;
+	if (threads > threads_peak)
+		threads_peak = threads;
 	if (p->exiting || p->stopped)
 		t->work = true;
 	*out = t;

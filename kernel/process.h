@@ -112,6 +112,7 @@ struct thread *thread_next(struct process *p, int32_t after);
 bool process_group_exists(int32_t pgid, int32_t sid);
 int process_count(void);
 int thread_count_all(void);
+int thread_count_peak(void); /* the most there ever were */
 
 /* Ends all threads of the current process with a wait status. */
 void process_exit_group(int wait_status) __attribute__((noreturn));

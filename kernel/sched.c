@@ -113,21 +113,44 @@ static struct thread *dequeue(void)
 	return t;
 }
 
-/* Another enclave thread should help if a thread has waited for a while. */
-static void kick_idle_cpu(void)
+/* The host's answer does not matter: a kick is a hint. */
+static void kick(int cpu)
+{
+	if (host_kick((uint64_t)cpu))
+		return;
+}
+
+/*
+ * A thread has waited for a while: another enclave thread should help. Wakes
+ * one that idles in the host, else starts one more if there may be more.
+ */
+static void get_help(void)
 {
 	struct cpu *me = this_cpu();
 
-	for (int i = 0; i < cpu_count; i++) {
+	for (int i = 0; i < cpus_started; i++) {
 		struct cpu *c = cpu_get(i);
 
-		if (c != me && c->self && !c->thread &&
-			(c->polling || c->parked)) {
+		if (c != me && (c->polling || c->parked)) {
 			c->polling = c->parked = false;
-			host_kick((uint64_t)i);
+			kick(i);
 			return;
 		}
 	}
+	if (cpus_started == cpu_count || starting)
+		return;
+	starting = true;
+	if (!smp) {
+		lock_word = 1; /* this thread holds it */
+		smp = true;
+	}
+	if (!cpu_prepare(cpus_started)) {
+		int i = cpus_started++;
+
+		if (host_thread_start((uint64_t)i))
+			panic_host("enclave thread %d does not start", i);
+	}
+	starting = false;
 }
 
 void sched_wake(struct thread *t)

@@ -99,7 +99,7 @@ void stats_report(void)
 	aspace_memory(&used, &limit);
 	kalloc_stats(&heap_used, &heap_committed);
 	add(&r, "memory", used);
-	add(&r, "memory_peak", aspace_peak());
+	add(&r, "memory_peak", aspace_memory_peak());
 	add(&r, "memory_limit", limit);
 	add(&r, "kernel_heap", heap_committed);
 	add(&r, "threads_peak", (uint64_t)thread_count_peak());

@@ -80,7 +80,7 @@ static uint32_t bcd_today(void)
 
 int main(int argc, char **argv)
 {
-	struct sgx_sigstruct sig;
+	static struct sgx_sigstruct sig;
 	struct err e = {0};
 	size_t size = 0;
 	EVP_PKEY *key;
