@@ -172,7 +172,7 @@ static int kick(void *ctx, uint64_t cpu)
 	t = &l->thread[cpu];
 	__atomic_store_n(&t->kicked, 1, __ATOMIC_RELEASE);
 	futex(&t->kicked, FUTEX_WAKE, 1);
-	serve_kick_poller(l->serve);
+	serve_net_kick();
 	if (__atomic_load_n(&t->inside, __ATOMIC_RELAXED))
 		pthread_kill(t->pthread, THREADS_TICK_SIGNAL);
 	return 0;
