@@ -12,7 +12,7 @@
 
 static int beside(const char *name, char *path, size_t size, struct err *e)
 {
-	char self[2048];
+	char self[900];
 	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
 	char *slash;
 
@@ -45,7 +45,7 @@ static int open_beside(
 
 int files_open(const char *name, struct err *e)
 {
-	char path[4096];
+	char path[1024];
 	int fd = open_beside(name, path, sizeof(path), e), high;
 
 	if (fd < 0)

@@ -8,7 +8,7 @@
 #include "lib/err.h"
 
 struct bytes_file {
-	char path[4096];
+	char path[1024];
 	const uint8_t *data; /* mapped */
 	size_t size;
 };

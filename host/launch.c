@@ -128,7 +128,7 @@ static int run(struct launcher *l, const struct launch *launch, int init_fd,
 int host_run(const struct launch *launch, int *wait_status, struct err *e)
 {
 	struct launcher *l = calloc(1, sizeof(*l));
-	struct bytes_file kernel = {0}, sig = {0};
+	static struct bytes_file kernel, sig; /* large */
 	int init_fd = -1, err;
 
 	if (!l)

@@ -13,6 +13,7 @@
 
 #include "abi/ring.h"
 #include "abi/sgx.h"
+#include "host/serve_net.h"
 
 enum { TICK_NS = 10000000 };
 
