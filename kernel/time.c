@@ -88,11 +88,21 @@ static int read_host(struct host_clock *h)
 	return 0;
 }
 
+/* a * b / c without intermediate overflow; UINT64_MAX if it does not fit. */
+static uint64_t mul_div(uint64_t a, uint64_t b, uint64_t c)
+{
+	unsigned __int128 p = (unsigned __int128)a * b;
+	uint64_t hi = (uint64_t)(p >> 64), lo = (uint64_t)p;
+
+	if (hi >= c)
+		return UINT64_MAX;
+	__asm__("divq %2" : "+a"(lo), "+d"(hi) : "r"(c) : "cc");
+	return lo;
+}
+
 static uint64_t slope(uint64_t ns, uint64_t ticks)
 {
-	if (!ticks)
-		return 0;
-	return (uint64_t)(((unsigned __int128)ns << 32) / ticks);
+	return mul_div(ns, (uint64_t)1 << 32, ticks);
 }
 
 int clock_init(uint64_t tsc_khz)
@@ -144,15 +154,12 @@ void clock_sync(uint64_t now)
 			ours = h.monotonic_ns;
 		else
 			mult = rate +
-				(uint64_t)((unsigned __int128)rate * ahead /
-					(2 * SYNC_INTERVAL_NS));
+				mul_div(rate, ahead, 2 * SYNC_INTERVAL_NS);
 	} else {
 		ahead = ours - h.monotonic_ns;
 		if (ahead > NSEC_PER_SEC)
 			ahead = NSEC_PER_SEC;
-		mult = rate -
-			(uint64_t)((unsigned __int128)rate * ahead /
-				(2 * SYNC_INTERVAL_NS));
+		mult = rate - mul_div(rate, ahead, 2 * SYNC_INTERVAL_NS);
 	}
 	line.base_ns = ours;
 	line.tsc_base = h.tsc;
