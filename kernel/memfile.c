@@ -3,6 +3,7 @@
 #include "kernel/memfile.h"
 
 #include <linux/errno.h>
+#include <linux/fs.h>
 #include <linux/stat.h>
 
 #include "kernel/file.h"
@@ -29,6 +30,14 @@ static int64_t memfile_read(struct file *f, struct uio *u, uint64_t *pos)
 	return err ? err : (int64_t)n;
 }
 
+/* Nobody but the kernel reads it, by position: its being there marks the file
+ * as one that has positions. */
+static int64_t memfile_lseek(struct file *f, int64_t off, int whence)
+{
+	(void)f;
+	return whence == SEEK_SET && off >= 0 ? off : -EINVAL;
+}
+
 static int memfile_stat(struct file *f, struct kstat *st)
 {
 	const struct memfile *m = f->priv;
@@ -49,6 +58,7 @@ static void memfile_release(struct file *f)
 static const struct file_ops memfile_ops = {
 	.name = "memory",
 	.read = memfile_read,
+	.lseek = memfile_lseek,
 	.stat = memfile_stat,
 	.release = memfile_release,
 };

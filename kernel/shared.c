@@ -15,7 +15,9 @@ static uint64_t base, region_size;
 
 int shared_init(uint64_t u_addr, uint64_t u_size)
 {
-	if (base)
+	/* Boot reads the parameters from the smallest possible region, then
+	 * gives it its real size; it never moves. */
+	if (base && base != u_addr)
 		return -EPROTO;
 	if (!is_aligned(u_addr | u_size, PAGE_SIZE) ||
 		u_size < RING_REGION_MIN ||
