@@ -129,7 +129,6 @@ static void check_manifest(struct arena *arena)
 	if (!config.manifest.size) {
 		if (memcmp(id, none, sizeof(id)))
 			refuse("CONFIGID names a manifest but the launcher gave none");
-		klog("development run without a manifest: the host's files and environment pass through");
 		return;
 	}
 	kernel_fpu_begin();
