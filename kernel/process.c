@@ -212,6 +212,8 @@ struct process *process_new_init(void)
 		list_init(&process_hash[i]);
 		list_init(&thread_hash[i]);
 	}
+	next_id = 1;
+	processes = threads = 0;
 	if (signal_init())
 		return NULL;
 	p = process_alloc();
