@@ -18,7 +18,7 @@ static int bad(struct err *e, const char *seen, const char *wanted)
 static int bad_number(
 	struct err *e, const char *what, uint64_t seen, const char *wanted)
 {
-	return err_setf(e, -ENOEXEC, "ELF file: %s %#lx; wanted %s", what,
+	return err_setf(e, -ENOEXEC, "ELF file: %s 0x%lx; wanted %s", what,
 		(unsigned long)seen, wanted);
 }
 
