@@ -93,6 +93,7 @@ static const struct encoding encodings[] = {
 	E("xop map 9", "\x8f\xe9\x78\x81\xc1", 0, 0, 0, 0),
 	E("xop map 8", "\x8f\xe8\x78\xc0\xc1\x03", 0, 0, 0, 0),
 	E("xop map 10", "\x8f\xea\x78\x10\xc1\1\2\3\4", 0, 0, 0, 0),
+	E("xcryptecb", "\xf3\x0f\xa7\xc8", 0, 0, 0, 0),
 	E("pop mem", "\x8f\x04\x24", 0, 0, 0, 0),
 	BAD("push es", "\x06"),
 	BAD("aaa", "\x37"),

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A short, repeatable run of each libFuzzer program of the build."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+BUILD = ROOT / os.environ.get("SCONCE_BUILD", "build")
+RUNS = 4000
+SECONDS = 20  # the fuzzer's own limit; a slow machine makes fewer runs
+
+# Where to start from: small real inputs, or nothing.
+SEEDS = {
+    "fuzz-rewrite": ["/bin/true", "build:test/fuzz/seed-rewrite"],
+}
+
+
+def programs():
+    found = sorted(p for p in (BUILD / "test/fuzz").glob("fuzz-*")
+                   if p.is_file() and os.access(p, os.X_OK))
+    return [pytest.param(p, id=p.name) for p in found]
+
+
+@pytest.mark.skipif(not shutil.which("clang"), reason="no clang")
+def test_every_fuzz_target_was_built():
+    sources = {p.stem.removeprefix("fuzz_").replace("_", "-")
+               for p in (ROOT / "test/fuzz").glob("fuzz_*.c")}
+    built = {p.id.removeprefix("fuzz-") for p in programs()}
+    assert sources and sources <= built, \
+        "no program for %s" % sorted(sources - built)
+
+
+@pytest.mark.parametrize("program", programs())
+def test_fuzz(program, tmp_path):
+    corpus = tmp_path / "corpus"
+    corpus.mkdir()
+    for i, seed in enumerate(SEEDS.get(program.name, [])):
+        path = BUILD / seed[6:] if seed.startswith("build:") else Path(seed)
+        if path.exists():
+            shutil.copy(path, corpus / str(i))
+    done = subprocess.run(
+        [program, "-seed=1", "-runs=%d" % RUNS,
+         "-max_total_time=%d" % SECONDS, "-max_len=20000", "-timeout=10",
+         "-rss_limit_mb=1024", corpus],
+        cwd=tmp_path, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, timeout=SECONDS + 60, text=True,
+        errors="replace")
+    assert done.returncode == 0, done.stdout[-4000:]
+    assert "Done " in done.stdout, done.stdout[-4000:]
