@@ -113,6 +113,9 @@ static int layout(struct call *c)
 			}
 			c->size[i] = v ? size : 0;
 		}
+		/* No address of ours ever goes out; copy_in sets offsets. */
+		if (arg->kind >= HC_ARG_STR)
+			c->wire[i] = 0;
 		c->total += align_up(c->size[i], 64);
 	}
 	return 0;
@@ -129,9 +132,9 @@ static int copy_in(struct call *c)
 
 		if (kind < HC_ARG_STR)
 			continue;
-		c->wire[i] = c->size[i] ? off : 0;
 		if (!c->size[i])
 			continue;
+		c->wire[i] = off;
 		if (kind == HC_ARG_IN || kind == HC_ARG_STR) {
 			shared_write(off, (const void *)c->args[i], c->size[i]);
 		} else if (kind == HC_ARG_UIN) {

@@ -105,18 +105,28 @@ int user_read(void *dst, uint64_t src, size_t size)
 	return 0;
 }
 
+static int copy_words(uint64_t dst, uint64_t src, size_t words)
+{
+	if (!dst || !src)
+		return -EFAULT;
+	for (size_t i = 0; i < words; i++)
+		((volatile uint64_t *)dst)[i] =
+			((const volatile uint64_t *)src)[i];
+	return 0;
+}
+
 int user_write_words(uint64_t dst, uint64_t src, size_t words)
 {
 	if (src & 7)
 		abort();
-	return user_write(dst, (const void *)src, words * 8);
+	return copy_words(dst, src, words);
 }
 
 int user_read_words(uint64_t dst, uint64_t src, size_t words)
 {
 	if (dst & 7)
 		abort();
-	return user_read((void *)dst, src, words * 8);
+	return copy_words(dst, src, words);
 }
 
 void uio_skip(struct uio *u, size_t n)
