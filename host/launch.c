@@ -186,9 +186,12 @@ int host_run(const struct launch *launch, int *wait_status, struct err *e)
 	err = run(l, launch, init_fd, wait_status, e);
 
 destroy:
-	/* Threads that are still inside end with the process. */
-	if (threads_gone(l))
-		l->backend->destroy(l->enclave);
+	/* Threads that are still inside or serve a call end with the process,
+	 * and so does what they use. */
+	if (!threads_gone(l))
+		return err;
+	l->backend->destroy(l->enclave);
+	serve_free(l->serve);
 	if (l->stats_fd > STDERR_FILENO)
 		close(l->stats_fd);
 unmap:

@@ -280,9 +280,13 @@ static void wait_for_end(struct launcher *l)
 
 int threads_run(struct launcher *l, unsigned int cpus, struct err *e)
 {
+	static const int forwarded[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT,
+		SIGWINCH, SIGUSR1, SIGUSR2};
 	pthread_condattr_t attr;
-	sigset_t block, before;
+	sigset_t forward, block, before;
 	int err;
+
+	sigemptyset(&forward);
 
 	l->cpus = cpus;
 	pthread_mutex_init(&l->lock, NULL);
@@ -291,17 +295,20 @@ int threads_run(struct launcher *l, unsigned int cpus, struct err *e)
 	pthread_cond_init(&l->ended, &attr);
 	pthread_condattr_destroy(&attr);
 
-	/* Signals from outside are read from a signalfd; faults and the tick
-	 * are the enclave's. */
-	sigfillset(&block);
-	sigdelset(&block, SIGSEGV);
-	sigdelset(&block, SIGBUS);
-	sigdelset(&block, SIGILL);
-	sigdelset(&block, SIGFPE);
-	sigdelset(&block, SIGTRAP);
-	sigdelset(&block, SIGSYS);
-	sigdelset(&block, THREADS_TICK_SIGNAL);
+	/* Signals for the program are read from a signalfd; a closed pipe is an
+	 * error of the call that met it. Faults and the tick are the enclave's,
+	 * stopping and continuing are the host's. */
+	for (size_t i = 0; i < ARRAY_SIZE(forwarded); i++)
+		sigaddset(&forward, forwarded[i]);
+	block = forward;
+	sigaddset(&block, SIGPIPE);
 	pthread_sigmask(SIG_BLOCK, &block, &before);
+	err = serve_net_init(&forward);
+	if (err) {
+		err_setf(e, err, "cannot watch descriptors: %s",
+			strerror(-err));
+		goto restore;
+	}
 
 	pthread_mutex_lock(&l->lock);
 	err = thread_start(l, 0);
@@ -313,6 +320,7 @@ int threads_run(struct launcher *l, unsigned int cpus, struct err *e)
 		err_setf(e, err, "cannot start a thread: %s", strerror(-err));
 	}
 	pthread_mutex_unlock(&l->lock);
+restore:
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return err;
 }
