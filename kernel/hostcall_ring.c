@@ -28,7 +28,7 @@ enum {
 	MISSES_MAX = 8, /* unanswered calls in a row */
 	PAUSE_CALLS = 2000, /* calls by exit after that */
 	MEASURE_GOOD = 16,
-	MEASURE_MAX = 64,
+	MEASURE_TICKS = 3000000, /* about a millisecond */
 	EXIT_CHEAP = 2500, /* TSC ticks; no worker can be worth it */
 };
 
@@ -287,10 +287,10 @@ static uint64_t ticks(void)
 static uint64_t measure(unsigned nr, const uint64_t *way)
 {
 	static const uint64_t wire[HOSTCALL_ARGS];
-	uint64_t best = UINT64_MAX, start, before;
+	uint64_t best = UINT64_MAX, begin = ticks(), start, before;
 	int good = 0;
 
-	for (int i = 0; i < MEASURE_MAX && good < MEASURE_GOOD; i++) {
+	while (good < MEASURE_GOOD && ticks() - begin < MEASURE_TICKS) {
 		before = *way;
 		pause = 0;
 		start = ticks();

@@ -25,6 +25,9 @@ extern void (*env_lie)(uint64_t *slot_done);
 /* Around every exit: true while outside. */
 extern volatile bool env_outside;
 
+/* Runs this thread, and threads it makes, on that processor, if it exists. */
+void env_pin(int processor);
+
 int env_setup(void **state); /* a cmocka fixture */
 
 /* True if the enclave stops with -EPROTO in fn; ends the lie. A panic that is
