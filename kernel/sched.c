@@ -229,7 +229,7 @@ int sched_sleep(uint64_t deadline, bool interruptible)
 {
 	struct thread *t = current;
 
-	if (interruptible && signal_pending(t))
+	if (interruptible ? signal_pending(t) : thread_doomed(t))
 		return -ERESTARTSYS;
 	if (deadline != NO_DEADLINE) {
 		int err;
