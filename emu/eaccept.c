@@ -8,23 +8,20 @@
 enum { PROT_R = 1 };
 
 /* The combinations of type and state bits that EACCEPT knows. */
-static bool request_valid(const struct sgx_secinfo *info)
+static bool request_valid(uint64_t flags)
 {
-	uint64_t state = info->flags &
+	uint64_t state = flags &
 		(SGX_SECINFO_PENDING | SGX_SECINFO_MODIFIED | SGX_SECINFO_PR);
-	uint8_t any = 0;
 
-	for (size_t i = 0; i < sizeof(info->reserved); i++)
-		any |= info->reserved[i];
-	if (any || (info->flags & ~(uint64_t)EPCM_MATCH))
+	if (flags & ~(uint64_t)EPCM_MATCH)
 		return false;
-	switch (info->flags & SGX_SECINFO_TYPE) {
+	switch (flags & SGX_SECINFO_TYPE) {
 	case SGX_SECINFO_REG:
 		return !(state & SGX_SECINFO_MODIFIED);
 	case SGX_SECINFO_TCS:
 	case SGX_SECINFO_TRIM:
 		return state == SGX_SECINFO_MODIFIED &&
-			!(info->flags & SGX_SECINFO_RWX);
+			!(flags & SGX_SECINFO_RWX);
 	default:
 		return false;
 	}
@@ -51,17 +48,15 @@ int emu_eaccept(struct emu_thread *t, uint64_t *gpr, struct emu_fault *fault)
 {
 	struct enclave *e = t->enclave;
 	uint64_t addr = gpr[GPR_RCX];
-	struct sgx_secinfo info;
+	uint64_t flags;
 	epcm_word *word;
 	uint32_t entry, next;
 
-	if (gpr[GPR_RBX] % sizeof(info) || addr % SGX_PAGE_SIZE ||
-		!epcm_inside(&e->epcm, addr))
+	if (addr % SGX_PAGE_SIZE || !epcm_inside(&e->epcm, addr))
 		return emu_fault_gp(fault);
-	if (emu_operand(t, gpr[GPR_RBX], 1, fault))
+	if (emu_secinfo(t, gpr[GPR_RBX], &flags, fault))
 		return -1;
-	raw_copy(&info, (const void *)(uintptr_t)gpr[GPR_RBX], sizeof(info));
-	if (!request_valid(&info))
+	if (!request_valid(flags))
 		return emu_fault_gp(fault);
 
 	word = epcm_at(&e->epcm, addr);
@@ -69,7 +64,7 @@ int emu_eaccept(struct emu_thread *t, uint64_t *gpr, struct emu_fault *fault)
 	do {
 		if (!(entry & EPCM_VALID) || (entry & EPCM_BLOCKED))
 			return emu_fault_pf(t, addr, SGX_PFEC_W, fault);
-		if ((entry & EPCM_MATCH) != info.flags) {
+		if ((entry & EPCM_MATCH) != flags) {
 			gpr[GPR_RAX] = SGX_PAGE_ATTRIBUTES_MISMATCH;
 			return 0;
 		}

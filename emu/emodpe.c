@@ -8,20 +8,15 @@ int emu_emodpe(struct emu_thread *t, uint64_t *gpr, struct emu_fault *fault)
 {
 	const struct epcm *epcm = &t->enclave->epcm;
 	uint64_t addr = gpr[GPR_RCX];
-	struct sgx_secinfo info;
 	uint32_t entry, next;
+	uint64_t flags;
 	epcm_word *word;
-	uint8_t any = 0;
 
-	if (gpr[GPR_RBX] % sizeof(info) || addr % SGX_PAGE_SIZE ||
-		!epcm_inside(epcm, addr))
+	if (addr % SGX_PAGE_SIZE || !epcm_inside(epcm, addr))
 		return emu_fault_gp(fault);
-	if (emu_operand(t, gpr[GPR_RBX], 1, fault))
+	if (emu_secinfo(t, gpr[GPR_RBX], &flags, fault))
 		return -1;
-	raw_copy(&info, (const void *)(uintptr_t)gpr[GPR_RBX], sizeof(info));
-	for (size_t i = 0; i < sizeof(info.reserved); i++)
-		any |= info.reserved[i];
-	if (any || (info.flags & ~(SGX_SECINFO_RWX | SGX_SECINFO_TYPE)))
+	if (flags & ~(SGX_SECINFO_RWX | SGX_SECINFO_TYPE))
 		return emu_fault_gp(fault);
 
 	word = epcm_at(epcm, addr);
@@ -32,7 +27,7 @@ int emu_emodpe(struct emu_thread *t, uint64_t *gpr, struct emu_fault *fault)
 		if (!(entry & EPCM_VALID) || (entry & closed) ||
 			epcm_type(entry) != SGX_PT_REG)
 			return emu_fault_pf(t, addr, SGX_PFEC_W, fault);
-		next = entry | (uint32_t)(info.flags & SGX_SECINFO_RWX);
+		next = entry | (uint32_t)(flags & SGX_SECINFO_RWX);
 		/* Write without read does not exist. */
 		if ((next & EPCM_RWX) == 2 || (next & EPCM_RWX) == 6)
 			return emu_fault_gp(fault);

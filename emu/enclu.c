@@ -19,8 +19,11 @@ static const struct {
 	emu_enclu_fn *run;
 	unsigned int flags;
 } leaves[] = {
+	[SGX_EREPORT] = {emu_ereport, LEAF_HOST},
+	[SGX_EGETKEY] = {emu_egetkey, LEAF_FLAGS | LEAF_HOST},
 	[SGX_EACCEPT] = {emu_eaccept, LEAF_FLAGS},
 	[SGX_EMODPE] = {emu_emodpe, 0},
+	[SGX_EACCEPTCOPY] = {emu_eacceptcopy, LEAF_FLAGS},
 };
 
 int emu_fault_gp(struct emu_fault *fault)
@@ -67,6 +70,22 @@ int emu_operand(const struct emu_thread *t, uint64_t addr, uint32_t need,
 		(epcm_effective(epcm, entry) & need) != need)
 		return emu_fault_pf(t, addr, need & 2 ? SGX_PFEC_W : 0, fault);
 	return 0;
+}
+
+int emu_secinfo(const struct emu_thread *t, uint64_t addr, uint64_t *flags,
+	struct emu_fault *fault)
+{
+	const volatile uint64_t *words = (const uint64_t *)(uintptr_t)addr;
+	uint64_t any = 0;
+
+	if (addr % sizeof(struct sgx_secinfo))
+		return emu_fault_gp(fault);
+	if (emu_operand(t, addr, 1, fault))
+		return -1;
+	*flags = words[0];
+	for (int i = 1; i < 8; i++)
+		any |= words[i];
+	return any ? emu_fault_gp(fault) : 0;
 }
 
 void emu_leaf_result(uint64_t *gpr, uint64_t *rflags, uint64_t code)

@@ -42,7 +42,8 @@ enum {
 };
 
 struct emu_platform {
-	uint8_t root_key[32];
+	uint8_t root_key[16];
+	uint8_t seal_fuses[16];
 	uint8_t owner_epoch[16];
 	uint8_t report_keyid[32]; /* new with every enclave, as with every boot
 				   */
@@ -191,6 +192,12 @@ int emu_enclu(struct emu_thread *t, uint64_t *gpr, uint64_t *rflags,
  */
 int emu_operand(const struct emu_thread *t, uint64_t addr, uint32_t need,
 	struct emu_fault *fault);
+/*
+ * The SECINFO operand at addr: alignment, place, permission, reserved bytes.
+ * 0 and its FLAGS, or -1 with *fault.
+ */
+int emu_secinfo(const struct emu_thread *t, uint64_t addr, uint64_t *flags,
+	struct emu_fault *fault);
 int emu_fault_gp(struct emu_fault *fault);
 int emu_fault_pf(const struct emu_thread *t, uint64_t addr, uint32_t access,
 	struct emu_fault *fault);
@@ -223,7 +230,11 @@ extern int emu_tick_signal;
 void emu_signal(int signo, siginfo_t *info, void *context);
 int emu_signals_install(int tick_signal);
 
-/* Platform keys: loads or creates them. 0 or -errno. */
+/*
+ * Loads the platform's keys from $XDG_DATA_HOME/sconce/platform (default
+ * ~/.local/share), creating them at first use. 0 or -errno; what is wrong is
+ * said on standard error.
+ */
 int emu_platform_load(struct emu_platform *platform);
 /* XSAVE area size for a set of features. */
 uint32_t emu_xsave_size(uint64_t xfrm);

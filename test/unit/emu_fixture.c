@@ -3,6 +3,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -11,6 +12,9 @@
 #include "attest/sigstruct.h"
 
 static uint8_t page[4096] __attribute__((aligned(4096)));
+
+void (*fixture_tune)(struct enclave_params *params);
+void (*fixture_tune_sig)(struct sgx_sigstruct *sig);
 
 void fixture_params(struct enclave_params *params)
 {
@@ -22,6 +26,8 @@ void fixture_params(struct enclave_params *params)
 	params->xfrm = emu_xfrm_supported();
 	memset(params->configid, 0xc1, sizeof(params->configid));
 	params->configsvn = 7;
+	if (fixture_tune)
+		fixture_tune(params);
 }
 
 static void add_tcs(struct fixture *f, uint64_t addr, uint64_t ssa, uint64_t gs)
@@ -41,11 +47,23 @@ static void add_tcs(struct fixture *f, uint64_t addr, uint64_t ssa, uint64_t gs)
 		0);
 }
 
+/* The platform keys of the tests are not the user's. */
+static void own_data_dir(void)
+{
+	static char dir[] = "/tmp/sconce-test-XXXXXX";
+
+	if (dir[sizeof(dir) - 2] == 'X') {
+		assert_non_null(mkdtemp(dir));
+		setenv("XDG_DATA_HOME", dir, 1);
+	}
+}
+
 void fixture_build(struct fixture *f, enum emu_mode mode)
 {
 	struct emu_config config = {.mode = mode, .tick_signal = 34};
 	struct enclave_params params;
 
+	own_data_dir();
 	memset(f, 0, sizeof(*f));
 	f->run.tcs = TCS1;
 	f->ops = emu_backend();
@@ -81,7 +99,10 @@ void fixture_sign(struct fixture *f, struct sgx_sigstruct *sig)
 	sig->miscselect = e->secs.miscselect;
 	sig->isvprodid = 5;
 	sig->isvsvn = 3;
-	memset(sig->isvfamilyid, 0xfa, sizeof(sig->isvfamilyid));
+	if (sig->attributes.flags & SGX_ATTR_KSS)
+		memset(sig->isvfamilyid, 0xfa, sizeof(sig->isvfamilyid));
+	if (fixture_tune_sig)
+		fixture_tune_sig(sig);
 	assert_int_equal(measure_value(e->measure, sig->enclavehash), 0);
 	assert_int_equal(sigstruct_sign(sig, key), 0);
 }
@@ -115,6 +136,18 @@ uint64_t fixture_enclu(
 {
 	fixture_call(f, test_enclu, leaf, rbx, rcx, 0);
 	assert_int_equal(f->run.function, SGX_EEXIT);
+	assert_int_equal(f->run.exit_rdi, 0);
+	return f->run.exit_rsi;
+}
+
+uint64_t fixture_enclu3(struct fixture *f, uint64_t leaf, uint64_t rbx,
+	uint64_t rcx, uint64_t rdx)
+{
+	uint64_t words[3] = {rbx, rcx, rdx};
+
+	fixture_call(f, test_enclu3, (uint64_t)(uintptr_t)words, leaf, 0, 0);
+	if (f->run.function != SGX_EEXIT)
+		return UINT64_MAX;
 	assert_int_equal(f->run.exit_rdi, 0);
 	return f->run.exit_rsi;
 }

@@ -28,7 +28,7 @@ extern const uint8_t test_leave[], test_enclu[], test_load[], test_store[],
 	test_jump[], test_syscall[], test_syscall_site[], test_after_syscall[],
 	test_ud[], test_de[], test_gp[], test_spin[], test_vectors[],
 	test_fault[], test_fault_next[], test_bases[], test_accept_range[],
-	test_bp[], test_other_gs[];
+	test_bp[], test_other_gs[], test_enclu3[];
 
 struct fixture {
 	const struct enclave_backend *ops;
@@ -42,6 +42,10 @@ static inline uint64_t at(const uint8_t *label)
 {
 	return TEXT + (uint64_t)(label - test_enclave_start);
 }
+
+/* Changes to the parameters and the SIGSTRUCT of the next enclave. */
+extern void (*fixture_tune)(struct enclave_params *params);
+extern void (*fixture_tune_sig)(struct sgx_sigstruct *sig);
 
 void fixture_params(struct enclave_params *params);
 /* Up to and without EINIT. */
@@ -63,6 +67,9 @@ void fixture_enter(struct fixture *f, unsigned int leaf, uint64_t routine,
 /* The same for ENCLU: returns RAX (run.exit_rsi). */
 uint64_t fixture_enclu(
 	struct fixture *f, uint64_t leaf, uint64_t rbx, uint64_t rcx);
+/* With all three operands. */
+uint64_t fixture_enclu3(struct fixture *f, uint64_t leaf, uint64_t rbx,
+	uint64_t rcx, uint64_t rdx);
 /* GPRSGX of frame cssa of TCS1. */
 struct sgx_gprsgx *fixture_frame(uint32_t cssa);
 /* A SECINFO with these flags in the enclave's data; its address. */

@@ -207,6 +207,26 @@ test_bases:
 	rdgsbase %rdx
 	jmp	leave
 
+	/* ENCLU of RDX = leaf with RBX, RCX, RDX from the three words at RSI;
+	 * leaves with RSI = RAX. XMM7 must survive: else RDI = 1. */
+	.globl	test_enclu3
+test_enclu3:
+	movl	%edx, %eax
+	movq	(%rsi), %rbx
+	movq	8(%rsi), %rcx
+	movq	16(%rsi), %rdx
+	movq	$0x7777777777777777, %rdi
+	movq	%rdi, %xmm7
+	enclu
+	movq	%rax, %rsi
+	movq	%xmm7, %rax
+	cmpq	%rax, %rdi
+	jne	9f
+	xorl	%edi, %edi
+	jmp	leave
+9:	movl	$1, %edi
+	jmp	leave
+
 	/* Leaves at once with another GS base (RSI). */
 	.globl	test_other_gs
 test_other_gs:

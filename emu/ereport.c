@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* EREPORT (SDM vol. 3D, "EREPORT"). Runs with the host's FS base. */
+#include <string.h>
+
+#include "emu/keys.h"
+#include "emu/machine.h"
+
+enum { REPORTDATA_ALIGN = 128, OPERAND_ALIGN = 512 };
+
+static void fill_body(const struct enclave *e, struct sgx_report_body *body,
+	const uint8_t reportdata[64])
+{
+	memset(body, 0, sizeof(*body));
+	memcpy(body->cpusvn, e->platform.cpusvn, sizeof(body->cpusvn));
+	body->miscselect = e->secs.miscselect;
+	body->attributes = e->secs.attributes;
+	memcpy(body->mrenclave, e->secs.mrenclave, SGX_HASH_SIZE);
+	memcpy(body->mrsigner, e->secs.mrsigner, SGX_HASH_SIZE);
+	memcpy(body->configid, e->secs.configid, sizeof(body->configid));
+	body->isvprodid = e->secs.isvprodid;
+	body->isvsvn = e->secs.isvsvn;
+	body->configsvn = e->secs.configsvn;
+	memcpy(body->isvfamilyid, e->isvfamilyid, sizeof(body->isvfamilyid));
+	memcpy(body->isvextprodid, e->isvextprodid, sizeof(body->isvextprodid));
+	memcpy(body->reportdata, reportdata, sizeof(body->reportdata));
+}
+
+/* The report key of the enclave that the report is for. */
+static int target_key(const struct enclave *e,
+	const struct sgx_targetinfo *target, uint8_t key[SGX_KEY_SIZE])
+{
+	struct key_inputs in = {.keyname = SGX_KEY_REPORT};
+
+	memcpy(in.owner_epoch, e->platform.owner_epoch, sizeof(in.owner_epoch));
+	memcpy(in.seal_fuses, e->platform.seal_fuses, sizeof(in.seal_fuses));
+	memcpy(in.cpusvn, e->platform.cpusvn, sizeof(in.cpusvn));
+	memcpy(in.keyid, e->platform.report_keyid, sizeof(in.keyid));
+	in.attributes = target->attributes;
+	in.miscselect = target->miscselect;
+	memcpy(in.mrenclave, target->mrenclave, SGX_HASH_SIZE);
+	memcpy(in.configid, target->configid, sizeof(in.configid));
+	in.configsvn = target->configsvn;
+	return keys_derive(&e->platform, &in, key);
+}
+
+static bool target_valid(const struct sgx_targetinfo *target)
+{
+	uint8_t any = target->cet_attributes | target->reserved1;
+
+	for (size_t i = 0; i < sizeof(target->reserved2); i++)
+		any |= target->reserved2[i];
+	for (size_t i = 0; i < sizeof(target->reserved3); i++)
+		any |= target->reserved3[i];
+	return !any;
+}
+
+int emu_ereport(struct emu_thread *t, uint64_t *gpr, struct emu_fault *fault)
+{
+	const struct enclave *e = t->enclave;
+	uint64_t in = gpr[GPR_RBX], data = gpr[GPR_RCX], out = gpr[GPR_RDX];
+	uint8_t key[SGX_KEY_SIZE], reportdata[64];
+	struct sgx_targetinfo target;
+	struct sgx_report report;
+
+	if (in % OPERAND_ALIGN || data % REPORTDATA_ALIGN ||
+		out % OPERAND_ALIGN)
+		return emu_fault_gp(fault);
+	if (emu_operand(t, in, 1, fault) || emu_operand(t, data, 1, fault) ||
+		emu_operand(t, out, 3, fault))
+		return -1;
+	memcpy(&target, (const void *)(uintptr_t)in, sizeof(target));
+	memcpy(reportdata, (const void *)(uintptr_t)data, sizeof(reportdata));
+	if (!target_valid(&target))
+		return emu_fault_gp(fault);
+	fill_body(e, &report.body, reportdata);
+	memcpy(report.keyid, e->platform.report_keyid, sizeof(report.keyid));
+	if (target_key(e, &target, key) ||
+		keys_cmac(key, &report.body, sizeof(report.body), report.mac))
+		return emu_fault_gp(fault);
+	memcpy((void *)(uintptr_t)out, &report, sizeof(report));
+	return 0;
+}
