@@ -22,11 +22,11 @@ int emu_emodt(struct enclave *e, uint64_t addr, uint64_t secinfo_flags)
 
 		if (!(entry & EPCM_VALID))
 			return EMU_PF;
+		if (entry & (EPCM_PENDING | EPCM_MODIFIED))
+			return SGX_PAGE_NOT_MODIFIABLE;
 		if (old != SGX_PT_REG &&
 			!(old == SGX_PT_TCS && type == SGX_PT_TRIM))
 			return EMU_PF;
-		if (entry & (EPCM_PENDING | EPCM_MODIFIED))
-			return SGX_PAGE_NOT_MODIFIABLE;
 		/* No TCS may be trimmed away under a running thread: the
 		 * hardware's epochs hold the accept back, we refuse here. */
 		if (old == SGX_PT_TCS && e->tcs[entry >> EPCM_TCS_SHIFT].active)

@@ -101,9 +101,9 @@ void fixture_sign(struct fixture *f, struct sgx_sigstruct *sig)
 	sig->isvsvn = 3;
 	if (sig->attributes.flags & SGX_ATTR_KSS)
 		memset(sig->isvfamilyid, 0xfa, sizeof(sig->isvfamilyid));
+	assert_int_equal(measure_value(e->measure, sig->enclavehash), 0);
 	if (fixture_tune_sig)
 		fixture_tune_sig(sig);
-	assert_int_equal(measure_value(e->measure, sig->enclavehash), 0);
 	assert_int_equal(sigstruct_sign(sig, key), 0);
 }
 
