@@ -256,6 +256,7 @@ static int64_t create(bool cloexec)
 		file_put(f);
 		return -ENOMEM;
 	}
+	file_epoll_release = epoll_file_closed;
 	waitq_init(&ep->sleepers);
 	waitq_init(&ep->pollers);
 	list_init(&ep->ready);

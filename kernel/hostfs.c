@@ -406,7 +406,7 @@ static int hostfs_mknod(struct dentry *d, uint32_t mode, uint64_t rdev)
 	char *path;
 	int err, root;
 
-	if (!S_ISREG(mode) && !S_ISFIFO(mode))
+	if (!S_ISREG(mode) && !S_ISFIFO(mode) && !S_ISSOCK(mode))
 		return -EPERM;
 	err = hostfs_path(d, &path, &root);
 	if (err)

@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kernel/pipe.h"
 
-#include <asm/fcntl.h>
-#include <asm/ioctls.h>
 #include <asm/poll.h>
-#include <asm/signal.h>
-#include <linux/errno.h>
 
 #include "kernel/file.h"
+#include "kernel/fsabi.h"
 #include "kernel/kalloc.h"
 #include "kernel/mutex.h"
 #include "kernel/poll.h"
@@ -16,6 +13,7 @@
 #include "kernel/sys.h"
 #include "kernel/uaccess.h"
 #include "kernel/uio.h"
+#include "kernel/vfs.h"
 #include "lib/string.h"
 
 enum {
@@ -26,6 +24,7 @@ enum {
 
 struct pipe {
 	uint32_t refs;
+	uint64_t ino;
 	uint32_t readers, writers;
 	uint32_t reader_opens, writer_opens; /* ever: for open of a FIFO */
 	char *ring;
@@ -36,6 +35,8 @@ struct pipe {
 	struct waitq read_queue, write_queue;
 };
 
+static uint64_t last_ino;
+
 struct pipe *pipe_new(void)
 {
 	struct pipe *p = kzalloc(sizeof(*p));
@@ -43,6 +44,7 @@ struct pipe *pipe_new(void)
 	if (p == NULL)
 		return NULL;
 	p->refs = 1;
+	p->ino = ++last_ino;
 	p->capacity = PIPE_CAPACITY;
 	mutex_init(&p->lock);
 	waitq_init(&p->read_queue);
@@ -240,6 +242,49 @@ static int64_t pipe_ioctl(struct file *f, uint32_t cmd, uint64_t u_arg)
 	return user_write(u_arg, &count, sizeof(count));
 }
 
+static int64_t set_capacity(struct pipe *p, uint64_t u_size)
+{
+	size_t size = PIPE_ATOMIC;
+	int err = 0;
+
+	if (u_size > PIPE_CAPACITY_MAX)
+		return -EPERM;
+	while (size < u_size)
+		size *= 2;
+	mutex_lock(&p->lock);
+	if (size < p->count)
+		err = -EBUSY;
+	else if (size < p->ring_size)
+		err = ring_resize(p, size);
+	if (err == 0)
+		p->capacity = size;
+	mutex_unlock(&p->lock);
+	waitq_wake_all(&p->write_queue, POLLOUT | POLLWRNORM);
+	return err ? err : (int64_t)size;
+}
+
+static int64_t pipe_fcntl(struct file *f, int cmd, uint64_t arg)
+{
+	struct pipe *p = f->priv;
+
+	switch (cmd) {
+	case F_GETPIPE_SZ:
+		return (int64_t)p->capacity;
+	case F_SETPIPE_SZ:
+		return set_capacity(p, (uint32_t)arg);
+	default:
+		return -EINVAL;
+	}
+}
+
+static int pipe_stat(struct file *f, struct kstat *st)
+{
+	const struct pipe *p = f->priv;
+
+	vfs_anon_stat(st, S_IFIFO | 0600, p->ino);
+	return 0;
+}
+
 static void pipe_release(struct file *f)
 {
 	struct pipe *p = f->priv;
@@ -257,6 +302,8 @@ static const struct file_ops pipe_ops = {
 	.write = pipe_write,
 	.poll = pipe_poll,
 	.ioctl = pipe_ioctl,
+	.fcntl = pipe_fcntl,
+	.stat = pipe_stat,
 	.release = pipe_release,
 };
 
@@ -304,37 +351,6 @@ int pipe_open(struct pipe *p, uint32_t flags, struct file **out)
 		}
 	}
 	return 0;
-}
-
-int64_t pipe_capacity(struct file *f)
-{
-	const struct pipe *p = f->priv;
-
-	return f->ops == &pipe_ops ? (int64_t)p->capacity : -EBADF;
-}
-
-int64_t pipe_set_capacity(struct file *f, uint64_t u_size)
-{
-	struct pipe *p = f->priv;
-	size_t size = PIPE_ATOMIC;
-	int err = 0;
-
-	if (f->ops != &pipe_ops)
-		return -EBADF;
-	if (u_size > PIPE_CAPACITY_MAX)
-		return -EPERM;
-	while (size < u_size)
-		size *= 2;
-	mutex_lock(&p->lock);
-	if (size < p->count)
-		err = -EBUSY;
-	else if (size < p->ring_size)
-		err = ring_resize(p, size);
-	if (err == 0)
-		p->capacity = size;
-	mutex_unlock(&p->lock);
-	waitq_wake_all(&p->write_queue, POLLOUT | POLLWRNORM);
-	return err ? err : (int64_t)size;
 }
 
 static int pipe_pair(uint64_t u_fds, uint32_t flags)

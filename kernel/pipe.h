@@ -24,8 +24,3 @@ void pipe_put(struct pipe *p);
  */
 int pipe_open(struct pipe *p, uint32_t flags, struct file **out);
 int pipe_open_now(struct pipe *p, uint32_t flags, struct file **out);
-
-/* F_GETPIPE_SZ and F_SETPIPE_SZ: the capacity; -EBADF if f is no pipe,
- * -EBUSY, -EPERM, -ENOMEM. */
-int64_t pipe_capacity(struct file *f);
-int64_t pipe_set_capacity(struct file *f, uint64_t u_size);

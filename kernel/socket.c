@@ -2,10 +2,9 @@
 /* Sockets as files, and what the families share. */
 #include "kernel/socket.h"
 
-#include <asm/fcntl.h>
-#include <linux/errno.h>
 
 #include "kernel/file.h"
+#include "kernel/fsabi.h"
 #include "kernel/klog.h"
 #include "kernel/poll.h"
 #include "kernel/poll_table.h"
@@ -14,8 +13,6 @@
 #include "kernel/vfs.h"
 #include "lib/string.h"
 #include "lib/types.h"
-
-enum { STAT_SOCK = 0140000 };
 
 static uint64_t last_ino;
 
@@ -64,7 +61,7 @@ static int socket_stat(struct file *f, struct kstat *st)
 {
 	const struct socket *s = f->priv;
 
-	vfs_anon_stat(st, STAT_SOCK | 0777, s->ino);
+	vfs_anon_stat(st, S_IFSOCK | 0777, s->ino);
 	return 0;
 }
 
