@@ -33,12 +33,15 @@ void env_init(void)
 	vfs_init();
 }
 
-struct thread *current_thread(void)
+/* Weak: wait_env.c has real threads, queues and time. */
+#define WEAK __attribute__((weak))
+
+WEAK struct thread *current_thread(void)
 {
 	return &thread;
 }
 
-uint64_t time_mono_ns(void)
+WEAK uint64_t time_mono_ns(void)
 {
 	return env_now;
 }
@@ -166,17 +169,17 @@ void panic_host(const char *fmt, ...)
 
 /* ---- waiting: nobody else could wake us ---- */
 
-void waitq_init(struct waitq *q)
+WEAK void waitq_init(struct waitq *q)
 {
 	list_init(&q->waiters);
 }
 
-int waitq_wait(struct waitq *q, uint64_t deadline)
+WEAK int waitq_wait(struct waitq *q, uint64_t deadline)
 {
 	return -ETIMEDOUT;
 }
 
-void waitq_wake(struct waitq *q, int count, uint32_t events)
+WEAK void waitq_wake(struct waitq *q, int count, uint32_t events)
 {
 }
 
@@ -193,29 +196,36 @@ static const serve_handler handlers[HOSTCALL_COUNT] = {
 #undef HOSTCALL
 };
 
+static const struct hostcall_desc descs[HOSTCALL_COUNT] = {
+#define HOSTCALL HC_DESC
+#include "abi/hostcall.def"
+#undef HOSTCALL
+};
+
 int64_t hostcall_run(unsigned nr, const uint64_t *args)
 {
 	uint64_t a[HOSTCALL_ARGS];
 	struct uio *u;
 	char *buf;
 	int64_t n;
+	int kind;
 
 	env_calls++;
 	memcpy(a, args, sizeof(a));
-	if (nr != HC_read && nr != HC_write && nr != HC_pread &&
-		nr != HC_pwrite)
+	kind = descs[nr].arg[1].kind;
+	if (kind != HC_ARG_UIN && kind != HC_ARG_UOUT)
 		return handlers[nr](NULL, a);
 	u = (struct uio *)args[1];
 	buf = malloc(a[2] + 1);
 	a[1] = (uint64_t)buf;
-	if (nr == HC_write || nr == HC_pwrite) {
+	if (kind == HC_ARG_UIN) {
 		struct uio copy = *u;
 
 		if (uio_copy_from(&copy, buf, a[2]))
 			return -EFAULT;
 	}
 	n = handlers[nr](NULL, a);
-	if (n > 0 && (nr == HC_write || nr == HC_pwrite))
+	if (n > 0 && kind == HC_ARG_UIN)
 		uio_skip(u, (size_t)n);
 	else if (n > 0 && uio_copy_to(u, buf, (size_t)n))
 		n = -EFAULT;
