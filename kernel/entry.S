@@ -354,7 +354,7 @@ xstate_save:
 	mov	%esi, %eax
 	mov	%rsi, %rdx
 	shr	$32, %rdx
-	xsave64	(%rdi)
+	xsaveopt64 (%rdi)
 	ret
 
 	/* void xstate_load(const void *area, uint64_t mask) */
