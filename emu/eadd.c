@@ -62,5 +62,9 @@ int emu_eadd(struct enclave *e, const struct sgx_pageinfo *info, uint64_t addr)
 	memcpy((void *)(uintptr_t)addr, src, SGX_PAGE_SIZE);
 	*epcm_at(&e->epcm, addr) = entry;
 	e->children++;
+	if (!e->added_end || addr < e->added_low)
+		e->added_low = addr;
+	if (addr + SGX_PAGE_SIZE > e->added_end)
+		e->added_end = addr + SGX_PAGE_SIZE;
 	return 0;
 }

@@ -76,6 +76,7 @@ struct enclave {
 	uint8_t isvextprodid[16];
 	uint32_t xsave_size; /* of the area that XFRM needs */
 	uint64_t children; /* pages, besides the SECS */
+	uint64_t added_low, added_end; /* all that EADD added lies within */
 	struct emu_tcs tcs[EMU_MAX_TCS];
 	_Atomic uint64_t aex, aex_interrupt, ticks_outside, traps, patched,
 		page_fills, thread_lookups;
