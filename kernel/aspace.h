@@ -37,6 +37,8 @@ int64_t aspace_map(struct aspace *as, uint64_t addr, uint64_t size, int prot,
 	unsigned flags, struct file *file, uint64_t offset);
 int aspace_unmap(struct aspace *as, uint64_t addr, uint64_t size);
 int aspace_protect(struct aspace *as, uint64_t addr, uint64_t size, int prot);
+/* exec: the heap starts behind the program. */
+void aspace_set_brk(struct aspace *as, uint64_t start);
 /* brk(2): the new break, or the old one if that is impossible. */
 uint64_t aspace_brk(struct aspace *as, uint64_t want);
 /* mremap(2), with its flags. */

@@ -16,6 +16,11 @@ enum { MREMAP_MAYMOVE = 1, MREMAP_FIXED = 2, MREMAP_DONTUNMAP = 4 };
 /* Below this a discarded page is cleared in place. */
 #define CLEAR_MAX 0x10000ul
 
+void aspace_set_brk(struct aspace *as, uint64_t start)
+{
+	as->brk_start = as->brk = start;
+}
+
 uint64_t aspace_brk(struct aspace *as, uint64_t want)
 {
 	uint64_t old, new;

@@ -308,7 +308,7 @@ static int map_all(struct aspace *as, struct exec_request *r, struct plan *pl,
 	err = map_image(as, r->file, m, l->bias);
 	if (err)
 		return err;
-	as->brk_start = as->brk = m->hi + l->bias;
+	aspace_set_brk(as, m->hi + l->bias);
 	l->entry = l->start = m->entry + l->bias;
 	l->phdr = m->phdr_va ? m->phdr_va + l->bias : 0;
 	l->phnum = m->phnum;
