@@ -37,7 +37,7 @@ bench: deps all
 lint: deps all
 	@tools/lint $(B)
 
-fuzz: deps
+fuzz: deps all
 	@tools/fuzz $(FUZZ_SECONDS)
 
 asan: deps
@@ -51,6 +51,6 @@ loc:
 	@tools/loc
 
 clean:
-	rm -rf $(B) build-asan build-fuzz
+	rm -rf $(B) build-asan
 
 .PHONY: all deps check demo bench lint fuzz asan loc clean

@@ -15,6 +15,8 @@ SECONDS = 20  # the fuzzer's own limit; a slow machine makes fewer runs
 
 # Where to start from: small real inputs, or nothing.
 SEEDS = {
+    "fuzz-program": ["/bin/true"],
+    "fuzz-yaml": ["source:test/fuzz/corpus/yaml/full"],
     "fuzz-rewrite": ["/bin/true", "build:test/fuzz/seed-rewrite"],
 }
 
@@ -39,7 +41,8 @@ def test_fuzz(program, tmp_path):
     corpus = tmp_path / "corpus"
     corpus.mkdir()
     for i, seed in enumerate(SEEDS.get(program.name, [])):
-        path = BUILD / seed[6:] if seed.startswith("build:") else Path(seed)
+        place, _, rest = seed.rpartition(":")
+        path = {"build": BUILD, "source": ROOT, "": Path("/")}[place] / rest
         if path.exists():
             shutil.copy(path, corpus / str(i))
     done = subprocess.run(
