@@ -20,9 +20,6 @@ SEEDS = {
     "fuzz-rewrite": ["/bin/true", "build:test/fuzz/seed-rewrite"],
 }
 
-# fuzz-ring leaves calls by longjmp, with its buffers.
-OPTIONS = {"fuzz-ring": ["-detect_leaks=0"]}
-
 
 def programs():
     found = sorted(p for p in (BUILD / "test/fuzz").glob("fuzz-*")
@@ -51,7 +48,7 @@ def test_fuzz(program, tmp_path):
     done = subprocess.run(
         [program, "-seed=1", "-runs=%d" % RUNS,
          "-max_total_time=%d" % SECONDS, "-max_len=20000", "-timeout=10",
-         "-rss_limit_mb=1024", *OPTIONS.get(program.name, []), corpus],
+         "-rss_limit_mb=1024", corpus],
         cwd=tmp_path, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, timeout=SECONDS + 60, text=True,
         errors="replace")
