@@ -222,6 +222,10 @@ static void read_section(
 		else
 			b->symtab = e;
 	}
+	/* Some linkers give .eh_frame a type of its own. */
+	if ((type == SHT_PROGBITS || type == SHT_X86_64_UNWIND) &&
+		name_is(b, names, name, ".eh_frame"))
+		b->eh_frame = e;
 	if (type != SHT_PROGBITS)
 		return;
 	if (flags & SHF_EXECINSTR) {

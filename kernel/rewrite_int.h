@@ -4,6 +4,7 @@
  *
  * rewrite_elf.c   file access, headers: where is code, where are the tables
  * rewrite_find.c  candidates, and which function or gap each lies in
+ * rewrite_unwind.c  functions by .eh_frame_hdr and .eh_frame
  * rewrite_plan.c  decoding of those, choice of windows, the plan itself
  * rewrite_emit.c  patched bytes, trampolines, maps of rip (needs no builder)
  *
@@ -69,7 +70,7 @@ struct builder {
 	struct region regions[REWRITE_REGIONS];
 	unsigned int load_count, region_count;
 	bool sections; /* regions come from section headers: gaps are code */
-	struct extent eh_hdr, pclntab, dynsym, symtab, text;
+	struct extent eh_hdr, eh_frame, pclntab, dynsym, symtab, text;
 
 	struct cand *cands;
 	size_t cand_count, cand_cap;
@@ -98,6 +99,15 @@ bool rewrite_va_to_off(
 /* rewrite_find.c */
 must_check int rewrite_find_candidates(struct builder *b);
 void rewrite_find_evidence(struct builder *b);
+
+/* rewrite_unwind.c */
+typedef bool rewrite_function_fn(void *ctx, uint64_t start, uint64_t size);
+/* Place all candidates by .eh_frame_hdr; false if it is not usable. */
+must_check bool rewrite_unwind_place(struct builder *b);
+/* Every function of .eh_frame, in the order of the file, until use() says
+ * no; false then, and if the records are malformed. */
+must_check bool rewrite_unwind_each(
+	struct builder *b, rewrite_function_fn *use, void *ctx);
 
 /* rewrite_emit.c */
 /* Length of a plain `mov $nr,%eax` or `%rax` that ends at site, or 0; before

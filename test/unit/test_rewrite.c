@@ -235,6 +235,20 @@ static void test_musl_gaps(void **state)
 	rewrite_plan_free(plan);
 }
 
+/* Static programs have unwind records but no index of them. */
+static void test_records_without_index(void **state)
+{
+	struct rewrite_plan *plan =
+		plan_file("/bin/busybox", 1 << REWRITE_SYSCALL);
+
+	(void)state;
+	if (!plan)
+		skip();
+	assert_true(plan->stats.by_evidence[0] > plan->count * 9 / 10);
+	assert_int_equal(plan->stats.by_evidence[2], 0);
+	rewrite_plan_free(plan);
+}
+
 static void go_build(const char *dir, const char *mode)
 {
 	char cmd[512], path[128];
@@ -582,6 +596,7 @@ int main(void)
 		cmocka_unit_test(test_restore_rt),
 		cmocka_unit_test(test_clone3),
 		cmocka_unit_test(test_musl_gaps),
+		cmocka_unit_test(test_records_without_index),
 		cmocka_unit_test(test_go),
 		cmocka_unit_test(test_made_files),
 		cmocka_unit_test(test_rodata_in_text_segment),
