@@ -2,7 +2,6 @@
 /* Sockets as files, and what the families share. */
 #include "kernel/socket.h"
 
-
 #include "kernel/file.h"
 #include "kernel/fsabi.h"
 #include "kernel/klog.h"

@@ -589,8 +589,8 @@ static int unix_shutdown(struct socket *s, int how)
 
 /* ---- options, readiness ---- */
 
-static int unix_setsockopt(struct socket *s, int level, int name,
-	const void *value, size_t size)
+static int unix_setsockopt(
+	struct socket *s, int level, int name, const void *value, size_t size)
 {
 	struct unixsock *u = unixsock_of(s);
 	int val;

@@ -205,8 +205,7 @@ static int64_t send_packet_to(
 
 	if (size > (size_t)to->buffer - 32)
 		return -EMSGSIZE;
-	err = wait_room(
-		u, to, size, m->nonblock, socket_send_deadline(&u->sk));
+	err = wait_room(u, to, size, m->nonblock, socket_send_deadline(&u->sk));
 	if (err)
 		return err;
 	err = message_new(u, m, size, true, &msg);

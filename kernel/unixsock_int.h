@@ -23,9 +23,9 @@ struct ucred {
 /* A bound name; it lives as long as somebody shows it. */
 struct unixaddr {
 	uint32_t refs;
-	struct list node;       /* all bound names */
+	struct list node; /* all bound names */
 	struct unixsock *owner; /* NULL: closed */
-	struct vnode *vnode;    /* of a path; holds a reference */
+	struct vnode *vnode; /* of a path; holds a reference */
 	struct sockaddr_buf name;
 };
 
@@ -33,8 +33,8 @@ enum unixsock_state { UNIX_NEW, UNIX_LISTEN, UNIX_CONNECTED };
 
 enum {
 	UNIX_BUFFER = 212992, /* bytes that may wait in a socket */
-	UNIX_MESSAGES = 512,  /* datagrams that may */
-	UNIX_CHUNK = 32768,   /* most of one message of a stream */
+	UNIX_MESSAGES = 512, /* datagrams that may */
+	UNIX_CHUNK = 32768, /* most of one message of a stream */
 	UNIX_FDS_MAX = 253,
 };
 
@@ -57,10 +57,10 @@ struct unixsock {
 	bool send_shut;
 	bool had_peer;
 	bool pass_cred;
-	int error;      /* pending, positive errno */
-	int buffer;     /* SO_SNDBUF as set */
+	int error; /* pending, positive errno */
+	int buffer; /* SO_SNDBUF as set */
 	struct unixsock *peer;
-	struct list senders;     /* datagram sockets connected to this one */
+	struct list senders; /* datagram sockets connected to this one */
 	struct list sender_node;
 	struct unixaddr *addr;
 	struct ucred cred, peer_cred;
@@ -71,7 +71,7 @@ struct unixsock {
 	struct waitq queue; /* events of this socket */
 	struct waitq space; /* senders that wait for room here */
 
-	struct list pending;      /* listener: connections to accept */
+	struct list pending; /* listener: connections to accept */
 	struct list pending_node;
 	int pending_count, backlog;
 

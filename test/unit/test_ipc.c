@@ -231,8 +231,7 @@ static void test_timerfd(void **state)
 	assert_int_equal(do_read(fd, &n, 8), 8);
 	assert_int_equal(n, 1);
 	its.it_value.tv_nsec = 1000000000;
-	assert_int_equal(
-		CALL(timerfd_settime, fd, 0, P(&its), 0), -EINVAL);
+	assert_int_equal(CALL(timerfd_settime, fd, 0, P(&its), 0), -EINVAL);
 	assert_int_equal(CALL(timerfd_create, 77, 0), -EINVAL);
 }
 
@@ -331,16 +330,16 @@ static void test_select(void **state)
 
 static int64_t wait_n(int ep, struct epoll_event *ev, int max, int ms)
 {
-	return CALL(epoll_wait, (uint64_t)ep, P(ev), (uint64_t)max,
-		(uint64_t)ms);
+	return CALL(
+		epoll_wait, (uint64_t)ep, P(ev), (uint64_t)max, (uint64_t)ms);
 }
 
 static int64_t ctl(int ep, int op, int fd, uint32_t events, uint64_t data)
 {
 	struct epoll_event ev = {.events = events, .data.u64 = data};
 
-	return CALL(epoll_ctl, (uint64_t)ep, (uint64_t)op, (uint64_t)fd,
-		P(&ev));
+	return CALL(
+		epoll_ctl, (uint64_t)ep, (uint64_t)op, (uint64_t)fd, P(&ev));
 }
 
 static void test_epoll_level(void **state)
