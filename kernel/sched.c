@@ -113,11 +113,28 @@ static struct thread *dequeue(void)
 	return t;
 }
 
-/* The host's answer does not matter: a kick is a hint. */
+/*
+ * Kicks are host calls, hence sleep points, but are wanted in places that
+ * must not sleep (signals, timers). They wait until the next way to the
+ * application or to idleness.
+ */
+static uint64_t kicks; /* bit: enclave thread */
+static uint64_t poll_deadline = NO_DEADLINE; /* of the one that polls */
+
 static void kick(int cpu)
 {
-	if (host_kick((uint64_t)cpu))
-		return;
+	kicks |= 1ul << cpu;
+}
+
+static void flush_kicks(void)
+{
+	while (kicks) {
+		int cpu = __builtin_ctzl(kicks);
+
+		kicks &= kicks - 1;
+		if (host_kick((uint64_t)cpu))
+			continue; /* it is a hint */
+	}
 }
 
 /*
@@ -315,6 +332,10 @@ void user_return(struct thread *t, struct trapframe *f)
 			}
 			continue;
 		}
+		if (kicks) {
+			flush_kicks();
+			continue;
+		}
 		if (klog_pending()) {
 			klog_flush();
 			continue;
@@ -338,11 +359,18 @@ void thread_started(struct trapframe *f)
 /* Waits in the host until an event, a kick, or the deadline. */
 static void idle_wait(struct cpu *c, uint64_t now, uint64_t deadline)
 {
-	bool someone_polls = false;
+	struct cpu *poller = NULL;
 
 	for (int i = 0; i < cpus_started; i++)
-		someone_polls |= i != c->index && cpu_get(i)->polling;
-	if (someone_polls) {
+		if (i != c->index && cpu_get(i)->polling)
+			poller = cpu_get(i);
+	if (poller && deadline < poll_deadline) {
+		/* it began to wait before this timer was set */
+		poller->polling = false;
+		kick(poller->index);
+		return;
+	}
+	if (poller) {
 		c->parked = true;
 		if (host_park((uint64_t)c->index))
 			panic_host("park failed");
@@ -350,6 +378,7 @@ static void idle_wait(struct cpu *c, uint64_t now, uint64_t deadline)
 		return;
 	}
 	c->polling = true;
+	poll_deadline = deadline;
 	last_poll = now;
 	hostready_fetch(deadline == NO_DEADLINE ? NO_DEADLINE :
 			deadline > now		? deadline - now :
@@ -367,6 +396,10 @@ void sched_idle_loop(void)
 		c->need_resched = 0;
 		if (run_count) {
 			schedule();
+			continue;
+		}
+		if (kicks) {
+			flush_kicks();
 			continue;
 		}
 		if (klog_pending()) {

@@ -155,8 +155,8 @@ static void skip(int signo, siginfo_t *info, void *context)
 
 static void faults(void)
 {
-	volatile char *none = mmap(NULL, 4096, PROT_READ,
-		MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	volatile char *none = mmap(
+		NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	volatile int zero = 0;
 
 	on(SIGSEGV, 0, NULL, fault);
@@ -173,9 +173,10 @@ static void faults(void)
 		last.si_addr == none);
 	if (!sigsetjmp(back, 1))
 		__asm__ volatile("movq %0, %%rax; movb $1, (%%rax)"
-				 : : "i"(0x8000000000000000) : "rax", "memory");
-	printf("non-canonical: code %d trap %d\n", last.si_code,
-		last.si_errno);
+				 :
+				 : "i"(0x8000000000000000)
+				 : "rax", "memory");
+	printf("non-canonical: code %d trap %d\n", last.si_code, last.si_errno);
 	if (!sigsetjmp(back, 1))
 		zero = 1000 / zero;
 	printf("division: code %d trap %d\n", last.si_code, last.si_errno);
@@ -223,7 +224,10 @@ static void clobber(int signo)
 {
 	(void)signo;
 	__asm__ volatile("vpcmpeqd %%ymm7, %%ymm7, %%ymm7\n\t"
-			 "vpcmpeqd %%ymm0, %%ymm0, %%ymm0" : : : "xmm0", "xmm7");
+			 "vpcmpeqd %%ymm0, %%ymm0, %%ymm0"
+			 :
+			 :
+			 : "xmm0", "xmm7");
 	hits++;
 }
 
@@ -342,7 +346,8 @@ static void *count_loop(void *arg)
 /* Handlers at arbitrary places must not disturb a computation. */
 static void storm(void)
 {
-	const struct itimerval it = {{0, 300}, {0, 300}}, off = {{0, 0}, {0, 0}};
+	const struct itimerval it = {{0, 300}, {0, 300}},
+			       off = {{0, 0}, {0, 0}};
 	struct timespec ts;
 	long n = 0;
 	int least;

@@ -109,7 +109,8 @@ static void control(void)
 	show("cat", status);
 	kill(pid, SIGTERM);
 	memset(&info, 0, sizeof(info));
-	printf("waitid: %d", waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT));
+	printf("waitid: %d",
+		waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT));
 	printf(" signo %d code %d status %d pid %d\n", info.si_signo,
 		info.si_code, info.si_status, info.si_pid == pid);
 	waitpid(pid, &status, 0);

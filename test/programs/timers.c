@@ -157,7 +157,8 @@ static void processor_time(void)
 	u = (double)ru.ru_utime.tv_sec + (double)ru.ru_stime.tv_sec +
 		(double)(ru.ru_utime.tv_usec + ru.ru_stime.tv_usec) / 1e6;
 	printf("processor time: thread %d, rusage %d, times %d\n", self >= 0.05,
-		u >= 0.05, times(&tms) != (clock_t)-1 &&
+		u >= 0.05,
+		times(&tms) != (clock_t)-1 &&
 			tms.tms_utime + tms.tms_stime >= 4);
 }
 
