@@ -15,6 +15,7 @@
 
 #include "abi/layout.h"
 #include "kernel/aspace.h"
+#include "kernel/boot.h"
 #include "kernel/process.h"
 #include "kernel/signal.h"
 #include "kernel/sys.h"
@@ -22,6 +23,7 @@
 #include "kernel/thread.h"
 #include "kernel/time.h"
 #include "kernel/uaccess.h"
+#include "lib/config.h"
 #include "lib/string.h"
 #include "lib/types.h"
 
@@ -240,7 +242,7 @@ int64_t sys_times(const uint64_t *a)
 
 const char *system_hostname(void)
 {
-	return "enclave";
+	return boot_config()->hostname;
 }
 
 int64_t sys_uname(const uint64_t *a)

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The manifest as the kernel enforces it, with real programs."""
+
+import subprocess
+
+import pytest
+
+import sconce
+
+HEAD = """\
+version: 1
+program: %s
+mounts:
+  - {type: host, source: /, target: /}
+"""
+
+
+@pytest.fixture
+def manifest(tmp_path):
+    def write(program, more=""):
+        path = tmp_path / "manifest.yaml"
+        path.write_text(HEAD % program + more)
+        return path
+    return write
+
+
+def run(path, *args, options=(), **more):
+    return subprocess.run(
+        [sconce.SCONCE, "run", "-q", "--manifest", path, *options, "--",
+         *args], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+        timeout=60, **more)
+
+
+def test_fixed_arguments(manifest):
+    path = manifest("/bin/echo", "args: {list: [from, the, manifest]}\n")
+    done = run(path)
+    assert (done.returncode, done.stdout) == (0, "from the manifest\n")
+    done = run(path, "/bin/echo", "other")
+    assert done.returncode == 125 and done.stdout == ""
+    assert "argument 'other': the manifest admits none" in done.stderr
+
+
+def test_appended_and_replaced_arguments(manifest):
+    path = manifest("/bin/echo", "args: {host: append, list: [a]}\n")
+    assert run(path, "/bin/echo", "b").stdout == "a b\n"
+    assert run(path).stdout == "a\n"
+    path = manifest("/bin/echo", "args: {host: replace, list: [a]}\n")
+    assert run(path, "/bin/echo", "b").stdout == "b\n"
+    assert run(path).stdout == "a\n"
+
+
+def test_environment(manifest):
+    path = manifest("/usr/bin/env",
+                    "env: {set: {FIXED: 'yes'}, pass: [TERM, LC_*]}\n")
+    done = run(path, env={"TERM": "vt100", "LC_ALL": "C", "HOME": "/evil",
+                          "LD_PRELOAD": "/evil.so", "FIXED": "no"})
+    assert done.returncode == 0, done.stderr
+    assert sorted(done.stdout.splitlines()) == [
+        "FIXED=yes", "LC_ALL=C", "TERM=vt100"]
+
+
+def test_directory_and_name_of_the_host(manifest):
+    assert run(manifest("/bin/pwd")).stdout == "/\n"
+    assert run(manifest("/bin/pwd", "workdir: /usr\n")).stdout == "/usr\n"
+    path = manifest("/usr/bin/uname", "args: {list: [-n]}\nhostname: db\n")
+    assert run(path).stdout == "db\n"
+
+
+def test_another_program_is_refused(manifest):
+    done = run(manifest("/bin/echo"), "/bin/true")
+    assert done.returncode == 125
+    assert "wanted by the manifest: /bin/echo" in done.stderr
