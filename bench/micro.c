@@ -266,7 +266,8 @@ static void op_thread(void)
 
 static void op_spawn(void)
 {
-	char *argv[] = {"true", NULL};
+	static char name[] = "true";
+	char *argv[] = {name, NULL};
 	pid_t pid;
 	int status;
 
