@@ -29,7 +29,7 @@ int user_check(uint64_t u_addr, uint64_t size)
 
 	if (unlikely(u_addr < USER_START || add_overflows(u_addr, size, &end) ||
 		    end > USER_END))
-		return -EFAULT;
+		return size ? -EFAULT : 0; /* NULL of no bytes is fine */
 	return 0;
 }
 
