@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Real programs on a host that lies (host/hostile.h).
+
+Each run has a seed and prints it when it fails; the same seed lies about the
+same calls in the same way:
+
+    SCONCE_HOSTILE=seed=7,rate=200,lies=strict,log=/tmp/lies \
+        build/bin/sconce-hostile run -- /bin/echo hi
+
+A run is good if the program did its work as if nothing had happened, if it
+failed by a plausible error of the host, or if the enclave stopped because the
+host broke the protocol. It is bad if the kernel stopped for a bug of its own,
+if anything crashed or hung, or if a program reported success with a wrong
+result although no lie was within the contract of its call.
+
+SCONCE_HOSTILE_RUNS sets the number of runs per program and kind (default 12;
+`SCONCE_HOSTILE_RUNS=1000` for a long one), SCONCE_HOSTILE_SEED the first seed.
+"""
+
+import os
+import subprocess
+import tempfile
+from pathlib import Path
+
+import pytest
+
+import sconce
+
+HOSTILE = sconce.BUILD / "bin/sconce-hostile"
+RUNS = int(os.environ.get("SCONCE_HOSTILE_RUNS", "12"))
+FIRST = int(os.environ.get("SCONCE_HOSTILE_SEED", "1"))
+SECONDS = 60
+
+PROTOCOL = "the host broke the protocol"
+BUG = "kernel stopped"
+
+PYTHON = """
+import hashlib, os, threading
+t = [threading.Thread(target=hashlib.sha256, args=(b'x' * 9999,))
+     for _ in range(3)]
+[x.start() for x in t]; [x.join() for x in t]
+data = open('/etc/passwd', 'rb').read()
+open('/tmp/sconce-hostile-%d' % os.getpid(), 'wb').close()
+os.unlink('/tmp/sconce-hostile-%d' % os.getpid())
+print(sum(range(1000)), len(os.listdir('/etc')) > 3, b'root' in data)
+"""
+
+SOCKETS = """
+import socket, threading
+s = socket.socket(); s.bind(('127.0.0.1', 0)); s.listen()
+def serve():
+    c, _ = s.accept()
+    while True:
+        b = c.recv(100)
+        if not b: break
+        c.sendall(b.upper())
+t = threading.Thread(target=serve); t.start()
+c = socket.create_connection(s.getsockname())
+c.sendall(b'hello'); print(c.recv(100)); c.close(); t.join()
+"""
+
+PROGRAMS = {
+    "echo": (["/bin/echo", "hello"], "hello\n"),
+    "ls": (["/bin/ls", "-d", "/usr", "/etc"], "/etc\n/usr\n"),
+    "cat": (["/bin/cat", "/etc/debian_version"],
+            Path("/etc/debian_version").read_text()),
+    "python": (["/usr/bin/python3", "-S", "-c", PYTHON], "499500 True True\n"),
+    "sqlite": (["/usr/bin/sqlite3", ":memory:",
+                "create table t(a); insert into t values (1),(2),(3);"
+                "select sum(a) from t;"], "6\n"),
+    "sockets": (["/usr/bin/python3", "-S", "-c", SOCKETS], "b'HELLO'\n"),
+}
+
+# rate: lies per 10,000 calls. Rare ones reach far into a run.
+KINDS = {
+    "strict": ("strict", (20, 100, 500)),
+    "data": ("data", (20, 100)),
+    "flip": ("flip", (0,)),
+    "all": ("strict+data+flip", (20,)),
+}
+
+
+def run_once(args, seed, rate, lies, options=()):
+    with tempfile.NamedTemporaryFile(prefix="lies-") as log:
+        setting = "seed=%d,rate=%d,lies=%s,log=%s" % (seed, rate, lies,
+                                                      log.name)
+        try:
+            done = subprocess.run(
+                [HOSTILE, "run", *options, "--", *args],
+                stdin=subprocess.DEVNULL, capture_output=True,
+                env={**os.environ, "SCONCE_HOSTILE": setting},
+                timeout=SECONDS, text=True, errors="replace")
+            status, out, err = done.returncode, done.stdout, done.stderr
+        except subprocess.TimeoutExpired as e:
+            status, out, err = "hung", str(e.stdout), str(e.stderr)
+        told = Path(log.name).read_text(errors="replace")
+    return status, out, err, told, setting
+
+
+def judge(wanted, status, out, err, lies):
+    """What is wrong with a run, or None."""
+    if status == "hung":
+        return "hung"
+    if status < 0:
+        return "the launcher crashed"
+    if BUG in err:
+        return "the kernel stopped for a bug"
+    if PROTOCOL in err:
+        return None if status == 125 else "-EPROTO, but status %d" % status
+    if status == 0 and out != wanted and lies == "strict":
+        return "success with a wrong result"
+    return None
+
+
+def test_without_lies():
+    """The programs work here, so that the runs below mean something."""
+    for name, (args, wanted) in PROGRAMS.items():
+        status, out, err, told, _ = run_once(args, 1, 0, "strict")
+        assert (status, out, told) == (0, wanted, ""), name + "\n" + err
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_lies(program, kind):
+    args, wanted = PROGRAMS[program]
+    lies, rates = KINDS[kind]
+    bad, stopped, told_any = [], 0, 0
+    for i in range(RUNS):
+        seed = FIRST + i
+        status, out, err, told, setting = run_once(
+            args, seed, rates[i % len(rates)], lies)
+        wrong = judge(wanted, status, out, err, lies)
+        if wrong:
+            bad.append("%s\nSCONCE_HOSTILE=%s\n%s\n%s%s" % (
+                wrong, setting, told, out[-500:], err[-1000:]))
+        stopped += PROTOCOL in err
+        told_any += bool(told)
+    assert not bad, "%d of %d runs were bad; the first:\n%s" % (
+        len(bad), RUNS, bad[0])
+    if kind == "strict" and RUNS >= 12:
+        assert told_any and stopped, "no lie was told, or none was found out"
