@@ -35,5 +35,7 @@ struct hostile_config {
 
 /* For programs that do not take it from the environment. */
 void hostile_configure(const struct hostile_config *config);
+/* The log's last line: "end ERR WAIT_STATUS". */
+void hostile_log_end(int err, int wait_status);
 /* Lies told so far. */
 uint64_t hostile_count(void);
