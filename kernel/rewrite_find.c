@@ -224,7 +224,10 @@ static void find_by_pclntab(struct builder *b)
 	}
 }
 
-/* ---- symbols ---- */
+/* ---- unsorted tables ---- */
+
+/* Bytes of code per unwind record, above which there must be code without. */
+enum { FDE_DENSITY = 4096 };
 
 struct gap {
 	struct cand *cand;
@@ -366,8 +369,9 @@ static void find_in_gaps(struct builder *b, bool indexed)
 				.cand = &b->cands[i], .high = UINT64_MAX};
 	good = indexed || rewrite_unwind_each(b, use_fde, &g);
 	good = good && read_symbols(&g, &b->dynsym);
-	/* .symtab can be huge and tells little beyond unwind tables. */
-	if (good && !indexed)
+	/* .symtab can be huge and tells little beyond unwind tables, unless
+	 * those cover only what C contributed to a Go program. */
+	if (good && b->plan->stats.text_size / FDE_DENSITY > b->fde_count)
 		good = read_symbols(&g, &b->symtab);
 	if (good) {
 		spread_limits(&g);

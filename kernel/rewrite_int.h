@@ -72,6 +72,8 @@ struct builder {
 	bool sections; /* regions come from section headers: gaps are code */
 	struct extent eh_hdr, eh_frame, pclntab, dynsym, symtab, text;
 
+	uint64_t fde_count; /* entries of .eh_frame_hdr, if it was usable */
+
 	struct cand *cands;
 	size_t cand_count, cand_cap;
 

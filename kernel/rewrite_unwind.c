@@ -317,5 +317,6 @@ bool rewrite_unwind_place(struct builder *b)
 		!fde_entry(b, &w, 0, &w.next_start, &fde))
 		return false;
 	place_by_fde(b, &w);
+	b->fde_count = w.count;
 	return true;
 }
