@@ -48,7 +48,7 @@ struct file_ops {
 	int (*getdents)(struct file *f, struct dirent_sink *sink); /* [-ENOTDIR] */
 	/* F_SETFL will change O_NONBLOCK/O_APPEND/O_ASYNC to flags. */
 	int (*setfl)(struct file *f, uint32_t flags);
-	/* F_GETPIPE_SZ, F_SETPIPE_SZ, F_ADD_SEALS, F_GET_SEALS [-EINVAL] */
+	/* F_ADD_SEALS, F_GET_SEALS [-EINVAL] */
 	int64_t (*fcntl)(struct file *f, int cmd, uint64_t arg);
 	/* Called when a descriptor is closed (posix locks, deferred errors). */
 	int (*flush)(struct file *f, struct process *p);

@@ -362,7 +362,7 @@ static int open_host(
 	vnode_put(&n->v);
 	if (S_ISREG(h.mode) || S_ISDIR(h.mode))
 		return hostfs_file_new(d, flags, (int)fd, out);
-	return hostfs_stream_new(d, flags, (int)fd, (uint32_t)h.mode, out);
+	return hostfs_stream_new(d, flags, (int)fd, &h, out);
 }
 
 static int hostfs_open(

@@ -58,6 +58,6 @@ int hostfs_file_new(
 	struct dentry *d, uint32_t flags, int host_fd, struct file **out);
 /* hostfs_stream.c: the same for terminals, pipes and devices. */
 int hostfs_stream_new(struct dentry *d, uint32_t flags, int host_fd,
-	uint32_t mode, struct file **out);
+	const struct host_stat *h, struct file **out);
 
 extern const struct xattr_ops hostfs_xattr_ops; /* hostfs_xattr.c */

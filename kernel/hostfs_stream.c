@@ -2,26 +2,37 @@
 /*
  * Terminals, pipes, sockets and devices of the host as byte streams: the
  * launcher's standard descriptors and what is opened by a name below a host
- * mount. Terminal ioctls pass with structures of known size.
+ * mount. Waiting is done inside, on readiness the host reports: what is
+ * opened here does not block on the host. Terminal ioctls pass with
+ * structures of known size.
+ *
+ * The standard descriptors are shared with whoever started the launcher, so
+ * their flags are left alone: a read first waits until the host says there is
+ * something, a write may block the host thread.
  */
 #include "kernel/hostfs.h"
 
 #include <asm/termbits.h>
 
-#include "abi/hostfile.h"
 #include "kernel/file.h"
 #include "kernel/fsabi.h"
 #include "kernel/hostcall.h"
+#include "kernel/hostready.h"
 #include "kernel/kalloc.h"
+#include "kernel/poll.h"
 #include "kernel/process.h"
 #include "kernel/uaccess.h"
 #include "kernel/uio.h"
 #include "lib/string.h"
 #include "lib/types.h"
 
+enum { EV_IN = 1, EV_OUT = 4 }; /* POLLIN, POLLOUT */
+
 struct stream {
 	struct kstat st; /* as it was when opened */
-	bool keep; /* the launcher's own descriptor: not closed */
+	struct hostready ready;
+	bool attached; /* ready is known to the host; else always ready */
+	bool keep; /* the launcher's own descriptor */
 };
 
 static int32_t foreground; /* group that TIOCSPGRP named; 0: none yet */
@@ -31,30 +42,94 @@ static struct stream *stream_of(struct file *f)
 	return f->priv;
 }
 
+static int wait_ready(struct file *f, uint32_t event)
+{
+	if (f->flags & O_NONBLOCK)
+		return -EAGAIN;
+	return hostready_wait(&stream_of(f)->ready, event, NO_DEADLINE);
+}
+
 static int64_t stream_read(struct file *f, struct uio *u, uint64_t *pos)
 {
-	return host_read(f->host_fd, u, u->resid);
+	struct stream *s = stream_of(f);
+
+	if (!s->attached || u->resid == 0)
+		return host_read(f->host_fd, u, u->resid);
+	for (;;) {
+		uint64_t want = u->resid, seen;
+		int64_t n;
+		int err;
+
+		/* A descriptor that blocks is read only when it is ready. */
+		while (s->keep &&
+			!(hostready_poll(&s->ready, f->host_fd, NULL) &
+				~(uint32_t)EV_OUT)) {
+			err = wait_ready(f, EV_IN);
+			if (err)
+				return err;
+		}
+		seen = hostready_begin(&s->ready);
+		n = host_read(f->host_fd, u, u->resid);
+		hostready_done(&s->ready, seen, EV_IN,
+			n == -EAGAIN ? HOSTREADY_DRY : HOSTREADY_SOME);
+		if (n != -EAGAIN || want == 0)
+			return n;
+		err = wait_ready(f, EV_IN);
+		if (err)
+			return err;
+	}
 }
 
 static int64_t stream_write(struct file *f, struct uio *u, uint64_t *pos)
 {
+	struct stream *s = stream_of(f);
 	int64_t done = 0;
 
-	while (u->resid) {
+	do {
+		uint64_t seen = hostready_begin(&s->ready);
 		int64_t n = host_write(f->host_fd, u, u->resid);
+		int err;
 
+		if (s->attached)
+			hostready_done(&s->ready, seen, EV_OUT,
+				n == -EAGAIN ? HOSTREADY_DRY : HOSTREADY_SOME);
+		if (n == -EAGAIN && s->attached) {
+			err = done && (f->flags & O_NONBLOCK)
+				? -EAGAIN
+				: wait_ready(f, EV_OUT);
+			if (err)
+				return done ? done : err;
+			continue;
+		}
 		if (n < 0)
 			return done ? done : n;
 		done += n;
 		if (n == 0)
 			break;
-	}
+	} while (u->resid);
 	return done;
+}
+
+static uint32_t stream_poll(struct file *f, struct poll_ctx *pc)
+{
+	struct stream *s = stream_of(f);
+
+	if (!s->attached)
+		return EV_IN | EV_OUT;
+	return hostready_poll(&s->ready, f->host_fd, pc);
 }
 
 static int stream_stat(struct file *f, struct kstat *st)
 {
 	*st = stream_of(f)->st;
+	if (S_ISREG(st->mode)) {
+		struct host_stat h;
+		int err = (int)host_fstat(f->host_fd, &h);
+
+		if (err)
+			return err;
+		hostfs_stat_convert(&h, st);
+	}
 	return 0;
 }
 
@@ -113,11 +188,47 @@ static int64_t stream_ioctl(struct file *f, uint32_t cmd, uint64_t u_arg)
 	return -ENOTTY;
 }
 
+/* The launcher's standard files may be regular: the offset is the host's. */
+static int64_t stream_lseek(struct file *f, int64_t off, int whence)
+{
+	return host_seek(f->host_fd, (uint64_t)off, (uint64_t)whence);
+}
+
+/* read and write go by the host's offset, pread and pwrite do not. */
+static int64_t stdfile_read(struct file *f, struct uio *u, uint64_t *pos)
+{
+	if (pos == &f->pos)
+		return host_read(f->host_fd, u, u->resid);
+	return host_pread(f->host_fd, u, u->resid, *pos);
+}
+
+static int64_t stdfile_write(struct file *f, struct uio *u, uint64_t *pos)
+{
+	if (pos == &f->pos)
+		return stream_write(f, u, NULL);
+	return host_pwrite(f->host_fd, u, u->resid, *pos);
+}
+
+static int stream_fsync(struct file *f, bool data_only)
+{
+	return (int)host_fsync(f->host_fd, data_only);
+}
+
+static int stream_truncate(struct file *f, uint64_t size)
+{
+	struct host_attr h = {.valid = HOST_ATTR_SIZE, .size = size};
+
+	return (int)host_fsetattr(f->host_fd, &h);
+}
+
 static void stream_release(struct file *f)
 {
-	if (!stream_of(f)->keep)
+	struct stream *s = stream_of(f);
+
+	hostready_fini(&s->ready);
+	if (!s->keep)
 		host_close(f->host_fd);
-	kfree(f->priv);
+	kfree(s);
 }
 
 static const struct file_ops stream_ops = {
@@ -125,54 +236,74 @@ static const struct file_ops stream_ops = {
 	.read = stream_read,
 	.write = stream_write,
 	.ioctl = stream_ioctl,
+	.poll = stream_poll,
 	.stat = stream_stat,
+	.fsync = stream_fsync,
 	.release = stream_release,
 };
 
-int hostfs_stream_new(struct dentry *d, uint32_t flags, int host_fd,
-	uint32_t mode, struct file **out)
+static const struct file_ops stdfile_ops = {
+	.name = "hoststream",
+	.read = stdfile_read,
+	.write = stdfile_write,
+	.lseek = stream_lseek,
+	.ioctl = stream_ioctl,
+	.stat = stream_stat,
+	.fsync = stream_fsync,
+	.truncate = stream_truncate,
+	.release = stream_release,
+};
+
+static int stream_new(const struct file_ops *ops, struct dentry *d,
+	uint32_t flags, int host_fd, const struct host_stat *h, bool keep,
+	struct file **out)
 {
 	struct stream *s = kzalloc(sizeof(*s));
-	int err = -ENOMEM;
+	int err;
 
 	if (!s)
-		goto close;
-	flags &= ~(uint32_t)(O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_CLOEXEC);
-	s->st = hostfs_node(d->vnode)->st;
-	err = vfs_file_new(&stream_ops, flags, d, out);
+		return -ENOMEM;
+	hostfs_stat_convert(h, &s->st);
+	s->keep = keep;
+	err = hostready_init(&s->ready);
 	if (err)
 		goto free;
+	err = hostready_attach(&s->ready, host_fd);
+	s->attached = err == 0; /* -EPERM: a file or device, always ready */
+	err = vfs_file_new(ops,
+		flags &
+			~(uint32_t)(O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC |
+				O_CLOEXEC),
+		d, out);
+	if (err)
+		goto fini;
 	(*out)->priv = s;
 	(*out)->host_fd = host_fd;
 	return 0;
+fini:
+	hostready_fini(&s->ready);
 free:
 	kfree(s);
-close:
-	host_close(host_fd);
 	return err;
 }
 
-/* Standard descriptors that are regular files keep the host's offset, which
- * they may share with other programs: streams, too. */
+int hostfs_stream_new(struct dentry *d, uint32_t flags, int host_fd,
+	const struct host_stat *h, struct file **out)
+{
+	int err = stream_new(&stream_ops, d, flags, host_fd, h, false, out);
+
+	if (err)
+		host_close(host_fd);
+	return err;
+}
+
 int file_new_host_stream(int host_fd, struct file **out)
 {
 	struct host_stat h;
-	struct stream *s;
-	struct file *f;
 	int err = (int)host_fstat(host_fd, &h);
 
 	if (err)
 		return err;
-	s = kzalloc(sizeof(*s));
-	f = s ? file_new(&stream_ops, O_RDWR) : NULL;
-	if (!f) {
-		kfree(s);
-		return -ENOMEM;
-	}
-	hostfs_stat_convert(&h, &s->st);
-	s->keep = true;
-	f->priv = s;
-	f->host_fd = host_fd;
-	*out = f;
-	return 0;
+	return stream_new(S_ISREG(h.mode) ? &stdfile_ops : &stream_ops, NULL,
+		O_RDWR, host_fd, &h, true, out);
 }

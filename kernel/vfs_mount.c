@@ -40,6 +40,8 @@ static const struct {
 	mount_fn fn;
 } kinds[] = {
 	{"host", hostfs_mount},
+	{"tmpfs", tmpfs_mount},
+	{"dev", devfs_mount},
 };
 
 void vfs_init(void)
@@ -184,6 +186,8 @@ int vfs_mount_default(void)
 		const char *kind, *source, *target;
 	} table[] = {
 		{"host", "/", "/"},
+		{"dev", NULL, "/dev"},
+		{"tmpfs", NULL, "/dev/shm"},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {

@@ -1,0 +1,442 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * System calls that change attributes: modes, owners, sizes, times, extended
+ * attributes.
+ */
+#include "kernel/file.h"
+#include "kernel/fsabi.h"
+#include "kernel/kalloc.h"
+#include "kernel/process.h"
+#include "kernel/syscall_fs.h"
+#include "kernel/time.h"
+#include "kernel/uaccess.h"
+#include "kernel/vfs.h"
+#include "lib/string.h"
+#include "lib/types.h"
+
+enum {
+	EV_ATTRIB = 4, /* IN_ATTRIB */
+	EV_MODIFY = 2,
+	UTIME_NOW_NS = (1 << 30) - 1,
+	UTIME_OMIT_NS = (1 << 30) - 2,
+};
+
+/* Applies a to a path; flags AT_SYMLINK_NOFOLLOW, AT_EMPTY_PATH. */
+static int set_path(int dfd, uint64_t u_path, int flags, const struct kattr *a)
+{
+	unsigned wf = flags & AT_SYMLINK_NOFOLLOW ? 0 : WALK_FOLLOW;
+	struct walk w;
+	char *path;
+	int err = path_from_user(u_path, &path);
+
+	if (err)
+		return err;
+	if (flags & AT_EMPTY_PATH)
+		wf |= WALK_EMPTY;
+	err = vfs_walk(dfd, path, wf, &w);
+	path_buf_put(path);
+	if (err)
+		return err;
+	if (w.dentry && w.dentry->vnode)
+		err = vfs_setattr(w.dentry, w.dentry->vnode, w.file, a);
+	else
+		err = -EPERM;
+	if (!err)
+		vfs_notify(
+			w.dentry, a->valid & ATTR_SIZE ? EV_MODIFY : EV_ATTRIB);
+	walk_done(&w);
+	return err;
+}
+
+static int set_fd(int fd, const struct kattr *a)
+{
+	struct file *f = fd_get(fd);
+	int err;
+
+	if (!f)
+		return -EBADF;
+	err = f->vnode && f->dentry ? vfs_setattr(f->dentry, f->vnode, f, a)
+				    : -EPERM;
+	if (!err)
+		vfs_notify_file(f, EV_ATTRIB);
+	file_put(f);
+	return err;
+}
+
+/* ---- chmod ---- */
+
+static struct kattr mode_attr(uint64_t u_mode)
+{
+	return (struct kattr){
+		.valid = ATTR_MODE, .mode = (uint32_t)u_mode & 07777};
+}
+
+int64_t sys_chmod(const uint64_t *a)
+{
+	struct kattr k = mode_attr(a[1]);
+
+	return set_path(AT_FDCWD, a[0], 0, &k);
+}
+
+int64_t sys_fchmod(const uint64_t *a)
+{
+	struct kattr k = mode_attr(a[1]);
+
+	return set_fd((int)a[0], &k);
+}
+
+int64_t sys_fchmodat(const uint64_t *a)
+{
+	struct kattr k = mode_attr(a[2]);
+
+	return set_path((int)a[0], a[1], 0, &k);
+}
+
+/* ---- chown ---- */
+
+static struct kattr owner_attr(uint64_t u_uid, uint64_t u_gid)
+{
+	struct kattr k = {.uid = (uint32_t)u_uid, .gid = (uint32_t)u_gid};
+
+	if (k.uid != UINT32_MAX)
+		k.valid |= ATTR_UID;
+	if (k.gid != UINT32_MAX)
+		k.valid |= ATTR_GID;
+	return k;
+}
+
+int64_t sys_chown(const uint64_t *a)
+{
+	struct kattr k = owner_attr(a[1], a[2]);
+
+	return set_path(AT_FDCWD, a[0], 0, &k);
+}
+
+int64_t sys_lchown(const uint64_t *a)
+{
+	struct kattr k = owner_attr(a[1], a[2]);
+
+	return set_path(AT_FDCWD, a[0], AT_SYMLINK_NOFOLLOW, &k);
+}
+
+int64_t sys_fchown(const uint64_t *a)
+{
+	struct kattr k = owner_attr(a[1], a[2]);
+
+	return set_fd((int)a[0], &k);
+}
+
+int64_t sys_fchownat(const uint64_t *a)
+{
+	struct kattr k = owner_attr(a[2], a[3]);
+
+	if (a[4] & ~(uint64_t)(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
+		return -EINVAL;
+	return set_path((int)a[0], a[1], (int)a[4], &k);
+}
+
+/* ---- truncate ---- */
+
+int64_t sys_truncate(const uint64_t *a)
+{
+	struct kattr k = {.valid = ATTR_SIZE, .size = a[1]};
+	struct walk w;
+	char *path;
+	int err;
+
+	if ((int64_t)a[1] < 0)
+		return -EINVAL;
+	err = path_from_user(a[0], &path);
+	if (err)
+		return err;
+	err = vfs_walk(AT_FDCWD, path, WALK_FOLLOW, &w);
+	path_buf_put(path);
+	if (err)
+		return err;
+	if (!w.dentry || w.file)
+		err = -EINVAL;
+	else if (S_ISDIR(w.dentry->vnode->mode))
+		err = -EISDIR;
+	else if (!S_ISREG(w.dentry->vnode->mode))
+		err = -EINVAL;
+	else
+		err = vfs_permission(w.dentry, W_OK);
+	if (!err)
+		err = vfs_setattr(w.dentry, w.dentry->vnode, NULL, &k);
+	if (!err)
+		vfs_notify(w.dentry, EV_MODIFY);
+	walk_done(&w);
+	return err;
+}
+
+/* ---- times ---- */
+
+struct user_time {
+	int64_t sec, sub;
+};
+
+static int time_attr(
+	struct kattr *k, uint32_t which, struct vtime *out, struct user_time t)
+{
+	if (t.sub == UTIME_OMIT_NS)
+		return 0;
+	k->valid |= which;
+	if (t.sub == UTIME_NOW_NS) {
+		*out = vfs_now();
+		return 0;
+	}
+	if (t.sub < 0 || t.sub >= (int64_t)NSEC_PER_SEC)
+		return -EINVAL;
+	*out = (struct vtime){t.sec, (uint32_t)t.sub};
+	return 0;
+}
+
+/* t: access and modification; u_path 0: of the descriptor. */
+static int64_t do_utimens(
+	int dfd, uint64_t u_path, const struct user_time t[2], int flags)
+{
+	struct kattr k = {0};
+	int err = time_attr(&k, ATTR_ATIME, &k.atime, t[0]);
+
+	if (!err)
+		err = time_attr(&k, ATTR_MTIME, &k.mtime, t[1]);
+	if (err)
+		return err;
+	return u_path ? set_path(dfd, u_path, flags, &k) : set_fd(dfd, &k);
+}
+
+static const struct user_time both_now[2] = {
+	{0, UTIME_NOW_NS}, {0, UTIME_NOW_NS}};
+
+int64_t sys_utimensat(const uint64_t *a)
+{
+	struct user_time t[2];
+
+	if (a[3] & ~(uint64_t)(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
+		return -EINVAL;
+	memcpy(t, both_now, sizeof(t));
+	if (a[2] && user_read(t, a[2], sizeof(t)))
+		return -EFAULT;
+	return do_utimens((int)a[0], a[1], t, (int)a[3]);
+}
+
+/* The older calls count microseconds. */
+static int64_t do_utimes(int dfd, uint64_t u_path, uint64_t u_times)
+{
+	struct user_time t[2];
+
+	memcpy(t, both_now, sizeof(t));
+	if (u_times) {
+		if (user_read(t, u_times, sizeof(t)))
+			return -EFAULT;
+		for (int i = 0; i < 2; i++) {
+			if (t[i].sub < 0 || t[i].sub >= 1000000)
+				return -EINVAL;
+			t[i].sub *= 1000;
+		}
+	}
+	return do_utimens(dfd, u_path, t, 0);
+}
+
+int64_t sys_utimes(const uint64_t *a)
+{
+	return do_utimes(AT_FDCWD, a[0], a[1]);
+}
+
+int64_t sys_futimesat(const uint64_t *a)
+{
+	return do_utimes((int)a[0], a[1], a[2]);
+}
+
+int64_t sys_utime(const uint64_t *a)
+{
+	struct user_time t[2];
+	int64_t sec[2];
+
+	memcpy(t, both_now, sizeof(t));
+	if (a[1]) {
+		if (user_read(sec, a[1], sizeof(sec)))
+			return -EFAULT;
+		t[0] = (struct user_time){sec[0], 0};
+		t[1] = (struct user_time){sec[1], 0};
+	}
+	return do_utimens(AT_FDCWD, a[0], t, 0);
+}
+
+/* ---- extended attributes ---- */
+
+/* What a call is about: a path or a descriptor. */
+struct target {
+	struct walk w;
+	struct file *f;
+	struct dentry *d;
+	const struct xattr_ops *ops;
+};
+
+static void target_done(struct target *t)
+{
+	if (t->f)
+		file_put(t->f);
+	else
+		walk_done(&t->w);
+}
+
+static int target_check(struct target *t)
+{
+	struct vnode *v = t->d ? t->d->vnode : NULL;
+
+	t->ops = v ? v->ops->xattr : NULL;
+	if (t->ops)
+		return 0;
+	target_done(t);
+	return -EOPNOTSUPP;
+}
+
+static int target_path(uint64_t u_path, bool follow, struct target *t)
+{
+	char *path;
+	int err = path_from_user(u_path, &path);
+
+	if (err)
+		return err;
+	*t = (struct target){0};
+	err = vfs_walk(AT_FDCWD, path, follow ? WALK_FOLLOW : 0, &t->w);
+	path_buf_put(path);
+	if (err)
+		return err;
+	t->d = t->w.dentry;
+	return target_check(t);
+}
+
+static int target_fd(uint64_t u_fd, struct target *t)
+{
+	*t = (struct target){.f = fd_get((int)u_fd)};
+	if (!t->f)
+		return -EBADF;
+	t->d = t->f->dentry;
+	return target_check(t);
+}
+
+static int name_from_user(char name[XATTR_NAME_MAX + 1], uint64_t u_name)
+{
+	int64_t n = user_read_str(name, u_name, XATTR_NAME_MAX + 1);
+
+	if (n < 0)
+		return n == -ENAMETOOLONG ? -ERANGE : (int)n;
+	return n == 0 ? -ERANGE : 0;
+}
+
+/* a: name, value, size. Ends t. */
+static int64_t do_get(struct target *t, const uint64_t *a)
+{
+	char name[XATTR_NAME_MAX + 1];
+	int64_t n = name_from_user(name, a[0]);
+	uint8_t *buf;
+
+	if (n)
+		goto done;
+	n = -ENOMEM;
+	buf = kmalloc(XATTR_SIZE_MAX);
+	if (!buf)
+		goto done;
+	n = t->ops->get(t->d, t->f, name, buf, XATTR_SIZE_MAX);
+	if (n > 0 && a[2]) {
+		if ((uint64_t)n > a[2])
+			n = -ERANGE;
+		else if (user_write(a[1], buf, (size_t)n))
+			n = -EFAULT;
+	}
+	kfree(buf);
+done:
+	target_done(t);
+	return n;
+}
+
+/* a: name, value, size, flags. */
+static int64_t do_set(struct target *t, const uint64_t *a)
+{
+	char name[XATTR_NAME_MAX + 1];
+	int64_t n = name_from_user(name, a[0]);
+	uint8_t *buf;
+
+	if (n)
+		goto done;
+	n = a[2] > XATTR_SIZE_MAX ? -E2BIG : a[3] > 2 ? -EINVAL : 0;
+	if (!n && t->d->mount->readonly)
+		n = -EROFS;
+	if (n)
+		goto done;
+	n = -ENOMEM;
+	buf = kmalloc(a[2] + 1);
+	if (!buf)
+		goto done;
+	n = a[2] ? user_read(buf, a[1], a[2]) : 0;
+	if (!n)
+		n = t->ops->set(t->d, t->f, name, buf, a[2], (int)a[3]);
+	kfree(buf);
+done:
+	target_done(t);
+	return n;
+}
+
+/* a: buffer, size. */
+static int64_t do_list(struct target *t, const uint64_t *a)
+{
+	char *buf = kmalloc(XATTR_SIZE_MAX);
+	int64_t n = -ENOMEM;
+
+	if (!buf)
+		goto done;
+	n = t->ops->list(t->d, t->f, buf, XATTR_SIZE_MAX);
+	if (n > 0 && a[1]) {
+		if ((uint64_t)n > a[1])
+			n = -ERANGE;
+		else if (user_write(a[0], buf, (size_t)n))
+			n = -EFAULT;
+	}
+	kfree(buf);
+done:
+	target_done(t);
+	return n;
+}
+
+static int64_t do_remove(struct target *t, const uint64_t *a)
+{
+	char name[XATTR_NAME_MAX + 1];
+	int64_t n = name_from_user(name, a[0]);
+
+	if (!n)
+		n = t->d->mount->readonly ? -EROFS
+					  : t->ops->remove(t->d, t->f, name);
+	target_done(t);
+	return n;
+}
+
+/* Each call as of a path, of a path not following, of a descriptor. */
+#define XATTR_CALL(verb, path, lpath, fd)                \
+	int64_t sys_##path(const uint64_t *a)            \
+	{                                                \
+		struct target t;                         \
+		int err = target_path(a[0], true, &t);   \
+                                                         \
+		return err ? err : do_##verb(&t, a + 1); \
+	}                                                \
+	int64_t sys_##lpath(const uint64_t *a)           \
+	{                                                \
+		struct target t;                         \
+		int err = target_path(a[0], false, &t);  \
+                                                         \
+		return err ? err : do_##verb(&t, a + 1); \
+	}                                                \
+	int64_t sys_##fd(const uint64_t *a)              \
+	{                                                \
+		struct target t;                         \
+		int err = target_fd(a[0], &t);           \
+                                                         \
+		return err ? err : do_##verb(&t, a + 1); \
+	}
+
+XATTR_CALL(get, getxattr, lgetxattr, fgetxattr)
+XATTR_CALL(set, setxattr, lsetxattr, fsetxattr)
+XATTR_CALL(list, listxattr, llistxattr, flistxattr)
+XATTR_CALL(remove, removexattr, lremovexattr, fremovexattr)
