@@ -5,7 +5,6 @@
 #include "kernel/file.h"
 #include "kernel/flock.h"
 #include "kernel/fsabi.h"
-#include "kernel/pipe.h"
 #include "kernel/process.h"
 #include "kernel/syscall_fs.h"
 #include "kernel/uaccess.h"
@@ -165,9 +164,8 @@ static int64_t do_fcntl(struct file *f, int fd, int cmd, uint64_t arg)
 	case F_GETLEASE:
 		return F_UNLCK;
 	case F_SETPIPE_SZ:
-		return pipe_set_capacity(f, arg);
 	case F_GETPIPE_SZ:
-		return pipe_capacity(f);
+		return f->ops->fcntl ? f->ops->fcntl(f, cmd, arg) : -EBADF;
 	case F_ADD_SEALS:
 	case F_GET_SEALS:
 		return f->ops->fcntl ? f->ops->fcntl(f, cmd, arg) : -EINVAL;

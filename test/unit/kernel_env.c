@@ -240,16 +240,6 @@ void pipe_put(struct pipe *p)
 {
 }
 
-int64_t pipe_capacity(struct file *f)
-{
-	return -EBADF;
-}
-
-int64_t pipe_set_capacity(struct file *f, uint64_t u_size)
-{
-	return -EBADF;
-}
-
 /* ---- host calls ---- */
 
 static const serve_handler handlers[HOSTCALL_COUNT] = {
