@@ -190,53 +190,56 @@ void random_fill(void *buf, size_t size)
 	memset(buf, 0x5a, size);
 }
 
-/* ---- neighbours that are tested elsewhere ---- */
+/* ---- neighbours that are tested elsewhere; weak, for programs that link
+ * the real ones ---- */
+#define weak __attribute__((weak))
 
-int hostready_init(struct hostready *h)
+weak int hostready_init(struct hostready *h)
 {
 	return 0;
 }
 
-void hostready_fini(struct hostready *h)
+weak void hostready_fini(struct hostready *h)
 {
 }
 
-int hostready_attach(struct hostready *h, int host_fd)
+weak int hostready_attach(struct hostready *h, int host_fd)
 {
 	return -EPERM;
 }
 
-uint64_t hostready_begin(const struct hostready *h)
+weak uint64_t hostready_begin(const struct hostready *h)
 {
 	return 0;
 }
 
-void hostready_done(struct hostready *h, uint64_t seen, uint32_t event,
+weak void hostready_done(struct hostready *h, uint64_t seen, uint32_t event,
 	enum hostready_how how)
 {
 }
 
-uint32_t hostready_poll(struct hostready *h, int host_fd, struct poll_ctx *pc)
+weak uint32_t hostready_poll(
+	struct hostready *h, int host_fd, struct poll_ctx *pc)
 {
 	return 0;
 }
 
-int hostready_wait(struct hostready *h, uint32_t events, uint64_t deadline)
+weak int hostready_wait(struct hostready *h, uint32_t events, uint64_t deadline)
 {
 	return -ETIMEDOUT;
 }
 
-struct pipe *pipe_new(void)
+weak struct pipe *pipe_new(void)
 {
 	return NULL;
 }
 
-int pipe_open(struct pipe *p, uint32_t flags, struct file **out)
+weak int pipe_open(struct pipe *p, uint32_t flags, struct file **out)
 {
 	return -ENXIO;
 }
 
-void pipe_put(struct pipe *p)
+weak void pipe_put(struct pipe *p)
 {
 }
 
