@@ -4,7 +4,7 @@
  * back. One host call per range and kind, one ENCLU per page:
  *
  *	zero pages       EAUG | EACCEPT
- *	with content     EAUG | EACCEPTCOPY with the final permissions
+ *	with content     EAUG | EACCEPTCOPY | fewer rights, as below
  *	more rights      EMODPE | the host's page table
  *	fewer rights     EMODPR | EACCEPT
  *	none             to R as above | the host's page table
@@ -31,7 +31,6 @@ enum { TYPE_TRIM = SECINFO_TYPE_TRIM >> 8 };
 static uint64_t total, limit;
 static uint64_t peak; /* of total */
 static bool refused;
-static const uint8_t zero_page[PAGE_SIZE] __attribute__((aligned(PAGE_SIZE)));
 
 void aspace_init(uint64_t u_limit)
 {
@@ -101,61 +100,6 @@ static int augment(struct aspace *as, uint64_t lo, uint64_t hi)
 	return 0;
 }
 
-int commit_zero(struct aspace *as, uint64_t lo, uint64_t hi, int prot)
-{
-	struct enclu_secinfo info = {
-		.flags = SECINFO_R | SECINFO_W | SECINFO_PENDING |
-			SECINFO_TYPE_REG,
-	};
-	uint8_t perm = commit_perm(prot);
-	int err;
-
-	if ((perm & (PAGE_R | PAGE_W)) != (PAGE_R | PAGE_W))
-		return commit_copy(as, lo, hi, prot, NULL);
-	err = augment(as, lo, hi);
-	if (err)
-		return err;
-	for (uint64_t a = lo; a < hi; a += PAGE_SIZE)
-		if (enclu_accept(a, &info))
-			panic_host("page not added");
-	pages_set(lo, hi, PAGE_COMMITTED | PAGE_R | PAGE_W);
-	if (perm & PAGE_X)
-		return commit_protect(lo, hi, prot, false);
-	return 0;
-}
-
-int commit_copy(
-	struct aspace *as, uint64_t lo, uint64_t hi, int prot, const void *src)
-{
-	uint8_t perm = commit_perm(prot);
-	struct enclu_secinfo info = {
-		.flags = (perm ? perm : PAGE_R) | SECINFO_TYPE_REG,
-	};
-	const uint8_t *p = src ? src : zero_page;
-	uint8_t state = PAGE_COMMITTED | (perm ? perm : PAGE_R);
-	int err = augment(as, lo, hi);
-
-	if (err)
-		return err;
-	for (uint64_t a = lo; a < hi; a += PAGE_SIZE) {
-		if (enclu_acceptcopy(a, &info, p))
-			panic_host("page not added");
-		if (src)
-			p += PAGE_SIZE;
-	}
-	/* The host starts with RW in its page table. */
-	if (perm & PAGE_X) {
-		if (host_enclave_protect(lo, hi - lo, perm) < 0)
-			panic_host("page protection refused");
-	} else if (!perm) {
-		if (host_enclave_protect(lo, hi - lo, 0) < 0)
-			panic_host("page protection refused");
-		state |= PAGE_HIDDEN;
-	}
-	pages_set(lo, hi, state);
-	return 0;
-}
-
 /* A run of equal pages. */
 static void change(uint64_t lo, uint64_t hi, uint8_t state, uint8_t perm)
 {
@@ -189,6 +133,60 @@ static void change(uint64_t lo, uint64_t hi, uint8_t state, uint8_t perm)
 			panic_host("page protection refused");
 	pages_set(lo, hi,
 		PAGE_COMMITTED | want | keep | (perm ? 0 : PAGE_HIDDEN));
+}
+
+int commit_begin(struct aspace *as, uint64_t lo, uint64_t hi)
+{
+	return augment(as, lo, hi);
+}
+
+/*
+ * Copies are made with W, which is then taken from all of them at once: where
+ * page tables enforce permissions, narrowing page by page would cost a system
+ * call each.
+ */
+void commit_fill(uint64_t lo, uint64_t hi, int prot, const void *src)
+{
+	uint8_t perm = commit_perm(prot);
+	uint8_t have = PAGE_R | PAGE_W | (src ? perm : 0);
+	struct enclu_secinfo info = {
+		.flags = src ? have | SECINFO_TYPE_REG
+			     : SECINFO_R | SECINFO_W | SECINFO_PENDING |
+				SECINFO_TYPE_REG,
+	};
+	const uint8_t *p = src;
+
+	for (uint64_t a = lo; a < hi; a += PAGE_SIZE) {
+		uint64_t rc = src ? enclu_acceptcopy(a, &info, p)
+				  : enclu_accept(a, &info);
+
+		if (rc)
+			panic_host("page not added");
+		if (src)
+			p += PAGE_SIZE;
+	}
+	pages_set(lo, hi, PAGE_COMMITTED | have);
+	if (perm != have)
+		change(lo, hi, PAGE_COMMITTED | have, perm);
+	/* The host starts with RW in its page table. */
+	if ((have & perm & PAGE_X) &&
+		host_enclave_protect(lo, hi - lo, perm) < 0)
+		panic_host("page protection refused");
+}
+
+int commit_copy(
+	struct aspace *as, uint64_t lo, uint64_t hi, int prot, const void *src)
+{
+	int err = augment(as, lo, hi);
+
+	if (!err)
+		commit_fill(lo, hi, prot, src);
+	return err;
+}
+
+int commit_zero(struct aspace *as, uint64_t lo, uint64_t hi, int prot)
+{
+	return commit_copy(as, lo, hi, prot, NULL);
 }
 
 int commit_protect(uint64_t lo, uint64_t hi, int prot, bool keep)

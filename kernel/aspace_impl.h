@@ -60,10 +60,14 @@ uint64_t pages_run(uint64_t lo, uint64_t hi, uint8_t *state);
 uint8_t commit_perm(int prot);
 /* Pages [lo, hi), none of them committed, as zeroes. 0 or -ENOMEM. */
 int commit_zero(struct aspace *as, uint64_t lo, uint64_t hi, int prot);
-/* The same with the content of src, which is visible to nobody earlier than
- * with its final permissions. */
+/* The same with the content of src (NULL: zeroes). */
 int commit_copy(
 	struct aspace *as, uint64_t lo, uint64_t hi, int prot, const void *src);
+/* The two halves of that: a range is added at once, then filled in parts, all
+ * of them, before anybody else may look. */
+int commit_begin(struct aspace *as, uint64_t lo, uint64_t hi)
+	__attribute__((warn_unused_result));
+void commit_fill(uint64_t lo, uint64_t hi, int prot, const void *src);
 /* Changes what is committed within [lo, hi) to prot. */
 int commit_protect(uint64_t lo, uint64_t hi, int prot, bool keep);
 /* Gives back what is committed within [lo, hi). */
@@ -94,6 +98,10 @@ int mapping_load(struct aspace *as, const struct vma *v, uint64_t lo,
 uint64_t mapping_size(struct mapping *m); /* of the file, now */
 /* Writes back the dirty pages of shared mappings in [lo, hi). */
 int shared_write_back(struct aspace *as, uint64_t lo, uint64_t hi);
+
+/* Loads what is not there of the mappings in [lo, hi), a small image, with
+ * few calls. Best effort. */
+void mapping_preload(struct aspace *as, uint64_t lo, uint64_t hi);
 
 /* ---- aspace.c ---- */
 /* For those who hold the lock. */

@@ -41,6 +41,7 @@ enum {
 	SCRIPT_LINE = 256,
 	STACK_SIZE_MAX = 64 * 1024 * 1024,
 	STACK_SIZE_MIN = 128 * 1024,
+	STACK_READY = 32 * 1024,
 	PERSONALITY_NO_RANDOM = 0x0040000,
 };
 
@@ -287,6 +288,8 @@ static int map_image(struct aspace *as, struct file *f,
 		if (err)
 			return err;
 	}
+	/* A small one is touched all over within its first instructions. */
+	mapping_preload(as, img->lo + bias, img->hi + bias);
 	return 0;
 }
 
@@ -356,7 +359,8 @@ static int map_stack(struct aspace *as, struct process *p,
 		ASPACE_FIXED | ASPACE_STACK, NULL, 0);
 	if (at < 0)
 		return (int)at;
-	return aspace_populate(as, align_down(l->stack_top - need, PAGE_SIZE),
+	return aspace_populate(as,
+		align_down(l->stack_top - need - STACK_READY, PAGE_SIZE),
 		align_up(l->stack_top, PAGE_SIZE));
 }
 
