@@ -415,8 +415,6 @@ int cmd_run(int argc, char **argv)
 	}
 	print_notes(&r);
 	ret = host_run(&r.launch, &wait_status, &e);
-	if (ret < 0 && status_of(ret) == LAUNCH_FAILED)
-		probe_explain(r.launch.mode, &e);
 	free_run(&r);
 	if (ret < 0)
 		return cmd_fail(&e, status_of(ret));

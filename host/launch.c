@@ -25,6 +25,7 @@
 #include "attest/image.h"
 #include "emu/emu.h"
 #include "host/files.h"
+#include "host/probe.h"
 #include "host/serve.h"
 #include "host/threads.h"
 #include "host/tsc.h"
@@ -71,10 +72,13 @@ static int build(struct launcher *l, const struct launch *launch,
 			sig->path, sig->size, sizeof(s));
 	memcpy(&s, sig->data, sizeof(s));
 	err = l->backend->create(&params, &l->enclave);
-	if (err)
-		return err_setf(e, -EIO,
+	if (err) {
+		err_setf(e, -EIO,
 			"cannot reserve the enclave's address range (0 to 64 GiB): %s; see `sconce doctor`",
 			strerror(err < 0 ? -err : EIO));
+		probe_explain(launch->mode, e);
+		return -EIO;
+	}
 	adder.enclave = l->enclave;
 	err = image_pages(kernel->data, kernel->size, add_run, &adder, e);
 	if (err)

@@ -6,6 +6,8 @@
 #include <linux/futex.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -53,6 +55,23 @@ static void stop_panic(struct launcher *l, uint64_t code)
 	stop(l, kinds[code].error, 0);
 }
 
+static void stop_error(struct launcher *l, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+static void stop_error(struct launcher *l, const char *fmt, ...)
+{
+	va_list ap;
+
+	pthread_mutex_lock(&l->lock);
+	if (!l->stopped) {
+		va_start(ap, fmt);
+		vsnprintf(l->err.text, sizeof(l->err.text), fmt, ap);
+		va_end(ap);
+		l->err.code = -EIO;
+	}
+	pthread_mutex_unlock(&l->lock);
+	stop(l, -EIO, 0);
+}
+
 /* What the enclave left for; false: this thread is done. */
 static bool exited(struct host_thread *t, const struct enclave_run *run)
 {
@@ -84,6 +103,7 @@ static void enter_loop(struct host_thread *t, uint64_t cmd, uint64_t arg)
 		.tcs = TCS_BASE + (uint64_t)t->cpu * TCS_SLOT_SIZE + SLOT_TCS,
 	};
 	unsigned int leaf = SGX_EENTER;
+	bool nested = false; /* entered for an exception: CSSA is 1 */
 	int err;
 
 	for (;;) {
@@ -91,20 +111,35 @@ static void enter_loop(struct host_thread *t, uint64_t cmd, uint64_t arg)
 		err = l->backend->enter(cmd, arg, 0, leaf, 0, 0, &run);
 		__atomic_store_n(&t->inside, 0, __ATOMIC_RELAXED);
 		if (err || run.function == SGX_EENTER) {
-			err_setf(&l->err, -EIO,
-				"cannot enter the enclave (error %d, exception %u)",
+			stop_error(l,
+				"cannot enter the enclave (error %d, exception "
+				"%u)",
 				err, run.exception_vector);
-			stop(l, -EIO, 0);
 			return;
 		}
 		if (run.function == SGX_ERESUME) {
 			t->aex++;
-			leaf = SGX_EENTER;
-			cmd = ENTRY_EXCEPTION;
-			arg = 0;
-			continue;
+			if (!nested) {
+				nested = true;
+				leaf = SGX_EENTER;
+				cmd = ENTRY_EXCEPTION;
+				arg = 0;
+				continue;
+			}
+			/* A tick met the exception handler itself: there is no
+			 * third SSA frame, nor a need for one. */
+			if (run.exception_vector == ENCLAVE_VECTOR_INTERRUPT) {
+				leaf = SGX_ERESUME;
+				continue;
+			}
+			stop_error(l,
+				"the enclave faults while it handles an "
+				"exception (vector %u)",
+				run.exception_vector);
+			return;
 		}
 		if (run.exit_rdi == EXIT_RESUME) {
+			nested = false;
 			leaf = SGX_ERESUME;
 			continue;
 		}
@@ -123,10 +158,10 @@ static void *thread_main(void *arg)
 	int err = l->backend->thread_init(l->enclave);
 
 	if (err) {
-		err_setf(&l->err, -EIO,
-			"this machine cannot run enclave threads (error %d); see `sconce doctor`",
+		stop_error(l,
+			"this machine cannot run enclave threads (error %d); "
+			"see `sconce doctor`",
 			err);
-		stop(l, -EIO, 0);
 		return NULL;
 	}
 	if (t->cpu == 0)
@@ -159,8 +194,8 @@ static int thread_start(void *ctx, uint64_t cpu)
 
 static long futex(uint32_t *word, int op, uint32_t value)
 {
-	return syscall(SYS_futex, word, op | FUTEX_PRIVATE_FLAG, value, NULL,
-		NULL, 0);
+	return syscall(
+		SYS_futex, word, op | FUTEX_PRIVATE_FLAG, value, NULL, NULL, 0);
 }
 
 static int kick(void *ctx, uint64_t cpu)
@@ -199,8 +234,7 @@ static int augment(void *ctx, uint64_t addr, uint64_t size)
 	return l->backend->augment(l->enclave, addr, size);
 }
 
-static int restrict_perm(
-	void *ctx, uint64_t addr, uint64_t size, uint64_t perm)
+static int restrict_perm(void *ctx, uint64_t addr, uint64_t size, uint64_t perm)
 {
 	struct launcher *l = ctx;
 
@@ -280,8 +314,8 @@ static void wait_for_end(struct launcher *l)
 
 int threads_run(struct launcher *l, unsigned int cpus, struct err *e)
 {
-	static const int forwarded[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT,
-		SIGWINCH, SIGUSR1, SIGUSR2};
+	static const int forwarded[] = {
+		SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGWINCH, SIGUSR1, SIGUSR2};
 	pthread_condattr_t attr;
 	sigset_t forward, block, before;
 	int err;
@@ -305,8 +339,8 @@ int threads_run(struct launcher *l, unsigned int cpus, struct err *e)
 	pthread_sigmask(SIG_BLOCK, &block, &before);
 	err = serve_net_init(&forward);
 	if (err) {
-		err_setf(e, err, "cannot watch descriptors: %s",
-			strerror(-err));
+		err_setf(
+			e, err, "cannot watch descriptors: %s", strerror(-err));
 		goto restore;
 	}
 
