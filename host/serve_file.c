@@ -6,6 +6,7 @@
  */
 #define _GNU_SOURCE
 #include "host/serve_state.h"
+#include "host/serve_syscall.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -41,42 +42,22 @@ int64_t serve_close_now(struct serve *s, const uint64_t *a)
 
 int64_t serve_read(struct serve *s, const uint64_t *a)
 {
-	ssize_t n;
-
-	do
-		n = read((int)a[0], (void *)a[1], a[2]);
-	while (n < 0 && errno == EINTR);
-	return outcome(n);
+	return serve_syscall(SYS_read, a[0], a[1], a[2], 0, 0, 0);
 }
 
 int64_t serve_write(struct serve *s, const uint64_t *a)
 {
-	ssize_t n;
-
-	do
-		n = write((int)a[0], (const void *)a[1], a[2]);
-	while (n < 0 && errno == EINTR);
-	return outcome(n);
+	return serve_syscall(SYS_write, a[0], a[1], a[2], 0, 0, 0);
 }
 
 int64_t serve_pread(struct serve *s, const uint64_t *a)
 {
-	ssize_t n;
-
-	do
-		n = pread((int)a[0], (void *)a[1], a[2], (off_t)a[3]);
-	while (n < 0 && errno == EINTR);
-	return outcome(n);
+	return serve_syscall(SYS_pread64, a[0], a[1], a[2], a[3], 0, 0);
 }
 
 int64_t serve_pwrite(struct serve *s, const uint64_t *a)
 {
-	ssize_t n;
-
-	do
-		n = pwrite((int)a[0], (const void *)a[1], a[2], (off_t)a[3]);
-	while (n < 0 && errno == EINTR);
-	return outcome(n);
+	return serve_syscall(SYS_pwrite64, a[0], a[1], a[2], a[3], 0, 0);
 }
 
 static const char *str(uint64_t a)

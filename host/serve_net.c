@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "host/serve.h"
+#include "host/serve_syscall.h"
 #include "lib/types.h"
 
 static int epoll_fd = -1, kick_fd = -1, signal_fd = -1;
@@ -239,23 +240,13 @@ enum { FLAGS = MSG_DONTWAIT | MSG_NOSIGNAL };
 
 int64_t serve_sock_send(struct serve *s, const uint64_t *a)
 {
-	ssize_t n;
-
-	do
-		n = send(
-			(int)a[0], (const void *)a[1], a[2], (int)a[3] | FLAGS);
-	while (n < 0 && errno == EINTR);
-	return result(n);
+	return serve_syscall(SYS_sendto, a[0], a[1], a[2], a[3] | FLAGS, 0, 0);
 }
 
 int64_t serve_sock_recv(struct serve *s, const uint64_t *a)
 {
-	ssize_t n;
-
-	do
-		n = recv((int)a[0], (void *)a[1], a[2], (int)a[3] | FLAGS);
-	while (n < 0 && errno == EINTR);
-	return result(n);
+	return serve_syscall(
+		SYS_recvfrom, a[0], a[1], a[2], a[3] | FLAGS, 0, 0);
 }
 
 int64_t serve_sock_sendmsg(struct serve *s, const uint64_t *a)

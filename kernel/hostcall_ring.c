@@ -86,18 +86,16 @@ static int64_t call_by_exit(unsigned nr, const uint64_t *wire)
 	uint64_t slot = block(cpu) + RING_SLOT;
 	uint64_t done = block(cpu) + RING_SLOT_DONE;
 	/* Low bits are free: ring ids carry their index there. */
-	uint64_t id = ++next_id * RING_ENTRIES, seen;
-	int64_t result;
+	uint64_t id = ++next_id * RING_ENTRIES, seen[RING_DONE_WORDS];
 
 	write_request(slot, id, nr, wire);
 	stats[nr].exits++;
 	enclave_exit_call(0);
-	seen = shared_load(done + RING_DONE_ID * 8);
-	result = (int64_t)shared_load(done + RING_DONE_RESULT * 8);
-	if (unlikely(seen != id))
+	shared_read(seen, done, sizeof(seen));
+	if (unlikely(seen[RING_DONE_ID] != id))
 		panic_host("call %s: completed id %lu, wanted %lu",
-			hostcall_desc(nr)->name, seen, id);
-	return result;
+			hostcall_desc(nr)->name, seen[RING_DONE_ID], id);
+	return (int64_t)seen[RING_DONE_RESULT];
 }
 
 /* ---- by ring ---- */

@@ -10,6 +10,8 @@
 #include "lib/string.h"
 #include "lib/types.h"
 
+enum { FEW_WORDS = 12 };
+
 /* Linear address and size of the region; constant after boot. */
 static uint64_t base, region_size;
 
@@ -34,7 +36,7 @@ uint64_t shared_size(void)
 	return region_size;
 }
 
-static volatile uint64_t *word(uint64_t off, size_t size)
+static always_inline volatile uint64_t *word(uint64_t off, size_t size)
 {
 	if (unlikely((off & 7) || !range_within(off, size, 0, region_size)))
 		panic("shared region: offset 0x%lx", off);
@@ -55,9 +57,16 @@ void shared_store(uint64_t off, uint64_t val)
 	*word(off, 8) = val;
 }
 
-/* Whole words only, in both directions. */
-static void copy_words(uint64_t dst, uint64_t src, size_t words)
+/* Whole words only, in both directions. Requests and small structs are done
+ * before the string instruction would have started. */
+static always_inline void copy_words(uint64_t dst, uint64_t src, size_t words)
 {
+	if (words <= FEW_WORDS) {
+		for (size_t i = 0; i < words; i++)
+			((volatile uint64_t *)dst)[i] =
+				((const volatile uint64_t *)src)[i];
+		return;
+	}
 	__asm__ volatile("rep movsq"
 			 : "+D"(dst), "+S"(src), "+c"(words)
 			 :
