@@ -15,6 +15,7 @@
 #include "kernel/aspace.h"
 #include "kernel/file.h"
 #include "kernel/klog.h"
+#include "kernel/pidfd.h"
 #include "kernel/process.h"
 #include "kernel/signal.h"
 #include "kernel/sys.h"
@@ -34,12 +35,13 @@
 		CLONE_VFORK | CLONE_PARENT | CLONE_THREAD | CLONE_SYSVSEM | \
 		CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID | \
 		CLONE_CHILD_SETTID | CLONE_CLEAR_SIGHAND | CLONE_IO |       \
-		CLONE_PTRACE | CLONE_DETACHED | CLONE_UNTRACED)
+		CLONE_PTRACE | CLONE_DETACHED | CLONE_UNTRACED | CLONE_PIDFD)
 
 struct request {
 	uint64_t flags; /* without the signal in the low byte */
 	int exit_signal;
 	uint64_t u_parent_tid, u_child_tid;
+	uint64_t u_pidfd;
 	uint64_t stack; /* 0: the caller's */
 	uint64_t tls;
 };
@@ -67,6 +69,11 @@ static int request_check(const struct request *r)
 		return -EINVAL;
 	if ((f & CLONE_SIGHAND) &&
 		(!(f & CLONE_VM) || (f & CLONE_CLEAR_SIGHAND)))
+		return -EINVAL;
+	if ((f & CLONE_PIDFD) && (f & (CLONE_THREAD | CLONE_DETACHED)))
+		return -EINVAL;
+	if ((f & CLONE_PIDFD) && (f & CLONE_PARENT_SETTID) &&
+		r->u_pidfd == r->u_parent_tid)
 		return -EINVAL;
 	if ((f & CLONE_SETTLS) && r->tls >= USER_END)
 		return -EPERM;
@@ -173,6 +180,15 @@ static void wait_for_release(struct process *p)
 			return; /* we are being killed */
 }
 
+/* Too late for errors: without descriptor the caller sees -1. */
+static void write_pidfd(struct process *p, uint64_t u_pidfd)
+{
+	const int fd = pidfd_new(p, 0);
+	const int none = -1;
+
+	(void)!user_write(u_pidfd, fd < 0 ? &none : &fd, sizeof(fd));
+}
+
 static int64_t clone_process(const struct request *r)
 {
 	struct process *me = curproc, *parent = me, *p;
@@ -202,6 +218,8 @@ static int64_t clone_process(const struct request *r)
 	pid = p->pid;
 	thread_prepare(t, r);
 	process_get(p);
+	if (r->flags & CLONE_PIDFD)
+		write_pidfd(p, r->u_pidfd);
 	thread_begin(pid, r);
 	if (r->flags & CLONE_VFORK)
 		wait_for_release(p);
@@ -231,6 +249,7 @@ int64_t sys_clone(const uint64_t *a)
 		.exit_signal = (int)(a[0] & CSIGNAL),
 		.stack = a[1],
 		.u_parent_tid = a[2],
+		.u_pidfd = a[2], /* excludes PARENT_SETTID */
 		.u_child_tid = a[3],
 		.tls = a[4],
 	};
@@ -272,6 +291,7 @@ int64_t sys_clone3(const uint64_t *a)
 		.flags = args.flags,
 		.exit_signal = (int)args.exit_signal,
 		.u_parent_tid = args.parent_tid,
+		.u_pidfd = args.pidfd,
 		.u_child_tid = args.child_tid,
 		.stack = args.stack + args.stack_size,
 		.tls = args.tls,

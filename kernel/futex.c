@@ -133,6 +133,20 @@ static int64_t futex_wait(
 	return wait(&w, deadline);
 }
 
+/* A relative time must not start anew at a restart. */
+int64_t futex_restart(uint64_t u_addr, uint32_t expect, uint64_t deadline)
+{
+	struct thread *t = current;
+	int64_t result = futex_wait(u_addr, expect, deadline, ~0u);
+
+	if (result != -ERESTARTSYS || deadline == NO_DEADLINE)
+		return result;
+	t->restart.deadline = deadline;
+	t->restart.u_futex = u_addr;
+	t->restart.futex_val = expect;
+	return -ERESTART_RESTARTBLOCK;
+}
+
 /* ---- requeue and wake_op ---- */
 
 static int64_t requeue(uint64_t u_from, uint64_t u_to, int wake_count,
@@ -448,7 +462,6 @@ int64_t sys_futex(const uint64_t *a)
 	bool real = a[1] & FUTEX_CLOCK_REALTIME;
 	uint32_t val = (uint32_t)a[2], val3 = (uint32_t)a[5];
 	int count = (int)val, count2 = (int)a[3];
-	int64_t result;
 	int err = check_word(u_addr);
 
 	if (err)
@@ -476,11 +489,9 @@ int64_t sys_futex(const uint64_t *a)
 		return err;
 	switch (op) {
 	case FUTEX_WAIT:
-		result = futex_wait(u_addr, val, deadline, ~0u);
-		break;
+		return futex_restart(u_addr, val, deadline);
 	case FUTEX_WAIT_BITSET:
-		result = futex_wait(u_addr, val, deadline, val3);
-		break;
+		return futex_wait(u_addr, val, deadline, val3);
 	case FUTEX_WAKE:
 		return futex_wake(u_addr, count > 0 ? count : 1, ~0u);
 	case FUTEX_WAKE_BITSET:
@@ -509,11 +520,6 @@ int64_t sys_futex(const uint64_t *a)
 	default:
 		return -ENOSYS;
 	}
-	/* A relative time would start anew at a restart. */
-	if (result == -ERESTARTSYS && deadline != NO_DEADLINE &&
-		op == FUTEX_WAIT)
-		return -EINTR;
-	return result;
 }
 
 int64_t sys_set_robust_list(const uint64_t *a)

@@ -13,6 +13,9 @@ struct thread;
 /* Wakes up to count waiters at an address; how many there were. */
 int futex_wake(uint64_t u_addr, int count, uint32_t bitset);
 
+/* FUTEX_WAIT goes on after an interruption without handler. */
+int64_t futex_restart(uint64_t u_addr, uint32_t expect, uint64_t deadline);
+
 /* What the end of a thread (or exec) means for the locks it holds: walks the
  * robust list, hands on its PI futexes, clears clear_child_tid and wakes
  * whoever joins. Writes to the application's memory; may sleep. */

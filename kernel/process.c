@@ -18,6 +18,7 @@
 #include "kernel/process.h"
 
 #include <linux/errno.h>
+#include <linux/poll.h>
 
 #include <linux/signal.h>
 #include <linux/resource.h>
@@ -164,6 +165,7 @@ static struct process *process_alloc(void)
 	waitq_init(&p->child_exit);
 	waitq_init(&p->vfork_done);
 	waitq_init(&p->thread_exit);
+	waitq_init(&p->ended);
 	waitq_init(&p->cont);
 	waitq_init(&p->sig_queued);
 	p->dumpable = true;
@@ -474,6 +476,7 @@ static void process_end(struct process *p)
 	p->stopped = false;
 	p->wait_event = WAIT_EVENT_NONE;
 	p->state = PROC_ZOMBIE;
+	waitq_wake_all(&p->ended, POLLIN);
 	process_notify_parent(p,
 		!killed                 ? CLD_EXITED
 			: status & 0x80 ? CLD_DUMPED

@@ -39,6 +39,7 @@ struct process {
 	struct waitq child_exit;     /* a child changed state */
 	struct waitq vfork_done;     /* the child exec'ed or ended */
 	struct waitq thread_exit;    /* a thread ended (exec waits for that) */
+	struct waitq ended;          /* it is a zombie now (pidfd) */
 	struct waitq cont;           /* stopped threads sleep here */
 	bool exiting;                /* group exit under way */
 	struct thread *exec_thread;  /* the one that survives an exec */

@@ -7,6 +7,7 @@
 #include <linux/time.h>
 
 #include "kernel/cputime.h"
+#include "kernel/futex.h"
 #include "kernel/process.h"
 #include "kernel/signal.h"
 #include "kernel/sys.h"
@@ -175,6 +176,7 @@ static int64_t sleep_until(uint64_t deadline, bool relative, uint64_t u_rem)
 		return -EFAULT;
 	t->restart.deadline = deadline;
 	t->restart.u_rem = u_rem;
+	t->restart.u_futex = 0;
 	return -ERESTART_RESTARTBLOCK;
 }
 
@@ -185,8 +187,12 @@ int64_t sys_restart_syscall(const uint64_t *a)
 
 	(void)a;
 	t->restart.deadline = 0;
-	return deadline ? sleep_until(deadline, true, t->restart.u_rem)
-			: -EINTR;
+	if (!deadline)
+		return -EINTR;
+	if (t->restart.u_futex)
+		return futex_restart(
+			t->restart.u_futex, t->restart.futex_val, deadline);
+	return sleep_until(deadline, true, t->restart.u_rem);
 }
 
 int64_t sys_nanosleep(const uint64_t *a)

@@ -7,6 +7,7 @@
 #include <linux/signal.h>
 #include <linux/wait.h>
 
+#include "kernel/pidfd.h"
 #include "kernel/process.h"
 #include "kernel/signal.h"
 #include "kernel/sys.h"
@@ -244,10 +245,20 @@ int64_t sys_waitid(const uint64_t *a)
 			    WCONTINUED | __WNOTHREAD | __WCLONE | __WALL)) ||
 		!(w.options & (WEXITED | WSTOPPED | WCONTINUED)))
 		return -EINVAL;
-	if (w.which != P_ALL && w.which != P_PID && w.which != P_PGID)
+	if (w.which != P_ALL && w.which != P_PID && w.which != P_PGID &&
+		w.which != P_PIDFD)
 		return -EINVAL;
 	if (w.which == P_PGID && !w.id)
 		w.id = curproc->pgid;
+	if (w.which == P_PIDFD) {
+		struct process *p = pidfd_process(w.id);
+
+		if (!p)
+			return -EBADF;
+		w.which = P_PID;
+		w.id = p->pid;
+		process_put(p);
+	}
 	if (w.which != P_ALL && w.id <= 0)
 		return -EINVAL;
 	err = wait_for_child(&w);

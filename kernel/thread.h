@@ -86,11 +86,12 @@ struct thread {
 	uint64_t clear_child_tid;
 	uint64_t robust_list;
 	bool waits_for_pi;
-	/* restart_syscall(2): a sleep that SIGSTOP and SIGCONT interrupted */
+	/* restart_syscall(2): a timed wait that no handler interrupted */
 	struct {
-		int clock;
-		uint64_t deadline; /* time_mono_ns() */
+		uint64_t deadline; /* time_mono_ns(); 0: nothing to restart */
 		uint64_t u_rem;    /* where the rest goes, or 0 */
+		uint64_t u_futex;  /* the word, or 0: a sleep */
+		uint32_t futex_val;
 	} restart;
 	uint64_t timer_slack;      /* prctl(2) only remembers it */
 	uint64_t affinity;         /* as asked for; 0: all. Not obeyed */

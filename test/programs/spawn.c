@@ -4,12 +4,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -196,9 +197,75 @@ static void many(void)
 	printf("many: %d\n", good);
 }
 
+static void *exec_here(void *arg)
+{
+	execl("/bin/sh", "sh", "-c", "exit 55", (char *)NULL);
+	return arg;
+}
+
+static void *exit_later(void *arg)
+{
+	usleep(20000);
+	exit(66);
+	return arg;
+}
+
+static void *never_ends(void *arg)
+{
+	for (;;)
+		pause();
+	return arg;
+}
+
+/* What the children of with_threads() do. */
+static void as_child(const char *what)
+{
+	pthread_t t;
+
+	for (int i = 0; i < 3; i++)
+		pthread_create(&t, NULL, never_ends, NULL);
+	if (!strcmp(what, "exec-in-thread"))
+		pthread_create(&t, NULL, exec_here, NULL);
+	else if (!strcmp(what, "main-ends"))
+		pthread_create(&t, NULL, exit_later, NULL);
+	else
+		_exit(77);
+	pthread_exit(NULL);
+}
+
+static void with_threads(char *self)
+{
+	static const char *const what[] = {
+		"exec-in-thread", "main-ends", "exit-group"};
+
+	for (int i = 0; i < 3; i++) {
+		char *argv[] = {self, (char *)"child", (char *)what[i], NULL};
+		int status;
+
+		waitpid(spawn(argv, NULL), &status, 0);
+		show(what[i], status);
+	}
+}
+
+static void descriptor(void)
+{
+	char *sleep_[] = {(char *)"/bin/sleep", (char *)"20", NULL};
+	pid_t pid = spawn(sleep_, NULL);
+	int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+
+	printf("pidfd: %d", poll(&p, 1, 10));
+	printf(" %ld", syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0));
+	printf(" %d", poll(&p, 1, 5000));
+	printf(" %d\n", waitpid(pid, NULL, 0) == pid);
+	close(fd);
+}
+
 int main(int argc, char **argv)
 {
 	setvbuf(stdout, NULL, _IOLBF, 0);
+	if (argc > 2 && !strcmp(argv[1], "child"))
+		as_child(argv[2]);
 	if (argc > 2 && !strcmp(argv[1], "exec"))
 		execv(argv[2], argv + 2);
 	if (argc > 1 && !strcmp(argv[1], "kill"))
@@ -209,6 +276,8 @@ int main(int argc, char **argv)
 	notice();
 	with_vfork();
 	groups();
+	with_threads(argv[0]);
+	descriptor();
 	many();
 	return 0;
 }
