@@ -15,6 +15,7 @@ enum {
 	WINDOW_MIN = 16, /* pages */
 	WINDOW_MAX = 512,
 	WINDOW_FILE_MAX = 64, /* what one read of a file may cost */
+	WINDOW_CODE = 64, /* code is used all over */
 	WINDOW_ALWAYS = 4,
 };
 
@@ -54,13 +55,15 @@ static int load(struct aspace *as, const struct vma *v, uint64_t lo,
 static void window(struct vma *v, uint64_t page, uint64_t *lo, uint64_t *hi)
 {
 	uint64_t max = v->kind == VMA_FILE ? WINDOW_FILE_MAX : WINDOW_MAX;
+	uint32_t min = v->prot & PROT_EXEC && v->kind == VMA_FILE ? WINDOW_CODE
+								  : WINDOW_MIN;
 	uint64_t room = commit_room(), size, a, b;
 
 	if (v->window == 0)
-		v->window = WINDOW_MIN;
+		v->window = min;
 	else if (page == v->next && v->window < max)
 		v->window *= 2;
-	else if (page != v->next && v->window > WINDOW_MIN)
+	else if (page != v->next && v->window > min)
 		v->window /= 2;
 	size = (uint64_t)v->window * PAGE_SIZE;
 	if (size > room / 8)

@@ -38,6 +38,7 @@
 #define PIE_ROOM 0x40000000ul /* for the heap behind the program */
 
 enum {
+	HEAD_SIZE = 1024,
 	SCRIPT_LINE = 256,
 	STACK_SIZE_MAX = 64 * 1024 * 1024,
 	STACK_SIZE_MIN = 128 * 1024,
@@ -45,10 +46,18 @@ enum {
 	PERSONALITY_NO_RANDOM = 0x0040000,
 };
 
+/* The beginning of a file, read once: it holds all headers, as a rule. */
+struct head {
+	struct file *file;
+	int64_t size; /* bytes, short only at the end of the file */
+	uint8_t data[HEAD_SIZE];
+};
+
 /* Everything that step 1 found out. */
 struct plan {
 	struct elf_image main, interp;
 	struct file *interp_file;
+	struct head head;
 };
 
 int exec_block_add(struct exec_block *b, const char *s)
@@ -147,20 +156,29 @@ static int script_args(
 	return 0;
 }
 
+static int read_head(struct head *h, struct file *f)
+{
+	h->file = f;
+	h->size = file_pread(f, h->data, sizeof(h->data), 0);
+	return h->size < 0 ? (int)h->size : 0;
+}
+
 /* One step: exchanges r->file for the script's interpreter. 1: no script. */
-static int resolve_script(struct exec_request *r)
+static int resolve_script(struct exec_request *r, struct head *h)
 {
 	char line[SCRIPT_LINE + 1], *interp, *arg, *path;
 	struct file *f;
-	int64_t n = file_pread(r->file, line, SCRIPT_LINE, 0);
-	int err;
+	size_t n;
+	int err = read_head(h, r->file);
 
-	if (n < 0)
-		return (int)n;
-	if (n < 2 || line[0] != '#' || line[1] != '!')
+	if (err)
+		return err;
+	if (h->size < 2 || h->data[0] != '#' || h->data[1] != '!')
 		return 1;
+	n = h->size < SCRIPT_LINE ? (size_t)h->size : SCRIPT_LINE;
+	memcpy(line, h->data, n);
 	line[n] = '\0';
-	err = parse_script(line, (size_t)n, &interp, &arg);
+	err = parse_script(line, n, &interp, &arg);
 	if (!err)
 		err = script_args(r, interp, arg);
 	if (err)
@@ -184,14 +202,19 @@ static int resolve_script(struct exec_request *r)
 
 static int64_t read_elf(void *ctx, uint64_t off, void *buf, size_t size)
 {
-	return file_pread(ctx, buf, size, off);
+	const struct head *h = ctx;
+
+	if (off + size > (uint64_t)h->size)
+		return file_pread(h->file, buf, size, off);
+	memcpy(buf, h->data + off, size);
+	return (int64_t)size;
 }
 
-static int read_image(struct file *f, struct elf_image *img, struct err *err)
+static int read_image(struct head *h, struct elf_image *img, struct err *err)
 {
-	struct elf_src src = {.ctx = f, .read = read_elf};
+	struct elf_src src = {.ctx = h, .read = read_elf};
 	struct kstat st;
-	int rc = vfs_file_getattr(f, &st);
+	int rc = vfs_file_getattr(h->file, &st);
 
 	if (rc)
 		return rc;
@@ -206,11 +229,11 @@ static int prepare(struct exec_request *r, struct plan *pl, struct err *err)
 	for (int depth = 0; rc == 0; depth++) {
 		if (depth > EXEC_SCRIPT_DEPTH)
 			return -ELOOP;
-		rc = resolve_script(r);
+		rc = resolve_script(r, &pl->head);
 	}
 	if (rc < 0)
 		return rc;
-	rc = read_image(r->file, &pl->main, err);
+	rc = read_image(&pl->head, &pl->main, err);
 	if (rc)
 		return rc;
 	if (!pl->main.interp[0])
@@ -220,7 +243,9 @@ static int prepare(struct exec_request *r, struct plan *pl, struct err *err)
 	if (rc)
 		return err_setf(err, rc, "interpreter %s: error %d",
 			pl->main.interp, -rc);
-	rc = read_image(pl->interp_file, &pl->interp, err);
+	rc = read_head(&pl->head, pl->interp_file);
+	if (!rc)
+		rc = read_image(&pl->head, &pl->interp, err);
 	if (rc == -ENOEXEC) {
 		err_prefix(err, "interpreter %s", pl->main.interp);
 		rc = -ELIBBAD;
