@@ -286,13 +286,14 @@ int fs_ctx_chdir(struct fs_ctx *c, const char *path);
 void vfs_init(void);
 /*
  * Mounts at target (absolute; "/" first). kind: "host" (source: a path of
- * the host), "tmpfs" (size: limit in bytes, 0 none), "proc", "dev", "sys".
+ * the host), "tmpfs" (size: limit in bytes, 0 none), "proc" (brings "sys" at
+ * /sys/devices/system/cpu), "dev" (with its shm directory), "sys".
  * A target that does not exist appears as an empty directory. 0 or -errno.
  * May sleep.
  */
 int vfs_mount(const char *kind, const char *source, const char *target,
 	bool readonly, uint64_t size);
-/* host "/", /proc, /dev, /dev/shm, /sys: a run without a manifest. */
+/* host "/", /proc, /dev: a run without a manifest. */
 int vfs_mount_default(void);
 /* In mount order; NULL ends. For /proc/mounts. */
 struct mount *mount_next(struct mount *m);

@@ -41,7 +41,9 @@ static const struct {
 } kinds[] = {
 	{"host", hostfs_mount},
 	{"tmpfs", tmpfs_mount},
+	{"proc", procfs_mount},
 	{"dev", devfs_mount},
+	{"sys", sysfs_mount},
 };
 
 void vfs_init(void)
@@ -171,6 +173,10 @@ int vfs_mount(const char *kind, const char *source, const char *target,
 		vfs_root = m->root;
 	}
 	list_add_tail(&mounts, &m->node);
+	/* The processors belong to what a process may know of itself. */
+	if (fn == procfs_mount)
+		return vfs_mount(
+			"sys", NULL, "/sys/devices/system/cpu", true, 0);
 	return 0;
 put:
 	dentry_put(at);
@@ -186,8 +192,8 @@ int vfs_mount_default(void)
 		const char *kind, *source, *target;
 	} table[] = {
 		{"host", "/", "/"},
+		{"proc", NULL, "/proc"},
 		{"dev", NULL, "/dev"},
-		{"tmpfs", NULL, "/dev/shm"},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {

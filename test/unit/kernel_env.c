@@ -8,6 +8,9 @@
 #include <string.h>
 
 #include "host/serve.h"
+#include "kernel/aspace.h"
+#include "kernel/cpu.h"
+#include "kernel/cpuid.h"
 #include "kernel/file.h"
 #include "kernel/hostcall.h"
 #include "kernel/kalloc.h"
@@ -16,6 +19,7 @@
 #include "kernel/pipe.h"
 #include "kernel/process.h"
 #include "kernel/random.h"
+#include "kernel/system.h"
 #include "kernel/time.h"
 #include "kernel/uaccess.h"
 #include "kernel/uio.h"
@@ -241,6 +245,83 @@ weak int pipe_open(struct pipe *p, uint32_t flags, struct file **out)
 
 weak void pipe_put(struct pipe *p)
 {
+}
+
+weak struct process *process_find(int32_t pid)
+{
+	return pid == env_process.pid ? &env_process : NULL;
+}
+
+weak struct process *process_next(int32_t after)
+{
+	return after < env_process.pid ? &env_process : NULL;
+}
+
+weak struct process *process_get(struct process *p)
+{
+	return p;
+}
+
+weak void process_put(struct process *p)
+{
+}
+
+weak int process_count(void)
+{
+	return 1;
+}
+
+weak struct thread *thread_find(int32_t tid)
+{
+	return tid == thread.tid ? &thread : NULL;
+}
+
+weak struct thread *thread_next(struct process *p, int32_t after)
+{
+	return after < thread.tid ? &thread : NULL;
+}
+
+weak int thread_count_all(void)
+{
+	return 1;
+}
+
+weak int cpu_count = 2;
+
+weak void cpuid_query(uint32_t leaf, uint32_t subleaf, uint32_t out[static 4])
+{
+	memset(out, 0x41, 16);
+}
+
+weak const char *system_hostname(void)
+{
+	return "unit";
+}
+
+weak void aspace_memory(uint64_t *used, uint64_t *limit)
+{
+	*used = 1 << 20;
+	*limit = 1 << 30;
+}
+
+weak uint64_t aspace_committed(const struct aspace *as)
+{
+	return 1 << 20;
+}
+
+weak bool aspace_resident(uint64_t addr)
+{
+	return true;
+}
+
+weak bool aspace_next(
+	struct aspace *as, uint64_t addr, struct aspace_info *info)
+{
+	if (addr > 0x400000)
+		return false;
+	*info = (struct aspace_info){
+		.start = 0x400000, .end = 0x401000, .prot = 5, .name = "[x]"};
+	return true;
 }
 
 /* ---- host calls ---- */
