@@ -272,7 +272,7 @@ static bool use_function(
 	if (i > 0 && start < gap[i - 1].high)
 		gap[i - 1].high = start;
 	for (; i < g->count && gap[i].cand->va < end; i++) {
-		if (!rewrite_work(g->b, 1))
+		if (!rewrite_work(g->b, 8))
 			return false;
 		if (gap[i].start <= start) {
 			gap[i].start = start;

@@ -29,6 +29,7 @@ enum {
 	MARK_FIXED = 4, /* this instruction must stay where it is */
 	JUMP_LEN = 5,
 	LEAD = 8,
+	AROUND = 256,
 	FILTER_BITS = 8192,
 };
 
@@ -103,29 +104,44 @@ static void decode_bytes(struct builder *b, struct area *a)
 	b->plan->stats.decoded += at;
 }
 
-/* False if this area cannot be looked at (size, read error, budget). */
+/*
+ * Decode what is around c. A gap that is too large is not decoded: only the
+ * bytes next to c are shown, and clean == lo. False if there is nothing to
+ * look at (a function too large, read error, budget).
+ */
 static bool decode_area(struct builder *b, const struct cand *c, struct area *a)
 {
 	const struct region *reg = &b->regions[c->region];
-	uint64_t size = c->hi - c->lo, lead;
+	uint64_t lo = c->lo, hi = c->hi, lead;
+	bool blind;
 	const uint8_t *p;
 
-	*a = (struct area){.lo = c->lo, .hi = c->hi, .clean = c->lo};
-	if (c->lo < reg->va || c->hi > reg->va + reg->size || c->lo > c->va ||
-		c->hi <= c->va || size > REWRITE_AREA ||
-		size > b->text_view.cap - LEAD || !rewrite_work(b, size))
+	if (lo < reg->va || hi > reg->va + reg->size || lo > c->va ||
+		hi <= c->va)
 		return false;
+	blind = hi - lo > REWRITE_AREA || hi - lo > b->text_view.cap - LEAD;
+	if (blind) {
+		if (c->evidence != EV_GAP)
+			return false;
+		if (c->va - lo > AROUND)
+			lo = c->va - AROUND;
+		if (hi - c->va > AROUND)
+			hi = c->va + AROUND;
+	}
+	*a = (struct area){.lo = lo, .hi = hi, .clean = lo};
 	/* A few bytes more, to look at a mov in front of a gap. */
-	lead = c->lo - reg->va < LEAD ? c->lo - reg->va : LEAD;
-	p = rewrite_view_at(b, &b->text_view,
-		reg->off + (c->lo - lead - reg->va), (size_t)(lead + size));
-	if (!p || !grow_marks(b, (size_t)size))
+	lead = lo - reg->va < LEAD ? lo - reg->va : LEAD;
+	p = rewrite_view_at(b, &b->text_view, reg->off + (lo - lead - reg->va),
+		(size_t)(lead + hi - lo));
+	if (!p || !rewrite_work(b, hi - lo) ||
+		!grow_marks(b, (size_t)(hi - lo)))
 		return false;
 	a->code = p + lead;
 	a->lead = (uint8_t)lead;
 	a->marks = b->marks;
-	memset(a->marks, 0, (size_t)size);
-	decode_bytes(b, a);
+	memset(a->marks, 0, (size_t)(hi - lo));
+	if (!blind)
+		decode_bytes(b, a);
 	return true;
 }
 
@@ -362,7 +378,7 @@ enum verdict { UNPROVEN, REFUTED, NO_WINDOW, SITE };
 static enum verdict judge(const struct builder *b, const struct cand *c,
 	const struct area *a, uint64_t floor, struct rewrite_site *site)
 {
-	size_t at = (size_t)(c->va - c->lo), size = (size_t)(c->hi - c->va);
+	size_t at = (size_t)(c->va - a->lo), size = (size_t)(a->hi - c->va);
 	const uint8_t *code = a->code + at;
 	bool gap = c->evidence == EV_GAP, whole = a->clean == a->hi;
 	bool decoded = gap ? b->sections && whole : c->va < a->clean;
@@ -382,7 +398,7 @@ static enum verdict judge(const struct builder *b, const struct cand *c,
 		if (c->va < floor)
 			return NO_WINDOW;
 		return choose_window(b, a, at,
-			       floor > c->lo ? (size_t)(floor - c->lo) : 0,
+			       floor > a->lo ? (size_t)(floor - a->lo) : 0,
 			       whole, site)
 			? SITE
 			: NO_WINDOW;
@@ -425,6 +441,7 @@ static void plan_candidate(
 
 static void plan_sites(struct builder *b)
 {
+	const struct cand *last = NULL; /* whose area is decoded */
 	struct area a = {0};
 	bool ok = false;
 
@@ -435,8 +452,10 @@ static void plan_sites(struct builder *b)
 			b->plan->stats.unproven++;
 			continue;
 		}
-		if (a.hi != c->hi || a.lo != c->lo || !a.hi)
+		if (!last || last->lo != c->lo || last->hi != c->hi ||
+			(ok && (c->lo != a.lo || c->hi != a.hi)))
 			ok = decode_area(b, c, &a);
+		last = c;
 		if (ok)
 			plan_candidate(b, c, &a);
 		else

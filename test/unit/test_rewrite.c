@@ -238,8 +238,8 @@ static void test_musl_gaps(void **state)
 /* Static programs have unwind records but no index of them. */
 static void test_records_without_index(void **state)
 {
-	struct rewrite_plan *plan =
-		plan_file("/bin/busybox", 1 << REWRITE_SYSCALL);
+	struct rewrite_plan *plan = plan_file(
+		"/bin/busybox", 1 << REWRITE_SYSCALL);
 
 	(void)state;
 	if (!plan)
@@ -558,6 +558,42 @@ static void test_failures(void **state)
 	}
 }
 
+static int64_t read_repeated(void *ctx, uint64_t off, void *buf, size_t size)
+{
+	static const uint8_t unit[9] = "\xb8\x27\0\0\0\x0f\x05\xc3\x90";
+	const struct made *m = ctx;
+	uint8_t *p = buf;
+
+	for (size_t i = 0; i < size; i++, off++)
+		p[i] = off < TEXT_AT ? m->file[off]
+				     : unit[(off - TEXT_AT) % sizeof(unit)];
+	return (int64_t)size;
+}
+
+/* A gap too large to decode, and more candidates than are kept: proof by the
+ * bytes in front, the rest is left. */
+static void test_huge_gap(void **state)
+{
+	static struct made m;
+	const uint64_t text = 9 << 20;
+	struct rewrite_src src = {
+		&m, read_repeated, TEXT_AT + text, &heap, BOTH};
+	struct rewrite_plan *plan;
+
+	(void)state;
+	make(&m, "", 0, true);
+	section(&m, 1, 1, 6, TEXT_AT, text, 0);
+	put(m.file + 64 + 32, TEXT_AT + text, 8);
+	put(m.file + 64 + 40, TEXT_AT + text, 8);
+	assert_int_equal(rewrite_plan_build(&src, &plan), 0);
+	assert_int_equal(plan->stats.candidates, 65536);
+	assert_int_equal(plan->stats.unproven, 1); /* nothing in front */
+	assert_int_equal(plan->count, 65535);
+	assert_int_equal(plan->sites[0].form, REWRITE_K1);
+	assert_int_equal(plan->sites[65534].va, BASE + TEXT_AT + 65535 * 9 + 5);
+	rewrite_plan_free(plan);
+}
+
 static void test_placement(void **state)
 {
 	static struct made m;
@@ -601,6 +637,7 @@ int main(void)
 		cmocka_unit_test(test_made_files),
 		cmocka_unit_test(test_rodata_in_text_segment),
 		cmocka_unit_test(test_failures),
+		cmocka_unit_test(test_huge_gap),
 		cmocka_unit_test(test_placement),
 	};
 
