@@ -5,7 +5,6 @@ inside an enclave as on the host, linked dynamically and statically."""
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -42,6 +41,12 @@ def test_same_as_native(build, name, kind, cpus):
     native = sconce.run(exe, native=True).check()
     inside = sconce.run(exe, options=["--cpus", str(cpus)]).check()
     assert inside.out == native.out
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_senseless_arguments(build, seed):
+    done = sconce.run(build("badargs", "glibc"), seed, 5000)
+    assert done.check().out == "5000 calls\n"
 
 
 def test_end_by_signal(build):
