@@ -219,11 +219,10 @@ static int driver_augment(struct enclave *e, uint64_t addr, size_t len)
 	}
 	if (!rc && !e->epcm.hide_pending)
 		rc = epcm_apply(&e->epcm, addr, len);
-	else
-		while (rc && done) { /* all or nothing */
-			done -= SGX_PAGE_SIZE;
-			emu_eremove(e, addr + done);
-		}
+	while (rc && done) { /* all or nothing */
+		done -= SGX_PAGE_SIZE;
+		emu_eremove(e, addr + done);
+	}
 	pthread_mutex_unlock(&e->lock);
 	return to_errno(rc);
 }

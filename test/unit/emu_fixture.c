@@ -3,8 +3,10 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 #include <openssl/evp.h>
@@ -48,14 +50,29 @@ static void add_tcs(struct fixture *f, uint64_t addr, uint64_t ssa, uint64_t gs)
 }
 
 /* The platform keys of the tests are not the user's. */
+static char data_dir[] = "/tmp/sconce-test-XXXXXX";
+
+static void remove_data_dir(void)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "%s/sconce/platform", data_dir);
+	unlink(path);
+	snprintf(path, sizeof(path), "%s/sconce", data_dir);
+	rmdir(path);
+	rmdir(data_dir);
+}
+
 static void own_data_dir(void)
 {
-	static char dir[] = "/tmp/sconce-test-XXXXXX";
+	static bool done;
 
-	if (dir[sizeof(dir) - 2] == 'X') {
-		assert_non_null(mkdtemp(dir));
-		setenv("XDG_DATA_HOME", dir, 1);
-	}
+	if (done)
+		return;
+	done = true;
+	assert_non_null(mkdtemp(data_dir));
+	atexit(remove_data_dir);
+	setenv("XDG_DATA_HOME", data_dir, 1);
 }
 
 void fixture_build(struct fixture *f, enum emu_mode mode)
@@ -123,8 +140,9 @@ void fixture_stop(struct fixture *f)
 	f->ops->destroy(f->enclave);
 }
 
-void fixture_enter(struct fixture *f, unsigned int leaf, uint64_t routine,
-	const uint64_t regs[4])
+/* Never inlined: the depth of the stack matters. */
+__attribute__((noinline)) void fixture_enter(struct fixture *f,
+	unsigned int leaf, uint64_t routine, const uint64_t regs[4])
 {
 	assert_int_equal(f->ops->enter(routine, regs[0], regs[1], leaf, regs[2],
 				 regs[3], &f->run),
@@ -146,8 +164,13 @@ uint64_t fixture_enclu3(struct fixture *f, uint64_t leaf, uint64_t rbx,
 	uint64_t words[3] = {rbx, rcx, rdx};
 
 	fixture_call(f, test_enclu3, (uint64_t)(uintptr_t)words, leaf, 0, 0);
-	if (f->run.function != SGX_EEXIT)
+	if (f->run.function != SGX_EEXIT) {
+		f->fault = f->run.exception_vector;
+		fixture_frame(0)->rip = at(test_leave);
+		fixture_resume(f);
+		assert_int_equal(f->run.function, SGX_EEXIT);
 		return UINT64_MAX;
+	}
 	assert_int_equal(f->run.exit_rdi, 0);
 	return f->run.exit_rsi;
 }

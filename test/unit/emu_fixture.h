@@ -35,6 +35,7 @@ struct fixture {
 	struct enclave *enclave;
 	struct enclave_run run;
 	uint8_t mrenclave[32];
+	unsigned int fault; /* vector of the last fixture_enclu3 that faulted */
 };
 
 /* Address inside the enclave of a label of enclave.S. */
@@ -67,7 +68,7 @@ void fixture_enter(struct fixture *f, unsigned int leaf, uint64_t routine,
 /* The same for ENCLU: returns RAX (run.exit_rsi). */
 uint64_t fixture_enclu(
 	struct fixture *f, uint64_t leaf, uint64_t rbx, uint64_t rcx);
-/* With all three operands. */
+/* With all three operands; UINT64_MAX: it faulted, f->fault says how. */
 uint64_t fixture_enclu3(struct fixture *f, uint64_t leaf, uint64_t rbx,
 	uint64_t rcx, uint64_t rdx);
 /* GPRSGX of frame cssa of TCS1. */

@@ -293,27 +293,32 @@ static void test_vector_state(void **state)
 	__asm__ volatile("vzeroupper");
 }
 
+struct ticker {
+	pid_t target;
+	_Atomic int stop;
+};
+
 static void *send_ticks(void *arg)
 {
 	static const struct timespec pause = {0, 2000000};
-	pid_t *target = arg;
+	struct ticker *ticker = arg;
 
-	for (int i = 0; i < 5; i++) {
+	while (!ticker->stop) {
 		nanosleep(&pause, NULL);
-		tgkill(getpid(), *target, 34);
+		tgkill(getpid(), ticker->target, 34);
 	}
 	return NULL;
 }
 
 static void test_tick(void **state)
 {
-	pid_t self = gettid();
+	struct ticker ticker = {.target = gettid()};
 	uint64_t *word = (uint64_t *)(uintptr_t)(DATA + 128);
-	struct emu_stats stats;
+	struct emu_stats before, after;
 	pthread_t thread;
-	int interrupts = 0;
+	uint64_t interrupts = 0;
 
-	pthread_create(&thread, NULL, send_ticks, &self);
+	pthread_create(&thread, NULL, send_ticks, &ticker);
 	*word = 0;
 	fixture_call(&f, test_spin, DATA + 128, 0, 0, 0);
 	while (f.run.function == SGX_ERESUME) {
@@ -325,12 +330,15 @@ static void test_tick(void **state)
 		fixture_resume(&f);
 	}
 	assert_int_equal(f.run.exit_rdi, 77);
+	ticker.stop = 1;
 	pthread_join(thread, NULL);
-	assert_int_equal(interrupts, 5);
+	assert_true(interrupts >= 5);
 	/* One more, outside: ignored. */
-	tgkill(getpid(), self, 34);
-	emu_stats_read(&stats);
-	assert_int_equal(stats.ticks_outside, 1);
+	emu_stats_read(&before);
+	assert_int_equal(before.aex_interrupt, interrupts);
+	tgkill(getpid(), ticker.target, 34);
+	emu_stats_read(&after);
+	assert_int_equal(after.ticks_outside, before.ticks_outside + 1);
 }
 
 static void test_permissions(void **state)
@@ -429,6 +437,199 @@ static void test_pending_hidden(void **state)
 	assert_int_equal(f.run.function, SGX_EEXIT);
 }
 
+static void test_acceptcopy(void **state)
+{
+	uint64_t rx = SGX_SECINFO_REG | SGX_SECINFO_R | SGX_SECINFO_X;
+	uint64_t source = DATA + 0x3000, secinfo = fixture_secinfo(rx);
+	uint64_t *from = (uint64_t *)(uintptr_t)source;
+
+	for (uint64_t i = 0; i < 512; i++)
+		from[i] = i * i;
+	/* No page there: #PF. Not pending: mismatch. */
+	assert_int_equal(
+		fixture_enclu3(&f, SGX_EACCEPTCOPY, secinfo, FREE, source),
+		UINT64_MAX);
+	assert_int_equal(f.fault, SGX_VECTOR_PF);
+	assert_int_equal(fixture_enclu3(&f, SGX_EACCEPTCOPY, secinfo,
+				 DATA + 0x2000, source),
+		SGX_PAGE_ATTRIBUTES_MISMATCH);
+
+	f.ops->augment(f.enclave, FREE, 2 * 4096);
+	/* A source that is not readable or itself pending; bad SECINFO. */
+	assert_int_equal(
+		fixture_enclu3(&f, SGX_EACCEPTCOPY, secinfo, FREE, FREE + 4096),
+		UINT64_MAX);
+	assert_int_equal(f.fault, SGX_VECTOR_PF);
+	fixture_secinfo(rx | SGX_SECINFO_PENDING);
+	assert_int_equal(
+		fixture_enclu3(&f, SGX_EACCEPTCOPY, secinfo, FREE, source),
+		UINT64_MAX);
+	assert_int_equal(f.fault, SGX_VECTOR_GP);
+
+	fixture_secinfo(rx);
+	assert_int_equal(
+		fixture_enclu3(&f, SGX_EACCEPTCOPY, secinfo, FREE, source), 0);
+	f.ops->protect(f.enclave, FREE, 4096, PROT_READ | PROT_EXEC);
+	assert_memory_equal(from, (void *)(uintptr_t)FREE, 4096);
+	/* R-X from now on, for the enclave too. */
+	fixture_call(&f, test_store, FREE, 1, 0, 0);
+	expect_aex(SGX_VECTOR_PF, at(test_store));
+	fixture_frame(0)->rsi = DATA;
+	fixture_resume(&f);
+	f.ops->protect(f.enclave, FREE, 4096, PROT_READ | PROT_WRITE);
+	fixture_call(&f, test_store, FREE, 1, 0, 0);
+	expect_aex(SGX_VECTOR_PF, at(test_store));
+	fixture_frame(0)->rsi = DATA;
+	fixture_resume(&f);
+}
+
+/* A new TCS, as the enclave makes them: EAUG, fill in, EMODT, EACCEPT. */
+static void test_new_tcs(void **state)
+{
+	uint64_t accept = fixture_secinfo(REG_RW | SGX_SECINFO_PENDING);
+	struct sgx_tcs *tcs = (struct sgx_tcs *)(uintptr_t)FREE;
+	struct enclave_run run = {.tcs = FREE};
+
+	f.ops->augment(f.enclave, FREE, 3 * 4096);
+	for (uint64_t i = 0; i < 3; i++)
+		assert_int_equal(
+			fixture_enclu(&f, SGX_EACCEPT, accept, FREE + i * 4096),
+			0);
+	/* The fault handler opens the page for us as for the enclave. */
+	tcs->ossa = FREE + 4096;
+	tcs->nssa = 2;
+	tcs->oentry = TEXT;
+	tcs->ofsbase = DATA;
+	tcs->ogsbase = GS2;
+	tcs->fslimit = tcs->gslimit = 0xfff;
+	tcs->flags = SGX_TCS_DBGOPTIN; /* not for EACCEPT */
+	assert_int_equal(
+		f.ops->modify_type(f.enclave, FREE, 4096, SGX_PT_TCS), 0);
+	/* Not before it is accepted. */
+	f.ops->enter(at(test_leave), 7, 0, SGX_EENTER, 0, 0, &run);
+	assert_int_equal(run.function, SGX_EENTER);
+	assert_int_equal(run.exception_vector, SGX_VECTOR_PF);
+	fixture_secinfo(SGX_SECINFO_TCS | SGX_SECINFO_MODIFIED);
+	fixture_call(&f, test_enclu, SGX_EACCEPT, accept, FREE, 0);
+	assert_int_equal(f.run.exception_vector, SGX_VECTOR_GP);
+	fixture_frame(0)->rip = at(test_leave);
+	fixture_resume(&f);
+	mprotect(tcs, 4096, PROT_READ | PROT_WRITE);
+	tcs->flags = 0;
+	mprotect(tcs, 4096, PROT_NONE);
+	assert_int_equal(fixture_enclu(&f, SGX_EACCEPT, accept, FREE), 0);
+	f.ops->enter(at(test_bases), 0, 0, SGX_EENTER, 0, 0, &run);
+	assert_int_equal(run.function, SGX_EEXIT);
+	assert_int_equal(run.exit_rdx, GS2);
+	/* And away with it. */
+	assert_int_equal(
+		f.ops->modify_type(f.enclave, FREE, 4096, SGX_PT_TRIM), 0);
+	f.ops->enter(at(test_leave), 7, 0, SGX_EENTER, 0, 0, &run);
+	assert_int_equal(run.exception_vector, SGX_VECTOR_PF);
+	fixture_secinfo(SGX_SECINFO_TRIM | SGX_SECINFO_MODIFIED);
+	assert_int_equal(fixture_enclu(&f, SGX_EACCEPT, accept, FREE), 0);
+	assert_int_equal(f.ops->remove_pages(f.enclave, FREE, 4096), 0);
+}
+
+/* A GS base that the stub does not know, and one that another TCS has. */
+static void test_other_gs_base(void **state)
+{
+	struct emu_stats before, after;
+
+	emu_stats_read(&before);
+	fixture_call(&f, test_other_gs, DATA + 0x123, 5, 6, 7);
+	assert_int_equal(f.run.function, SGX_EEXIT);
+	assert_int_equal(f.run.exit_r9, 7);
+	fixture_call(&f, test_bases, 0, 0, 0, 0);
+	assert_int_equal(f.run.exit_rdx, GS1);
+	emu_stats_read(&after);
+	if (f.enclave->mode == EMU_FAST)
+		assert_int_equal(
+			after.thread_lookups, before.thread_lookups + 1);
+}
+
+static void test_jump_out(void **state)
+{
+	/* Without EEXIT there is nothing outside to execute. */
+	fixture_call(&f, test_jump, 64 * GIB + 0x7000000, 0, 0, 0);
+	assert_int_equal(f.run.function, SGX_ERESUME);
+	assert_int_equal(f.run.exception_vector, SGX_VECTOR_GP);
+	fixture_frame(0)->rip = at(test_leave);
+	fixture_resume(&f);
+	assert_int_equal(f.run.function, SGX_EEXIT);
+}
+
+/*
+ * Two threads, each on its own TCS: one loads from a page again and again,
+ * while the other narrows and widens it. Every load either works or is an AEX,
+ * and the last permission is what holds.
+ */
+struct second {
+	struct enclave_run run;
+	_Atomic int stop;
+	int loads, faults;
+};
+
+static void *load_again(void *arg)
+{
+	struct second *s = arg;
+	unsigned int leaf = SGX_EENTER;
+
+	if (f.ops->thread_init(f.enclave))
+		return NULL;
+	s->run.tcs = TCS2;
+	while (!s->stop) {
+		struct sgx_gprsgx *frame =
+			(struct sgx_gprsgx *)(uintptr_t)(SSA2 + 4096) - 1;
+
+		f.ops->enter(at(test_store), FREE, 1, leaf, 0, 0, &s->run);
+		leaf = SGX_EENTER;
+		if (s->run.function == SGX_EEXIT) {
+			s->loads++;
+		} else {
+			s->faults++;
+			frame->rsi = DATA + 512;
+			leaf = SGX_ERESUME;
+		}
+	}
+	if (leaf == SGX_ERESUME)
+		f.ops->enter(0, 0, 0, leaf, 0, 0, &s->run);
+	f.ops->thread_fini(f.enclave);
+	return s;
+}
+
+static void test_two_threads(void **state)
+{
+	uint64_t info = fixture_secinfo(REG_RW | SGX_SECINFO_PENDING);
+	struct second second = {.stop = 0};
+	pthread_t thread;
+	void *done;
+
+	f.ops->augment(f.enclave, FREE, 4096);
+	assert_int_equal(fixture_enclu(&f, SGX_EACCEPT, info, FREE), 0);
+	pthread_create(&thread, NULL, load_again, &second);
+	for (int i = 0; i < 2000; i++) {
+		assert_int_equal(f.ops->restrict_permissions(
+					 f.enclave, FREE, 4096, SGX_SECINFO_R),
+			0);
+		fixture_secinfo(
+			SGX_SECINFO_REG | SGX_SECINFO_R | SGX_SECINFO_PR);
+		assert_int_equal(fixture_enclu(&f, SGX_EACCEPT, info, FREE), 0);
+		fixture_secinfo(SGX_SECINFO_R | SGX_SECINFO_W);
+		fixture_enclu(&f, SGX_EMODPE, info, FREE);
+	}
+	f.ops->restrict_permissions(f.enclave, FREE, 4096, SGX_SECINFO_R);
+	second.stop = 1;
+	pthread_join(thread, &done);
+	assert_ptr_equal(done, &second);
+	assert_true(second.loads + second.faults > 0);
+	print_message("%d stores, %d faults\n", second.loads, second.faults);
+	fixture_call(&f, test_store, FREE, 1, 0, 0);
+	expect_aex(SGX_VECTOR_PF, at(test_store));
+	fixture_frame(0)->rsi = DATA;
+	fixture_resume(&f);
+}
+
 static double elapsed_ns(const struct timespec *since)
 {
 	struct timespec now;
@@ -518,6 +719,11 @@ int main(void)
 		BOTH(test_tick),
 		BOTH(test_permissions),
 		BOTH(test_trim),
+		BOTH(test_acceptcopy),
+		BOTH(test_new_tcs),
+		BOTH(test_other_gs_base),
+		BOTH(test_jump_out),
+		BOTH(test_two_threads),
 		ONE(test_pending_hidden, faithful),
 		ONE(test_speed, fast),
 	};

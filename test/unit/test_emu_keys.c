@@ -270,7 +270,7 @@ static void test_without_kss(void **state)
 	assert_int_equal(getkey(&key), 0);
 	request(SGX_KEY_SEAL, SGX_KEYPOLICY_CONFIGID);
 	assert_int_equal(getkey(&key), UINT64_MAX);
-	assert_int_equal(f.run.exception_vector, SGX_VECTOR_GP);
+	assert_int_equal(f.fault, SGX_VECTOR_GP);
 	fixture_stop(&f);
 }
 
