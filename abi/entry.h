@@ -55,5 +55,8 @@ struct boot_params {
 #define BOOT_TRACE 1ul
 #define BOOT_STATS 2ul
 #define BOOT_EMULATED 4ul /* only for messages, never for decisions */
+/* How host calls travel; neither: as measured. */
+#define BOOT_CALLS_EXIT 8ul
+#define BOOT_CALLS_RING 16ul
 
 #endif

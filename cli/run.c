@@ -322,6 +322,8 @@ static int prepare(struct run *r, struct err *e)
 	r->launch.trace = o->trace;
 	r->launch.stats = o->stats;
 	r->launch.stats_path = o->stats_path;
+	r->launch.trace_host = o->trace_host;
+	r->launch.calls = o->calls;
 	r->launch.faithful = o->faithful;
 	r->launch.has_manifest = o->manifest != NULL;
 	memcpy(r->launch.config_id, r->manifest.hash, sizeof(r->manifest.hash));

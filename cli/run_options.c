@@ -149,9 +149,25 @@ static int set_volume(struct run_options *o, const char *value, struct err *e)
 
 static int set_trace(struct run_options *o, const char *value, struct err *e)
 {
-	(void)value;
-	(void)e;
-	o->trace = true;
+	if (value != NULL && strcmp(value, "host") != 0)
+		return bad_value(e, "--trace", value, "host, or nothing");
+	if (value != NULL)
+		o->trace_host = true;
+	else
+		o->trace = true;
+	return 0;
+}
+
+static int set_calls(struct run_options *o, const char *value, struct err *e)
+{
+	if (strcmp(value, "auto") == 0)
+		o->calls = LAUNCH_CALLS_AUTO;
+	else if (strcmp(value, "exit") == 0)
+		o->calls = LAUNCH_CALLS_EXIT;
+	else if (strcmp(value, "ring") == 0)
+		o->calls = LAUNCH_CALLS_RING;
+	else
+		return bad_value(e, "--calls", value, "auto, exit or ring");
 	return 0;
 }
 
@@ -206,8 +222,12 @@ static const struct option options[] = {
 		"where the enclave comes from", set_mode},
 	{"manifest", 0, VALUE_NEEDED, "FILE",
 		"what may run; its hash becomes CONFIGID", set_manifest},
-	{"trace", 0, VALUE_NONE, NULL, "print system calls, as strace does",
+	{"trace", 0, VALUE_ALLOWED, "host",
+		"print system calls, as strace does, or calls to the host",
 		set_trace},
+	{"calls", 0, VALUE_NEEDED, "auto|exit|ring",
+		"how calls travel to the host (default: what is faster here)",
+		set_calls},
 	{"stats", 0, VALUE_ALLOWED, "FILE",
 		"print counters at the end (to FILE)", set_stats},
 	{"faithful", 0, VALUE_NONE, NULL,

@@ -15,7 +15,8 @@ struct run_options {
 	const char *manifest;
 	const char *workdir;
 	const char *hostname;
-	bool trace, stats, quiet, faithful;
+	bool trace, stats, quiet, faithful, trace_host;
+	enum launch_calls calls;
 	const char *stats_path;
 	const char **env; /* "K=V" or "K" */
 	size_t env_count;

@@ -99,6 +99,10 @@ static int build(struct launcher *l, const struct launch *launch,
 static int run(struct launcher *l, const struct launch *launch, int init_fd,
 	int *wait_status, struct err *e)
 {
+	static const uint64_t calls[] = {
+		[LAUNCH_CALLS_EXIT] = BOOT_CALLS_EXIT,
+		[LAUNCH_CALLS_RING] = BOOT_CALLS_RING,
+	};
 	struct boot_params params = {
 		.version = BOOT_PARAMS_VERSION,
 		.memory_max = launch->memory,
@@ -110,7 +114,8 @@ static int run(struct launcher *l, const struct launch *launch, int init_fd,
 		.tsc_khz = tsc_khz(),
 		.flags = (launch->trace ? BOOT_TRACE : 0) |
 			(launch->stats ? BOOT_STATS : 0) |
-			(l->backend->emulated ? BOOT_EMULATED : 0),
+			(l->backend->emulated ? BOOT_EMULATED : 0) |
+			calls[launch->calls],
 		.heap_ready = HEAP_READY,
 		.init_fd = (uint64_t)init_fd,
 	};
@@ -187,6 +192,7 @@ int host_run(const struct launch *launch, int *wait_status, struct err *e)
 			NULL);
 		goto destroy;
 	}
+	serve_set_trace(l->serve, launch->trace_host);
 	err = run(l, launch, init_fd, wait_status, e);
 
 destroy:

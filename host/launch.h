@@ -18,6 +18,12 @@ enum launch_mode {
 	LAUNCH_EMULATED,
 };
 
+enum launch_calls {
+	LAUNCH_CALLS_AUTO, /* as measured at start */
+	LAUNCH_CALLS_EXIT,
+	LAUNCH_CALLS_RING,
+};
+
 /* Exit statuses of `sconce run` that are not the program's own. */
 enum launch_status {
 	LAUNCH_FAILED = 125,
@@ -37,6 +43,8 @@ struct launch {
 	bool trace;
 	bool stats;
 	const char *stats_path; /* NULL: statistics go to standard error */
+	bool trace_host; /* host calls to standard error, as served */
+	enum launch_calls calls; /* how host calls travel */
 	bool faithful; /* emulator: trap each ENCLU, patch nothing */
 
 	/* Canonical CBOR of struct config, the kernel's launch configuration.

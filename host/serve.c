@@ -98,6 +98,7 @@ static int translate(
 
 int64_t serve_run(struct serve *s, int cpu, uint64_t nr, uint64_t *a)
 {
+	int64_t result;
 	int err;
 
 	if (nr >= HOSTCALL_COUNT)
@@ -106,7 +107,15 @@ int64_t serve_run(struct serve *s, int cpu, uint64_t nr, uint64_t *a)
 	if (err)
 		return err;
 	__atomic_fetch_add(&s->calls[nr], 1, __ATOMIC_RELAXED);
-	return table[nr].handler(s, a);
+	result = table[nr].handler(s, a);
+	if (s->trace)
+		serve_trace(cpu, &table[nr].desc, a, result);
+	return result;
+}
+
+void serve_set_trace(struct serve *s, bool on)
+{
+	s->trace = on;
 }
 
 const struct hostcall_desc *serve_desc(uint64_t nr)

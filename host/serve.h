@@ -40,6 +40,8 @@ typedef int64_t (*serve_handler)(struct serve *s, const uint64_t *a);
 struct serve *serve_new(void *base, size_t size, int cpus,
 	const struct serve_enclave_ops *enclave, void *enclave_ctx);
 void serve_free(struct serve *s);
+/* One line to standard error for each call served. */
+void serve_set_trace(struct serve *s, bool on);
 /* How often a call was served. */
 uint64_t serve_count(const struct serve *s, unsigned nr);
 /* The enclave's last words after EXIT_PANIC; printable, at most size - 1. */

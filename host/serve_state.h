@@ -25,6 +25,7 @@ struct serve {
 	void *enclave_ctx;
 	struct serve_ring ring[TCS_MAX];
 	uint64_t calls[HOSTCALL_COUNT];
+	bool trace;
 	struct worker *worker; /* NULL: none asked for */
 };
 
@@ -32,5 +33,8 @@ struct serve {
 const struct hostcall_desc *serve_desc(uint64_t nr);
 /* Runs a call whose buffers are still offsets; they become addresses. */
 int64_t serve_run(struct serve *s, int cpu, uint64_t nr, uint64_t *a);
+/* A line about a call that was served; a are its addresses. */
+void serve_trace(int cpu, const struct hostcall_desc *d, const uint64_t *a,
+	int64_t result);
 /* Writes a completion, id last. */
 void serve_put_done(uint64_t *done, uint64_t id, int64_t result);

@@ -293,6 +293,9 @@ static void boot_init(struct trapframe *f)
 	struct file *init;
 	int err;
 
+	hostcall_set_policy(params.flags & BOOT_CALLS_EXIT ? HOSTCALL_EXITS
+			: params.flags & BOOT_CALLS_RING   ? HOSTCALL_RINGS
+							   : HOSTCALL_AUTO);
 	if (vdso_init())
 		refuse("no memory for the vDSO");
 	clock_publish();
