@@ -11,7 +11,7 @@
 
 uint32_t OPENSSL_ia32cap_P[4] = {
 	1u << 26 | 1u << 25 | 1u << 24, /* SSE2, SSE, FXSR */
-	1u << 9,                        /* SSSE3 */
-	1u << 29,                       /* SHA */
+	1u << 9, /* SSSE3 */
+	1u << 29, /* SHA */
 	0,
 };

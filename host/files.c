@@ -17,8 +17,8 @@ static int beside(const char *name, char *path, size_t size, struct err *e)
 	char *slash;
 
 	if (n < 0)
-		return err_setf(e, -errno, "/proc/self/exe: %s",
-			strerror(errno));
+		return err_setf(
+			e, -errno, "/proc/self/exe: %s", strerror(errno));
 	self[n] = '\0';
 	slash = strrchr(self, '/');
 	if (!slash)
@@ -28,8 +28,7 @@ static int beside(const char *name, char *path, size_t size, struct err *e)
 	return 0;
 }
 
-static int open_beside(
-	const char *name, char *path, size_t size, struct err *e)
+static int open_beside(const char *name, char *path, size_t size, struct err *e)
 {
 	int fd, err = beside(name, path, size, e);
 

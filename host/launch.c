@@ -41,8 +41,8 @@ struct adder {
 	struct enclave *enclave;
 };
 
-static int add_run(void *ctx, uint64_t addr, const void *src, size_t size,
-	uint64_t flags)
+static int add_run(
+	void *ctx, uint64_t addr, const void *src, size_t size, uint64_t flags)
 {
 	struct adder *a = ctx;
 
@@ -74,7 +74,8 @@ static int build(struct launcher *l, const struct launch *launch,
 	err = l->backend->create(&params, &l->enclave);
 	if (err) {
 		err_setf(e, -EIO,
-			"cannot reserve the enclave's address range (0 to 64 GiB): %s; see `sconce doctor`",
+			"cannot reserve the enclave's address range (0 to 64 "
+			"GiB): %s; see `sconce doctor`",
 			strerror(err < 0 ? -err : EIO));
 		probe_explain(launch->mode, e);
 		return -EIO;
@@ -87,7 +88,8 @@ static int build(struct launcher *l, const struct launch *launch,
 	err = l->backend->init(l->enclave, &s, NULL);
 	if (err)
 		return err_setf(e, -EIO,
-			"EINIT refused %s (error %d); its signature does not fit the kernel: rebuild Sconce",
+			"EINIT refused %s (error %d); its signature does not "
+			"fit the kernel: rebuild Sconce",
 			kernel->path, err);
 	err = l->backend->augment(l->enclave, HEAP_BASE, HEAP_READY);
 	if (err)
@@ -123,7 +125,8 @@ static int run(struct launcher *l, const struct launch *launch, int init_fd,
 
 	if (launch->config_size > SHARED_SIZE - RING_DATA)
 		return err_setf(e, -E2BIG,
-			"the launch configuration has %zu bytes; wanted at most %lu",
+			"the launch configuration has %zu bytes; wanted at "
+			"most %lu",
 			launch->config_size, SHARED_SIZE - RING_DATA);
 	memcpy(l->shared, &params, sizeof(params));
 	memcpy(l->shared + RING_DATA, launch->config, launch->config_size);
@@ -141,8 +144,8 @@ int host_run(const struct launch *launch, int *wait_status, struct err *e)
 	int init_fd = -1, err;
 
 	if (!l)
-		return err_set(e, -ENOMEM, "launcher", "out of memory", NULL,
-			NULL);
+		return err_set(
+			e, -ENOMEM, "launcher", "out of memory", NULL, NULL);
 	if (launch->mode == LAUNCH_HARDWARE) {
 		err = err_set(e, -ENODEV, "--mode hardware",
 			"no SGX driver support in this version",
@@ -188,8 +191,8 @@ int host_run(const struct launch *launch, int *wait_status, struct err *e)
 	l->serve = serve_new(l->shared, SHARED_SIZE, (int)launch->cpus,
 		&threads_enclave_ops, l);
 	if (!l->serve) {
-		err = err_set(e, -ENOMEM, "launcher", "out of memory", NULL,
-			NULL);
+		err = err_set(
+			e, -ENOMEM, "launcher", "out of memory", NULL, NULL);
 		goto destroy;
 	}
 	serve_set_trace(l->serve, launch->trace_host);

@@ -24,9 +24,9 @@ struct host_thread {
 	pthread_t pthread;
 	int cpu;
 	bool started;
-	uint32_t inside;   /* 1 between EENTER and its return; ticks look */
-	uint32_t kicked;   /* futex: a kick that park has not consumed */
-	uint64_t aex;      /* AEXes of this thread */
+	uint32_t inside; /* 1 between EENTER and its return; ticks look */
+	uint32_t kicked; /* futex: a kick that park has not consumed */
+	uint64_t aex; /* AEXes of this thread */
 };
 
 struct launcher {
@@ -41,8 +41,8 @@ struct launcher {
 	pthread_mutex_t lock; /* guards the rest */
 	pthread_cond_t ended;
 	bool stopped;
-	int wait_status;      /* of the program */
-	int error;            /* -errno if the enclave did not end well */
+	int wait_status; /* of the program */
+	int error; /* -errno if the enclave did not end well */
 	struct err err;
 };
 

@@ -57,7 +57,8 @@ int main(int argc, char **argv)
 	pid_t child, ended;
 
 	if (argc < 4 || strcmp(argv[1], "--")) {
-		fprintf(stderr, "sconce: init: wanted: -- PROGRAM ARG0 [ARGS]\n");
+		fprintf(stderr,
+			"sconce: init: wanted: -- PROGRAM ARG0 [ARGS]\n");
 		return NOT_EXECUTABLE;
 	}
 	child = start(argv[2], argv + 3);

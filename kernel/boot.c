@@ -79,14 +79,16 @@ static void read_params(uint64_t region)
 		panic_host("shared region at 0x%lx", (unsigned long)region);
 	shared_read(&params, 0, sizeof(params));
 	if (params.version != BOOT_PARAMS_VERSION)
-		refuse("boot parameters of version %lu; wanted %d: launcher and kernel are of different releases",
+		refuse("boot parameters of version %lu; wanted %d: launcher "
+		       "and kernel are of different releases",
 			(unsigned long)params.version, BOOT_PARAMS_VERSION);
 	if (params.cpus < 1 || params.cpus > TCS_MAX)
 		panic_host("%lu enclave threads", (unsigned long)params.cpus);
 	if (params.heap_ready < HEAP_READY_MIN ||
 		params.heap_ready > HEAP_END - HEAP_BASE ||
 		params.heap_ready & PAGE_MASK)
-		panic_host("heap of %lu bytes", (unsigned long)params.heap_ready);
+		panic_host(
+			"heap of %lu bytes", (unsigned long)params.heap_ready);
 	if (params.memory_max < MEMORY_MIN ||
 		params.memory_max > USER_END - USER_START)
 		refuse("--memory %lu: wanted %d MiB to 62 GiB",
@@ -103,8 +105,7 @@ static void *read_config(void)
 
 	if (!params.config_size || params.config_size > CONFIG_SIZE_MAX ||
 		params.config_off & 7 || params.config_off < RING_DATA ||
-		add_overflows(
-			params.config_off, params.config_size, &end) ||
+		add_overflows(params.config_off, params.config_size, &end) ||
 		end > shared_size())
 		panic_host("launch configuration of %lu bytes",
 			(unsigned long)params.config_size);
@@ -128,18 +129,20 @@ static void check_manifest(struct arena *arena)
 	identity_config_id(id);
 	if (!config.manifest.size) {
 		if (memcmp(id, none, sizeof(id)))
-			refuse("CONFIGID names a manifest but the launcher gave none");
+			refuse("CONFIGID names a manifest but the launcher "
+			       "gave none");
 		return;
 	}
 	kernel_fpu_begin();
 	sha256(config.manifest.data, config.manifest.size, digest);
 	kernel_fpu_end();
 	if (memcmp(id, digest, sizeof(id)))
-		refuse("the manifest's hash is not CONFIGID: this is not the manifest the enclave was made for");
+		refuse("the manifest's hash is not CONFIGID: this is not the "
+		       "manifest the enclave was made for");
 	if (manifest_decode(&m, config.manifest.data, config.manifest.size,
 		    arena, &e) ||
-		config_admit(&config, &m, params.memory_max, params.cpus, arena,
-			&e))
+		config_admit(
+			&config, &m, params.memory_max, params.cpus, arena, &e))
 		refuse("%s", e.text);
 }
 
@@ -187,8 +190,8 @@ static void mount_all(void)
 	for (size_t i = 0; i < config.mounts.count; i++, m++) {
 		if (m->type >= ARRAY_SIZE(kinds))
 			refuse("mount %s: unknown kind", m->target);
-		err = vfs_mount(kinds[m->type], m->source, m->target, m->ro,
-			m->size);
+		err = vfs_mount(
+			kinds[m->type], m->source, m->target, m->ro, m->size);
 		if (err == -EINVAL) {
 			klog("mount %s (%s): this kind does not exist yet",
 				m->target, kinds[m->type]);
@@ -236,7 +239,8 @@ static struct file *load_init(void)
 	sha256(data, size, digest);
 	kernel_fpu_end();
 	if (memcmp(digest, init_hash, sizeof(digest)))
-		refuse("init is not the program this kernel was built with (SHA-256 differs)");
+		refuse("init is not the program this kernel was built with "
+		       "(SHA-256 differs)");
 	if (host_close((int)params.init_fd))
 		panic_host("init cannot be closed");
 	memfile = memfile_new(data, size);

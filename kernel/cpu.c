@@ -85,9 +85,8 @@ int cpu_prepare(int index)
 {
 	uint64_t slot = TCS_BASE + (uint64_t)index * TCS_SLOT_SIZE;
 	struct sgx_tcs *tcs = (struct sgx_tcs *)(slot + SLOT_TCS);
-	const struct enclu_secinfo fresh = {
-		.flags = SECINFO_TYPE_REG | SECINFO_R | SECINFO_W |
-			SECINFO_PENDING};
+	const struct enclu_secinfo fresh = {.flags = SECINFO_TYPE_REG |
+			SECINFO_R | SECINFO_W | SECINFO_PENDING};
 	const struct enclu_secinfo modified = {
 		.flags = SECINFO_TYPE_TCS | SECINFO_MODIFIED};
 	int err = (int)host_enclave_augment(slot, SLOT_USED);

@@ -62,27 +62,27 @@ struct cpu {
 	uint64_t syscall_entry;
 	uint64_t cpuid_entry;
 	uint64_t user_rsp;
-	uint64_t kstack;       /* where kentry starts to push */
-	struct thread *thread;  /* NULL: idle */
+	uint64_t kstack; /* where kentry starts to push */
+	struct thread *thread; /* NULL: idle */
 	uint64_t rip;
 	uint64_t state;
 	uint64_t exit_rsp;
 	uint64_t host_ret;
-	uint64_t ssa_gpr;      /* GPRSGX of SSA frame 0 */
+	uint64_t ssa_gpr; /* GPRSGX of SSA frame 0 */
 	uint64_t exc_stack;
 	uint64_t idle_stack;
 	uint64_t exc_ret;
 	uint64_t scratch;
 
-	int index;             /* 0..cpus-1, the TCS slot */
+	int index; /* 0..cpus-1, the TCS slot */
 	volatile uint32_t need_resched; /* set by stage 1 and other cpus */
-	bool in_exception;     /* stage 1 runs */
-	bool xstate_live;      /* extended registers hold application data */
-	bool polling;          /* waits in the host for events */
-	bool parked;           /* waits in the host for a kick */
-	uint64_t idle_sp;      /* saved stack of the idle context */
-	struct thread *dead;   /* to be freed after the switch */
-	uint64_t fault_addr;   /* of the last uaccess fault-up */
+	bool in_exception; /* stage 1 runs */
+	bool xstate_live; /* extended registers hold application data */
+	bool polling; /* waits in the host for events */
+	bool parked; /* waits in the host for a kick */
+	uint64_t idle_sp; /* saved stack of the idle context */
+	struct thread *dead; /* to be freed after the switch */
+	uint64_t fault_addr; /* of the last uaccess fault-up */
 	uint32_t fault_error;
 	struct cpu_stats stats;
 };
@@ -95,9 +95,9 @@ static inline struct cpu *this_cpu(void)
 	return c;
 }
 
-extern int cpu_count;               /* --cpus */
+extern int cpu_count; /* --cpus */
 bool cpu_is_started(int index);
-struct cpu *cpu_get(int index);     /* by TCS slot */
+struct cpu *cpu_get(int index); /* by TCS slot */
 
 /* The big kernel lock; see the head of sched.c. */
 void bkl_lock(void);

@@ -30,12 +30,12 @@
 #include "lib/string.h"
 
 enum {
-	LOCK_SPINS = 4000,        /* about 100 us, then let the host run
-				     whoever holds the lock */
+	LOCK_SPINS = 4000, /* about 100 us, then let the host run
+			      whoever holds the lock */
 	POLL_INTERVAL_NS = 200000, /* look for host events at least this often
 				      while threads are runnable */
-	KICK_AFTER_NS = 50000,    /* a runnable thread waits this long before
-				     another enclave thread is woken */
+	KICK_AFTER_NS = 1000000, /* a runnable thread waits this long before
+				   another enclave thread is woken */
 };
 
 static uint32_t lock_word;
@@ -222,8 +222,8 @@ static void switch_to(struct thread *next)
 		c->kstack = (uint64_t)(uintptr_t)next->frame +
 			sizeof(struct trapframe);
 	}
-	context_switch(prev ? &prev->ksp : &c->idle_sp,
-		next ? next->ksp : c->idle_sp);
+	context_switch(
+		prev ? &prev->ksp : &c->idle_sp, next ? next->ksp : c->idle_sp);
 	sched_finish_switch();
 }
 
@@ -380,9 +380,9 @@ static void idle_wait(struct cpu *c, uint64_t now, uint64_t deadline)
 	c->polling = true;
 	poll_deadline = deadline;
 	last_poll = now;
-	hostready_fetch(deadline == NO_DEADLINE ? NO_DEADLINE :
-			deadline > now		? deadline - now :
-						  0);
+	hostready_fetch(deadline == NO_DEADLINE ? NO_DEADLINE
+			: deadline > now        ? deadline - now
+						: 0);
 	c->polling = false;
 }
 

@@ -18,10 +18,10 @@ struct sigaction_entry;
 
 /* Kernel-internal results of interrupted system calls, as in Linux: the
  * exit path turns them into a restart or -EINTR. */
-#define ERESTARTSYS 512            /* restart if SA_RESTART */
-#define ERESTARTNOINTR 513         /* always restart */
-#define ERESTARTNOHAND 514         /* restart if no handler ran */
-#define ERESTART_RESTARTBLOCK 516  /* -EINTR here (nanosleep writes rest) */
+#define ERESTARTSYS 512 /* restart if SA_RESTART */
+#define ERESTARTNOINTR 513 /* always restart */
+#define ERESTARTNOHAND 514 /* restart if no handler ran */
+#define ERESTART_RESTARTBLOCK 516 /* -EINTR here (nanosleep writes rest) */
 
 /* Masks of signals: bit n - 1 is signal n. */
 #define SIG_BIT(n) (1ul << ((n)-1))
@@ -49,8 +49,8 @@ void signal_raise(struct thread *t, int signo);
 /* More room for queued signals, for callers that may sleep. */
 void signal_reserve(void);
 /* A fault of the current thread: delivered even if blocked (then fatal). */
-void signal_force_fault(int signo, int code, uint64_t address,
-	uint8_t vector, uint32_t error);
+void signal_force_fault(
+	int signo, int code, uint64_t address, uint8_t vector, uint32_t error);
 /* The current thread gets signo now, whatever it blocks or ignores. */
 void signal_force(int signo);
 /* From the host: only signals that the manifest admits; others dropped.
@@ -63,8 +63,7 @@ bool signal_pending(const struct thread *t); /* deliverable now */
  * anyhow, if fatal), kicks it if it runs elsewhere. */
 void thread_interrupt(struct thread *t, bool fatal);
 /* Removes and returns one pending signal of the set; false: none. */
-bool signal_dequeue(
-	struct thread *t, uint64_t set, struct ksiginfo *info);
+bool signal_dequeue(struct thread *t, uint64_t set, struct ksiginfo *info);
 /* Pending for t or its process (blocked or not). */
 uint64_t signal_pending_set(const struct thread *t);
 /* Changes the mask of the current thread. */

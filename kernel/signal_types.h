@@ -19,13 +19,13 @@ struct ksiginfo {
 };
 
 struct thread_signals {
-	uint64_t blocked;        /* bit n-1: signal n */
-	uint64_t saved_mask;     /* sigsuspend, ppoll, epoll_pwait */
+	uint64_t blocked; /* bit n-1: signal n */
+	uint64_t saved_mask; /* sigsuspend, ppoll, epoll_pwait */
 	bool restore_mask;
-	uint64_t pending;        /* directed at this thread */
-	struct list queue;       /* queued siginfos, signal.c */
-	uint64_t wait_set;       /* sigtimedwait: may end its sleep although
-				    blocked */
+	uint64_t pending; /* directed at this thread */
+	struct list queue; /* queued siginfos, signal.c */
+	uint64_t wait_set; /* sigtimedwait: may end its sleep although
+			      blocked */
 	uint64_t altstack_sp, altstack_size;
 	uint32_t altstack_flags;
 	/* the last fault, as signal frames show it */

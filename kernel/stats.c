@@ -80,8 +80,8 @@ static void add_calls(struct report *r)
 
 		if (!n)
 			continue;
-		fmt_print(name, sizeof(name), "call_%s",
-			hostcall_desc(i)->name);
+		fmt_print(
+			name, sizeof(name), "call_%s", hostcall_desc(i)->name);
 		add(r, name, n);
 	}
 }

@@ -25,8 +25,7 @@ static void add(struct line *l, const char *fmt, ...)
 	if (l->len >= sizeof(l->text) - 1)
 		return;
 	va_start(ap, fmt);
-	n = fmt_vprint(
-		l->text + l->len, sizeof(l->text) - l->len, fmt, ap);
+	n = fmt_vprint(l->text + l->len, sizeof(l->text) - l->len, fmt, ap);
 	va_end(ap);
 	l->len += n;
 	if (l->len > sizeof(l->text) - 1)

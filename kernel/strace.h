@@ -11,8 +11,8 @@ struct syscall;
 struct trapframe;
 
 /* A call that may sleep long shows its start if others run meanwhile. */
-void strace_enter(uint64_t nr, const struct syscall *s,
-	const struct trapframe *f);
+void strace_enter(
+	uint64_t nr, const struct syscall *s, const struct trapframe *f);
 /* s NULL: not implemented. */
-void strace_exit(uint64_t nr, const struct syscall *s,
-	const struct trapframe *f);
+void strace_exit(
+	uint64_t nr, const struct syscall *s, const struct trapframe *f);

@@ -42,7 +42,7 @@ bool syscall_trace;
 static inline bool is_lock_free(uint64_t nr)
 {
 	switch (nr) {
-	case 39:  /* getpid */
+	case 39: /* getpid */
 	case 102: /* getuid */
 	case 104: /* getgid */
 	case 107: /* geteuid */
@@ -63,7 +63,8 @@ static int64_t not_implemented(uint64_t nr)
 {
 	if (nr < SYSCALL_COUNT && !(missing_logged[nr / 64] & 1ul << nr % 64)) {
 		missing_logged[nr / 64] |= 1ul << nr % 64;
-		klog("system call %s (%lu) is not available inside the enclave: ENOSYS",
+		klog("system call %s (%lu) is not available inside the "
+		     "enclave: ENOSYS",
 			syscall_name(nr), (unsigned long)nr);
 	}
 	return -ENOSYS;

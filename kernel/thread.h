@@ -32,7 +32,7 @@ struct trapframe {
 
 enum thread_state {
 	THREAD_RUNNABLE, /* on the run queue */
-	THREAD_RUNNING,  /* on some cpu */
+	THREAD_RUNNING, /* on some cpu */
 	THREAD_SLEEPING, /* waits to be woken */
 	THREAD_DEAD,
 };
@@ -41,46 +41,46 @@ enum { KSTACK_SIZE = 16384 };
 
 /* Why stage 1 of an exception sent the thread to trap_entry. */
 struct trap_info {
-	uint8_t vector;     /* as EXITINFO.VECTOR; TRAP_TICK, TRAP_NONE */
-	uint32_t error;     /* EXINFO.ERRCD, for #PF and #GP */
-	uint64_t address;   /* EXINFO.MADDR */
+	uint8_t vector; /* as EXITINFO.VECTOR; TRAP_TICK, TRAP_NONE */
+	uint32_t error; /* EXINFO.ERRCD, for #PF and #GP */
+	uint64_t address; /* EXINFO.MADDR */
 };
 
 struct thread {
 	/* scheduler */
-	uint64_t ksp;              /* saved kernel stack pointer */
-	void *kstack;              /* KSTACK_SIZE bytes */
-	struct trapframe *frame;   /* at the top of kstack */
-	void *xsave;               /* extended state while not running, 64-byte
-				      aligned, standard format */
+	uint64_t ksp; /* saved kernel stack pointer */
+	void *kstack; /* KSTACK_SIZE bytes */
+	struct trapframe *frame; /* at the top of kstack */
+	void *xsave; /* extended state while not running, 64-byte
+			aligned, standard format */
 	uint64_t fs_base;
 	enum thread_state state;
 	struct list run_node;
-	int cpu;                   /* cpu it runs or last ran on */
-	bool user_saved;           /* xsave and fs_base, not the registers, are
-				      current; loaded on the way out */
-	bool redo_syscall;         /* dispatch frame->orig_rax once more */
+	int cpu; /* cpu it runs or last ran on */
+	bool user_saved; /* xsave and fs_base, not the registers, are
+			    current; loaded on the way out */
+	bool redo_syscall; /* dispatch frame->orig_rax once more */
 	struct trap_info trap;
 	void (*start)(struct trapframe *f); /* boot: runs before the
 				      application's first instruction */
-	uint64_t run_since;        /* time_mono_ns at last switch-in */
-	uint64_t run_total;        /* ns of enclave thread time */
+	uint64_t run_since; /* time_mono_ns at last switch-in */
+	uint64_t run_total; /* ns of enclave thread time */
 
 	/* identity */
 	int32_t tid;
 	struct process *proc;
-	struct list proc_node;     /* proc->threads */
-	struct list hash_node;     /* tid table (process.c) */
+	struct list proc_node; /* proc->threads */
+	struct list hash_node; /* tid table (process.c) */
 	char comm[16];
 
 	/* sleeping */
-	int wake_result;           /* set by whoever woke it */
+	int wake_result; /* set by whoever woke it */
 	bool interruptible;
 	struct timer sleep_timer;
 
 	/* signals: signal.c */
-	volatile bool work;    /* signal_exit_work() has something to do */
-	bool ending;               /* in process_exit_thread() */
+	volatile bool work; /* signal_exit_work() has something to do */
+	bool ending; /* in process_exit_thread() */
 	struct thread_signals sig;
 	/* clone and futex: futex.c, clone.c */
 	uint64_t clear_child_tid;
@@ -89,33 +89,34 @@ struct thread {
 	/* restart_syscall(2): a timed wait that no handler interrupted */
 	struct {
 		uint64_t deadline; /* time_mono_ns(); 0: nothing to restart */
-		uint64_t u_rem;    /* where the rest goes, or 0 */
-		uint64_t u_futex;  /* the word, or 0: a sleep */
+		uint64_t u_rem; /* where the rest goes, or 0 */
+		uint64_t u_futex; /* the word, or 0: a sleep */
 		uint32_t futex_val;
 	} restart;
-	uint64_t timer_slack;      /* prctl(2) only remembers it */
-	uint64_t affinity;         /* as asked for; 0: all. Not obeyed */
+	uint64_t timer_slack; /* prctl(2) only remembers it */
+	uint64_t affinity; /* as asked for; 0: all. Not obeyed */
 };
 
 /* Scheduler. All under the big kernel lock. */
 
-/* A thread of proc that starts in the application with the given frame (copied to its kernel
- * stack) when first woken; refs and lists are process.c's business. NULL on no memory. */
+/* A thread of proc that starts in the application with the given frame (copied
+ * to its kernel stack) when first woken; refs and lists are process.c's
+ * business. NULL on no memory. */
 struct thread *thread_new(struct process *proc, const struct trapframe *frame);
 /* Frees a THREAD_DEAD thread that runs on no cpu. */
 void thread_free(struct thread *t);
 
-void sched_wake(struct thread *t);          /* sleeping -> runnable; else no-op */
+void sched_wake(struct thread *t); /* sleeping -> runnable; else no-op */
 /* Sleeps until woken, deadline passes or (interruptible) a signal arrives.
  * 0, -ETIMEDOUT, -ERESTARTSYS. waitq_wait is built on it. */
 int sched_sleep(uint64_t deadline, bool interruptible);
-void sched_yield(void);                     /* to the tail of the queue */
+void sched_yield(void); /* to the tail of the queue */
 void sched_exit(void) __attribute__((noreturn)); /* current thread is over; it
 					is freed by the scheduler */
 /* t runs in the application on another cpu: make it enter the kernel soon
  * (a hint through the host). */
 void sched_kick(struct thread *t);
-int sched_runnable(void);                   /* length of the run queue */
+int sched_runnable(void); /* length of the run queue */
 
 struct thread *current_thread(void);
 #define current (current_thread())

@@ -21,9 +21,9 @@ uint64_t time_real_ns(void); /* CLOCK_REALTIME, since 1970 */
  * the timer again. A zeroed struct timer with fn set is ready for use.
  */
 struct timer {
-	uint64_t deadline;             /* time_mono_ns() */
+	uint64_t deadline; /* time_mono_ns() */
 	void (*fn)(struct timer *t);
-	uint32_t index;                /* place in the heap + 1; 0: not armed */
+	uint32_t index; /* place in the heap + 1; 0: not armed */
 };
 
 /* Arms or re-arms. -ENOMEM when the heap cannot grow. */

@@ -58,14 +58,15 @@ static struct sgx_gprsgx *ssa_gpr(struct cpu *c)
 /* EXINFO lies right below GPRSGX; what is there if MISCSELECT has it. */
 static const struct sgx_exinfo *ssa_exinfo(struct cpu *c)
 {
-	return (const struct sgx_exinfo *)(uintptr_t)(
-		c->ssa_gpr - sizeof(struct sgx_exinfo));
+	return (const struct sgx_exinfo *)(uintptr_t)(c->ssa_gpr -
+		sizeof(struct sgx_exinfo));
 }
 
 static const void *ssa_xsave(struct cpu *c)
 {
-	return (const void *)(uintptr_t)((c->ssa_gpr + sizeof(
-		struct sgx_gprsgx)) - SSA_FRAME_PAGES * PAGE_SIZE);
+	return (const void *)(uintptr_t)((c->ssa_gpr +
+						 sizeof(struct sgx_gprsgx)) -
+		SSA_FRAME_PAGES * PAGE_SIZE);
 }
 
 static void save_frame(struct trapframe *f, const struct sgx_gprsgx *g)

@@ -19,11 +19,11 @@ struct uio_seg {
 
 struct uio {
 	const struct uio_seg *seg; /* current segment */
-	size_t seg_count;          /* segments left, the current one included */
-	size_t seg_done;           /* bytes used of the current one */
-	size_t resid;              /* bytes left in all */
-	bool kernel;               /* addresses are the kernel's own */
-	struct uio_seg one;        /* storage for the single-segment case */
+	size_t seg_count; /* segments left, the current one included */
+	size_t seg_done; /* bytes used of the current one */
+	size_t resid; /* bytes left in all */
+	bool kernel; /* addresses are the kernel's own */
+	struct uio_seg one; /* storage for the single-segment case */
 };
 
 /* A range of the application; -EFAULT if it is not wholly user memory. */

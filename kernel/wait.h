@@ -39,8 +39,8 @@ struct waiter {
 };
 
 void waitq_init(struct waitq *q);
-void waitq_add(struct waitq *q, struct waiter *w);      /* at the tail */
-void waitq_remove(struct waiter *w);                    /* idempotent */
+void waitq_add(struct waitq *q, struct waiter *w); /* at the tail */
+void waitq_remove(struct waiter *w); /* idempotent */
 
 /* Sleeps once. deadline: absolute time_mono_ns(). Returns 0 (woken),
  * -ETIMEDOUT, or -ERESTARTSYS (a signal is pending; the caller gives it

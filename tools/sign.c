@@ -109,7 +109,8 @@ int main(int argc, char **argv)
 	err = sigstruct_sign(&sig, key);
 	if (err) {
 		fprintf(stderr,
-			"sconce-sign: %s: not an RSA-3072 key with exponent 3\n",
+			"sconce-sign: %s: not an RSA-3072 key with exponent "
+			"3\n",
 			argv[2]);
 		return 1;
 	}
