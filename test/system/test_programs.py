@@ -203,7 +203,7 @@ def test_python_modules():
             "print(ctypes.CDLL(None).abs(-5))\n"
             "print(hashlib.sha256(b'').hexdigest()[:8])\n")
     assert run(PYTHON, "-c", code).out == (
-        "499500\nVerifyMode.CERT_REQUIRED\n5\ne3b0c442\n")
+        "499500\n2\n5\ne3b0c442\n")
 
 
 def test_sqlite(tmp_path):
@@ -227,6 +227,6 @@ def test_openssl():
                         native=True).check()
     assert done.out == native.out
     # The table of P-256 lies in libcrypto's text: nothing may be patched.
-    done = run("/bin/sh", "-c", "exec openssl ecparam -name prime256v1 "
-               "-genkey -noout -out /dev/stdout")
+    done = run("/usr/bin/openssl", "ecparam", "-name", "prime256v1",
+               "-genkey", "-noout")
     assert "BEGIN EC PRIVATE KEY" in done.out
