@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kernel/devfs.h"
 
+#include "kernel/csprng.h"
 #include "kernel/file.h"
 #include "kernel/fsabi.h"
 #include "kernel/hostcall.h"
 #include "kernel/hostfs.h"
 #include "kernel/process.h"
-#include "kernel/random.h"
 #include "kernel/tmpfs.h"
 #include "kernel/uio.h"
 #include "kernel/vfs.h"
@@ -50,7 +50,7 @@ static int64_t random_read(struct file *f, struct uio *u, uint64_t *pos)
 		size_t n = u64_min(u->resid, sizeof(piece));
 		int err;
 
-		random_fill(piece, n);
+		csprng_fill(piece, n);
 		err = uio_copy_to(u, piece, n);
 		string_wipe(piece, sizeof(piece));
 		if (err)

@@ -443,7 +443,8 @@ static int64_t magic_readlink(struct dentry *d, char *buf, size_t size)
 		else if (type == S_IFSOCK)
 			r = (int64_t)fmt_print(buf, size, "socket:[%lu]", ino);
 		else if (type == S_IFCHR)
-			r = (int64_t)fmt_print(buf, size, "/dev/tty");
+			r = (int64_t)fmt_print(buf, size, "/dev/%s",
+				st.rdev == 0x103 ? "null" : "tty");
 		else
 			r = (int64_t)fmt_print(
 				buf, size, "anon_inode:[%s]", f->ops->name);
