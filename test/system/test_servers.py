@@ -160,6 +160,45 @@ def test_node():
     ended_well(server)
 
 
+JAVA = """
+import com.sun.net.httpserver.*;
+import java.net.*;
+import java.util.concurrent.*;
+public class Serve {
+  public static void main(String[] a) throws Exception {
+    HttpServer s = HttpServer.create(
+        new InetSocketAddress("127.0.0.1", Integer.parseInt(a[0])), 0);
+    s.setExecutor(Executors.newFixedThreadPool(4));
+    s.createContext("/", x -> {
+      long sum = 0;
+      for (int i = 0; i < 1000000; i++) sum += i ^ (sum >> 3);
+      byte[] b = ("sum " + sum).getBytes();
+      x.sendResponseHeaders(200, b.length);
+      x.getResponseBody().write(b);
+      x.close();
+    });
+    s.start();
+  }
+}
+"""
+
+
+def test_java(tmp_path):
+    port = sconce.free_port()
+    (tmp_path / "Serve.java").write_text(JAVA)
+    client("javac", "Serve.java", cwd=tmp_path)
+    java = client("readlink", "-f", "/usr/bin/java").strip()
+    with serve(java, "-XX:+UseG1GC", "-Xmx256m", "-cp", tmp_path, "Serve",
+               str(port), port=port, cwd=tmp_path, timeout=90,
+               options=["-q", "--memory", "4g"]) as server:
+        first = fetch(port)
+        assert first.startswith(b"sum ")
+        for _ in range(20):
+            assert fetch(port) == first
+    # The JVM ends by SIGTERM with 128 + 15.
+    ended_well(server, status=143)
+
+
 GO = """
 package main
 import ("fmt"; "net/http"; "os"; "sync")
@@ -210,3 +249,33 @@ def test_curl_and_openssl_both_inside(tmp_path):
         assert "TLSv1.3" in done.out
         assert done.stats["traps"] == 0
     ended_well(server, status=-15)
+
+
+def test_mariadb(tmp_path):
+    data = tmp_path / "data"
+    data.mkdir()
+    base = ["/usr/sbin/mariadbd", "--no-defaults", "--user=root",
+            "--datadir=%s" % data, "--innodb-use-native-aio=0",
+            "--innodb-buffer-pool-size=32M",
+            "--innodb-buffer-pool-size-max=1G", "--skip-log-bin"]
+    script = "".join(open("/usr/share/mysql/" + name).read() for name in (
+        "mysql_system_tables.sql", "mysql_performance_tables.sql",
+        "mysql_system_tables_data.sql", "fill_help_tables.sql"))
+    script = "create database if not exists mysql;\nuse mysql;\n" + script
+    options = ["-q", "--memory", "4g"]
+    sconce.run(*base, "--bootstrap", "--skip-grant-tables", input=script,
+               options=options, timeout=170).check()
+    port = sconce.free_port()
+    sql = ["mariadb", "--no-defaults", "-h", "127.0.0.1", "-P", port, "-u",
+           "root", "-N", "-e"]
+    with serve(*base, "--port=%d" % port, "--bind-address=127.0.0.1",
+               "--socket=%s" % (tmp_path / "sock"), "--skip-grant-tables",
+               "--pid-file=%s" % (tmp_path / "pid"),
+               port=port, options=options, timeout=90) as server:
+        client(*sql, "create database d; create table d.t (a int primary "
+               "key, b varchar(20)) engine=innodb")
+        client(*sql, "use d; insert into t select seq, concat('row', seq) from "
+               "seq_1_to_1000")
+        assert client(*sql, "select count(*), sum(a), max(b) from d.t") == \
+            "1000\t500500\trow999\n"
+    ended_well(server)
