@@ -15,6 +15,7 @@ SECONDS = 20  # the fuzzer's own limit; a slow machine makes fewer runs
 
 # Where to start from: small real inputs, or nothing.
 SEEDS = {
+    "fuzz-elf": ["/bin/true"],
     "fuzz-program": ["/bin/true"],
     "fuzz-yaml": ["source:test/fuzz/corpus/yaml/full"],
     "fuzz-rewrite": ["/bin/true", "build:test/fuzz/seed-rewrite"],
