@@ -192,11 +192,6 @@ static void mount_all(void)
 			refuse("mount %s: unknown kind", m->target);
 		err = vfs_mount(
 			kinds[m->type], m->source, m->target, m->ro, m->size);
-		if (err == -EINVAL) {
-			klog("mount %s (%s): this kind does not exist yet",
-				m->target, kinds[m->type]);
-			continue;
-		}
 		if (err)
 			refuse("mount %s (%s) failed: error %d", m->target,
 				kinds[m->type], -err);
