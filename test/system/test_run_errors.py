@@ -40,7 +40,7 @@ def refused(*args, status, text, **more):
     (["--volume", "/tmp", "/bin/true"], "wanted HOSTPATH:TARGET"),
     (["-v", "/tmp:/x:rx", "/bin/true"], "wanted HOSTPATH:TARGET"),
     (["-v", "/nonexistent:/x", "/bin/true"], "No such file"),
-    (["--trace=yes", "/bin/true"], "--trace takes no value"),
+    (["--quiet=yes", "/bin/true"], "--quiet takes no value"),
     (["--hostname", "x" * 65, "/bin/true"], "wanted 1 to 64 bytes"),
     (["--workdir", "/nonexistent", "/bin/true"], "No such file"),
     (["--workdir", "/etc/passwd", "/bin/true"], "not a directory"),
