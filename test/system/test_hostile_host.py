@@ -71,6 +71,8 @@ PROGRAMS = {
     "sockets": (["/usr/bin/python3", "-S", "-c", SOCKETS], "b'HELLO'\n"),
 }
 
+OPTIONS = [(), ("--calls", "ring"), ("--cpus", "4"), ("--memory", "256m")]
+
 # rate: lies per 10,000 calls. Rare ones reach far into a run.
 KINDS = {
     "strict": ("strict", (20, 100, 500)),
@@ -129,11 +131,12 @@ def test_lies(program, kind):
     for i in range(RUNS):
         seed = FIRST + i
         status, out, err, told, setting = run_once(
-            args, seed, rates[i % len(rates)], lies)
+            args, seed, rates[i % len(rates)], lies,
+            OPTIONS[i // len(rates) % len(OPTIONS)])
         wrong = judge(wanted, status, out, err, lies, told)
         if wrong:
-            bad.append("%s\nSCONCE_HOSTILE=%s\n%s\n%s%s" % (
-                wrong, setting, told, out[-500:], err[-1000:]))
+            bad.append("%s\nSCONCE_HOSTILE=%s %s\n%s\n%s%s" % (
+                wrong, setting, OPTIONS[i // len(rates) % len(OPTIONS)], told, out[-500:], err[-1000:]))
         stopped += PROTOCOL in err
         told_any += told.count("\n") > 1
     assert not bad, "%d of %d runs were bad; the first:\n%s" % (
