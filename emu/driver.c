@@ -382,13 +382,20 @@ int emu_signals_install(int tick_signal)
 		SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGSYS};
 	struct sigaction action = {0};
 
+	/*
+	 * Ticks must not nest, neither in one another nor in a fault: queued
+	 * ones would pile up frames on the signal stack. Faults may nest, for a
+	 * handler that touches an enclave page may have to widen it first.
+	 */
 	action.sa_sigaction = emu_signal;
 	action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;
+	if (tick_signal)
+		sigaddset(&action.sa_mask, tick_signal);
 	for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
 		if (sigaction(faults[i], &action, NULL))
 			return -errno;
 	emu_tick_signal = tick_signal;
-	action.sa_flags |= SA_RESTART;
+	action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART;
 	if (tick_signal && sigaction(tick_signal, &action, NULL))
 		return -errno;
 	return 0;
