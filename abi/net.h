@@ -25,6 +25,7 @@ struct host_msg {
 	struct host_addr addr;
 	uint64_t flags; /* of recvmsg's result: MSG_TRUNC, MSG_CTRUNC, ... */
 	uint64_t full_size; /* of recvmsg: bytes the datagram had (MSG_TRUNC) */
+	uint64_t more; /* of recvmsg: 0, or there is something else to read */
 	uint64_t control_size;
 	uint8_t control[HOST_CONTROL_MAX];
 };

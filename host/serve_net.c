@@ -243,10 +243,26 @@ int64_t serve_sock_send(struct serve *s, const uint64_t *a)
 	return serve_syscall(SYS_sendto, a[0], a[1], a[2], a[3] | FLAGS, 0, 0);
 }
 
+/* Asked only when the result does not tell by itself. */
+static uint64_t more_to_read(int fd)
+{
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+
+	return serve_syscall(SYS_poll, (uint64_t)&p, 1, 0, 0, 0, 0) != 0;
+}
+
 int64_t serve_sock_recv(struct serve *s, const uint64_t *a)
 {
-	return serve_syscall(
-		SYS_recvfrom, a[0], a[1], a[2], a[3] | FLAGS, 0, 0);
+	uint64_t *more = (uint64_t *)a[4];
+	int64_t n;
+
+	if (!more)
+		return -EINVAL;
+	n = serve_syscall(SYS_recvfrom, a[0], a[1], a[2], a[3] | FLAGS, 0, 0);
+	if (n < 0)
+		return n;
+	*more = (size_t)n == a[2] ? more_to_read((int)a[0]) : 0;
+	return n;
 }
 
 int64_t serve_sock_sendmsg(struct serve *s, const uint64_t *a)
@@ -295,6 +311,7 @@ int64_t serve_sock_recvmsg(struct serve *s, const uint64_t *a)
 	m->control_size = h.msg_controllen;
 	m->flags = (uint32_t)h.msg_flags;
 	m->full_size = (uint64_t)n;
+	m->more = more_to_read((int)a[0]);
 	return n > (ssize_t)a[2] ? (ssize_t)a[2] : n;
 }
 

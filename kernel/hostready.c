@@ -129,6 +129,9 @@ void hostready_done(struct hostready *h, uint64_t seen, uint32_t event,
 			h->doubt |= event;
 		}
 		return;
+	case HOSTREADY_MORE:
+		h->ready |= event;
+		break;
 	case HOSTREADY_KEEP:
 		return;
 	}

@@ -49,7 +49,8 @@ void hostready_reset(struct hostready *h);
  */
 enum hostready_how {
 	HOSTREADY_SOME, /* as much as was asked for: there may be more */
-	HOSTREADY_DRY, /* -EAGAIN: nothing */
+	HOSTREADY_MORE, /* there is more */
+	HOSTREADY_DRY, /* nothing is left */
 	HOSTREADY_SHORT, /* less than asked for, of a stream */
 	HOSTREADY_KEEP, /* says nothing about what is left */
 };

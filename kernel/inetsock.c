@@ -432,33 +432,38 @@ static void control_in(struct sockmsg *m, struct host_msg *in)
 		panic_host("malformed control message");
 }
 
+/* What a result says about what is left. A stream that gave less than it was
+ * asked for is empty, other sockets and full results are told by more. */
 static enum hostready_how recv_how(const struct inetsock *is,
-	const struct sockmsg *m, size_t size, int64_t n)
+	const struct sockmsg *m, size_t size, int64_t n, uint64_t more)
 {
 	if (m->flags & (MSG_OOB | MSG_ERRQUEUE))
 		return HOSTREADY_KEEP;
 	if (n == -EAGAIN)
 		return HOSTREADY_DRY;
-	if (m->flags & MSG_PEEK)
+	if (m->flags & MSG_PEEK || n < 0)
 		return HOSTREADY_KEEP;
-	if (is_stream(is) && n > 0 && (size_t)n < size)
-		return HOSTREADY_SHORT;
-	return n == 0 && is_stream(is) ? HOSTREADY_KEEP : HOSTREADY_SOME;
+	if (is_stream(is) && (size_t)n < size)
+		return n == 0 ? HOSTREADY_KEEP : HOSTREADY_SHORT;
+	return more ? HOSTREADY_MORE : HOSTREADY_DRY;
 }
 
 static int64_t recv_once(
 	struct inetsock *is, struct sockmsg *m, struct host_msg *in)
 {
 	size_t size = u64_min(m->u.resid, HOSTCALL_BUF_MAX);
-	uint64_t seen = hostready_begin(&is->ready);
+	uint64_t seen = hostready_begin(&is->ready), more = 0;
 	uint32_t flags = m->flags & RECV_FLAGS;
 	int64_t n;
 
-	if (in)
+	if (in) {
 		n = host_sock_recvmsg(is->fd, &m->u, size, flags, in);
-	else
-		n = host_sock_recv(is->fd, &m->u, size, flags);
-	hostready_done(&is->ready, seen, POLLIN, recv_how(is, m, size, n));
+		more = in->more;
+	} else {
+		n = host_sock_recv(is->fd, &m->u, size, flags, &more);
+	}
+	hostready_done(
+		&is->ready, seen, POLLIN, recv_how(is, m, size, n, more));
 	return n;
 }
 
@@ -518,7 +523,8 @@ static int64_t recv(struct socket *s, struct sockmsg *m)
 {
 	struct inetsock *is = of(s);
 
-	if ((m->addr && !is_stream(is)) || m->control ||
+	/* A datagram's size does not tell whether there is another one. */
+	if (!is_stream(is) || m->control ||
 		m->flags & (MSG_TRUNC | MSG_ERRQUEUE))
 		return recv_full(is, m);
 	return recv_wait(is, m, NULL);
