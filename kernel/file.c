@@ -44,6 +44,9 @@ void file_put(struct file *f)
 		file_epoll_release(f);
 	d = f->dentry;
 	v = f->vnode;
+	if (v && !(f->flags & O_PATH)) /* IN_CLOSE_NOWRITE, IN_CLOSE_WRITE */
+		vfs_notify_file(
+			f, (f->flags & O_ACCMODE) == O_RDONLY ? 0x10 : 0x8);
 	if (v && v->locks)
 		flock_file_gone(f);
 	if (f->ops->release)

@@ -339,10 +339,14 @@ static int64_t do_rename(
 	if (err || from.dentry->vnode == to.dentry->vnode)
 		goto to; /* two links to one file: nothing to do */
 	ops = from.parent->vnode->ops;
-	vfs_notify(from.dentry, EV_MOVED_FROM);
 	err = ops->rename ? ops->rename(from.dentry, to.dentry, flags) : -EPERM;
-	if (!err)
+	if (!err) { /* to's dentry has the old name now */
+		vfs_notify(to.dentry,
+			S_ISDIR(from.dentry->vnode->mode)
+				? EV_MOVED_FROM | EV_ISDIR
+				: EV_MOVED_FROM);
 		vfs_notify(from.dentry, EV_MOVED_TO);
+	}
 to:
 	walk_done(&to);
 from:

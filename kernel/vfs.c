@@ -72,8 +72,10 @@ int vfs_getattr(struct dentry *d, struct kstat *st)
 
 	if (!v)
 		return -ENOENT;
+	if (v->ops->getattr)
+		return v->ops->getattr(d, v, NULL, st);
 	basic_stat(v, st);
-	return v->ops->getattr ? v->ops->getattr(d, v, NULL, st) : 0;
+	return 0;
 }
 
 int vfs_file_getattr(struct file *f, struct kstat *st)
@@ -84,8 +86,10 @@ int vfs_file_getattr(struct file *f, struct kstat *st)
 		return f->ops->stat(f, st);
 	if (!v)
 		return -EINVAL;
+	if (v->ops->getattr)
+		return v->ops->getattr(f->dentry, v, f, st);
 	basic_stat(v, st);
-	return v->ops->getattr ? v->ops->getattr(f->dentry, v, f, st) : 0;
+	return 0;
 }
 
 void vfs_anon_stat(struct kstat *st, uint32_t mode, uint64_t ino)

@@ -183,6 +183,11 @@ struct dentry *dentry_new(
 struct dentry *dentry_find(
 	struct dentry *dir, const char *name, size_t len, uint32_t hash);
 uint32_t dentry_hash(const char *name, size_t len);
+#define DENTRY_HASH_INIT 2166136261u
+static inline uint32_t dentry_hash_step(uint32_t h, char c)
+{
+	return (h ^ (uint8_t)c) * 16777619u;
+}
 void dentry_insert(struct dentry *d); /* into the cache */
 /* d now means v (a reference is taken; NULL: nothing) until expires. */
 void dentry_set(struct dentry *d, struct vnode *v, uint64_t expires);

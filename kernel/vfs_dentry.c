@@ -111,12 +111,30 @@ struct dentry *dentry_new(
 	return d;
 }
 
+/* Names are short: a call costs more than the comparison. */
+static bool same_name(const char *a, const char *b, size_t len)
+{
+	for (; len >= 8; len -= 8, a += 8, b += 8) {
+		uint64_t x, y;
+
+		__builtin_memcpy(&x, a, 8);
+		__builtin_memcpy(&y, b, 8);
+		if (x != y)
+			return false;
+	}
+	while (len--) {
+		if (a[len] != b[len])
+			return false;
+	}
+	return true;
+}
+
 uint32_t dentry_hash(const char *name, size_t len)
 {
-	uint32_t h = 2166136261u;
+	uint32_t h = DENTRY_HASH_INIT;
 
 	for (size_t i = 0; i < len; i++)
-		h = (h ^ (uint8_t)name[i]) * 16777619u;
+		h = dentry_hash_step(h, name[i]);
 	return h;
 }
 
@@ -134,7 +152,7 @@ struct dentry *dentry_find(
 
 	for (d = *bucket(dir, hash); d; d = d->hash_next) {
 		if (d->hash == hash && d->parent == dir && d->len == len &&
-			memcmp(d->name, name, len) == 0)
+			same_name(d->name, name, len))
 			return dentry_get(d);
 	}
 	return NULL;

@@ -18,8 +18,11 @@ static int next_id = 20;
 static int place_getattr(
 	struct dentry *d, struct vnode *v, struct file *f, struct kstat *st)
 {
-	st->mode = v->mode;
-	st->nlink = 2;
+	*st = (struct kstat){.dev = v->dev,
+		.ino = v->ino,
+		.mode = v->mode,
+		.nlink = 2,
+		.blksize = 4096};
 	st->atime = st->mtime = st->ctime = vfs_now();
 	return 0;
 }

@@ -95,10 +95,9 @@ static int validate(struct state *s, struct dentry *d, bool last, bool slash)
 	return ops->lookup ? ops->lookup(d->parent, d) : -ENOTDIR;
 }
 
-static int lookup(struct state *s, const char *name, size_t len, bool last,
-	bool slash, struct dentry **out)
+static int lookup(struct state *s, const char *name, size_t len, uint32_t hash,
+	bool last, bool slash, struct dentry **out)
 {
-	uint32_t hash = dentry_hash(name, len);
 	struct dentry *dir = s->cur, *d, *other;
 	int err;
 
@@ -242,13 +241,14 @@ static bool may_be_missing(const struct state *s, const struct dentry *d)
 static int step(struct state *s, bool *more)
 {
 	const char *name = s->rest;
+	uint32_t hash = DENTRY_HASH_INIT;
 	struct dentry *d;
 	size_t len = 0;
 	bool last;
 	int err;
 
 	while (name[len] && name[len] != '/')
-		len++;
+		hash = dentry_hash_step(hash, name[len++]);
 	s->rest = name + len;
 	while (*s->rest == '/')
 		s->rest++;
@@ -272,7 +272,7 @@ static int step(struct state *s, bool *more)
 		return len == 1 ? 0 : step_up(s);
 	}
 	s->dots = false;
-	err = lookup(s, name, len, last, s->slash, &d);
+	err = lookup(s, name, len, hash, last, s->slash, &d);
 	if (err)
 		return err;
 	if (d->vnode && S_ISLNK(d->vnode->mode) &&

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -482,6 +483,55 @@ static void test_cwd(void **state)
 	assert_int_equal(CALL(getcwd, P(buf), 64), 2);
 }
 
+/* wd, mask and name of all events, as a text. */
+static const char *events(uint64_t fd)
+{
+	static char out[512], buf[1024];
+	int64_t n = CALL(read, fd, P(buf), sizeof(buf));
+
+	out[0] = '\0';
+	for (int64_t at = 0; at < n;) {
+		struct inotify_event *e = (void *)(buf + at);
+
+		snprintf(out + strlen(out), 64, "%d:%x:%s ", e->wd, e->mask,
+			e->len ? e->name : "");
+		at += (int64_t)sizeof(*e) + e->len;
+	}
+	return out;
+}
+
+static void test_inotify(void **state)
+{
+	uint64_t in = (uint64_t)CALL(inotify_init1, IN_NONBLOCK), f;
+	char small[17];
+
+	CALL(mkdir, P("/n"), 0755);
+	assert_int_equal(CALL(read, in, P(small), 17), -EAGAIN);
+	assert_int_equal(
+		CALL(inotify_add_watch, in, P("/n"),
+			IN_CREATE | IN_DELETE | IN_MOVE | IN_CLOSE_WRITE),
+		1);
+	f = make("/n/a");
+	CALL(write, f, P("x"), 1);
+	CALL(close, f);
+	assert_int_equal(
+		CALL(inotify_add_watch, in, P("/n/a"), IN_ALL_EVENTS), 2);
+	CALL(rename, P("/n/a"), P("/n/b"));
+	assert_int_equal(CALL(read, in, P(small), 17), -EINVAL);
+	assert_string_equal(events(in), "1:100:a 1:8:a 1:40:a 1:80:b 2:800: ");
+	CALL(mkdir, P("/n/d"), 0755);
+	CALL(chmod, P("/n/b"), 0600);
+	CALL(unlink, P("/n/b"));
+	assert_string_equal(
+		events(in), "1:40000100:d 2:4: 1:200:b 2:400: 2:8000: ");
+	assert_int_equal(CALL(inotify_rm_watch, in, 2), -EINVAL);
+	assert_int_equal(CALL(inotify_rm_watch, in, 1), 0);
+	assert_string_equal(events(in), "1:8000: ");
+	CALL(inotify_add_watch, in, P("/n"), IN_CREATE);
+	CALL(close, in);
+	CALL(close, make("/n/after"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -497,6 +547,7 @@ int main(void)
 		cmocka_unit_test(test_xattr),
 		cmocka_unit_test(test_locks),
 		cmocka_unit_test(test_descriptors),
+		cmocka_unit_test(test_inotify),
 		cmocka_unit_test(test_pagestore),
 		cmocka_unit_test(test_cwd),
 	};
