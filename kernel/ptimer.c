@@ -62,6 +62,8 @@ struct ptimers {
 	int count, next_id;
 };
 
+int ptimer_armed;
+
 static bool is_cpu_clock(int clock)
 {
 	return clock < 0 || clock == CLOCK_PROCESS_CPUTIME_ID ||
@@ -86,13 +88,17 @@ static uint64_t own_now(const struct ptimer *pt)
 static int arm(struct ptimer *pt)
 {
 	uint64_t now = time_mono_ns(), own = own_now(pt), wait;
+	int err;
 
 	wait = pt->next > own ? pt->next - own : 0;
 	if (is_cpu_clock(pt->clock) && wait < CPU_LOOK_NS)
 		wait = CPU_LOOK_NS;
 	if (add_overflows(now, wait, &wait))
 		wait = UINT64_MAX - 1;
-	return timer_set(&pt->timer, wait);
+	ptimer_armed -= timer_armed(&pt->timer);
+	err = timer_set(&pt->timer, wait);
+	ptimer_armed += timer_armed(&pt->timer);
+	return err;
 }
 
 static void notify(struct ptimer *pt)
@@ -137,6 +143,7 @@ static void expired(struct timer *timer)
 	struct ptimer *pt = container_of(timer, struct ptimer, timer);
 	uint64_t own = own_now(pt), missed;
 
+	ptimer_armed--;
 	if (!pt->next)
 		return;
 	if (own < pt->next) { /* processor time not used up yet */
@@ -170,6 +177,7 @@ static void expired(struct timer *timer)
 static void disarm(struct ptimer *pt)
 {
 	pt->next = 0;
+	ptimer_armed -= timer_armed(&pt->timer);
 	timer_cancel(&pt->timer);
 }
 

@@ -7,6 +7,10 @@
 struct process;
 struct ksiginfo;
 
+/* How many timers of this kind are armed: while there are some, due ones are
+ * looked for on every way to the application, not only at ticks. */
+extern int ptimer_armed;
+
 void ptimer_exit(struct process *p); /* the process ends */
 void ptimer_exec(struct process *p); /* POSIX timers go, itimers stay */
 

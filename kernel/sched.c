@@ -24,6 +24,7 @@
 #include "kernel/kalloc.h"
 #include "kernel/klog.h"
 #include "kernel/process.h"
+#include "kernel/ptimer.h"
 #include "kernel/signal.h"
 #include "kernel/thread.h"
 #include "kernel/time.h"
@@ -317,6 +318,8 @@ void user_return(struct thread *t, struct trapframe *f)
 {
 	struct cpu *c;
 
+	if (unlikely(ptimer_armed))
+		timers_run(time_mono_ns());
 	for (;;) {
 		c = this_cpu();
 		if (c->need_resched) {
