@@ -72,7 +72,8 @@ static void parse(char *text)
 			config.lies =
 				(strstr(value, "strict") ? HOSTILE_STRICT : 0) |
 				(strstr(value, "data") ? HOSTILE_DATA : 0) |
-				(strstr(value, "flip") ? HOSTILE_FLIP : 0);
+				(strstr(value, "flip") ? HOSTILE_FLIP : 0) |
+				(strstr(value, "entry") ? HOSTILE_ENTRY : 0);
 	}
 }
 
@@ -338,4 +339,22 @@ void hostile_log_end(int err, int wait_status)
 {
 	if (config.log_fd >= 0)
 		dprintf(config.log_fd, "end %d %d\n", err, wait_status);
+}
+
+bool hostile_entry_lie(uint64_t *random)
+{
+	static uint64_t entries;
+	struct dice d;
+
+	pthread_once(&once, read_environment);
+	if (!(config.lies & HOSTILE_ENTRY))
+		return false;
+	d.state = mix(config.seed + 2) ^
+		mix(__atomic_fetch_add(&entries, 1, __ATOMIC_RELAXED));
+	/* Entries at exceptions are few: ten times the rate. */
+	if (roll(&d, 1000) >= config.rate)
+		return false;
+	*random = roll(&d, 0) | 1;
+	told(entries, "entry", "lie", 0, (int64_t)(*random >> 32));
+	return true;
 }

@@ -12,17 +12,21 @@
  *	data    within it, yet untrue: contents of buffers, short results,
  *	        plausible errors, time
  *	flip    another thread writes into the shared region all the time
+ *	entry   EENTER with other registers, exceptions not shown to the enclave
+ *	        or shown twice
  * or several of them joined by '+'. Which call is lied about how depends on
  * seed and the call's number only.
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum hostile_lies {
 	HOSTILE_STRICT = 1,
 	HOSTILE_DATA = 2,
 	HOSTILE_FLIP = 4,
+	HOSTILE_ENTRY = 8,
 };
 
 struct hostile_config {
@@ -35,6 +39,8 @@ struct hostile_config {
 
 /* For programs that do not take it from the environment. */
 void hostile_configure(const struct hostile_config *config);
+/* Shall the next entry be lied about? Then *random is not 0. */
+bool hostile_entry_lie(uint64_t *random);
 /* The log's last line: "end ERR WAIT_STATUS". */
 void hostile_log_end(int err, int wait_status);
 /* Lies told so far. */

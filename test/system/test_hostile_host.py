@@ -78,7 +78,8 @@ KINDS = {
     "strict": ("strict", (20, 100, 500)),
     "data": ("data", (20, 100)),
     "flip": ("flip", (0,)),
-    "all": ("strict+data+flip", (20,)),
+    "entry": ("entry", (20, 200)),
+    "all": ("strict+data+flip+entry", (20,)),
 }
 
 
