@@ -152,6 +152,8 @@ void exception_stage1(void)
 		in_kernel(c, g);
 	else
 		in_application(c, g);
+	/* Dealt with: a host that shows it again shows a tick. */
+	g->exitinfo = 0;
 	c->in_exception = false;
 }
 /* #UD of a system call that was not rewritten, or of cpuid; else SIGILL. */
