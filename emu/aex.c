@@ -243,6 +243,37 @@ static bool enclu_at(const struct emu_thread *t, const greg_t *regs)
 	return p[0] == 0x0f && p[1] == 0x01 && p[2] == 0xd7;
 }
 
+/*
+ * `cpuid` in a thread in which it traps (faithful mode). 0: something else.
+ * Host code gets what it asked for; inside it is #UD.
+ */
+static bool trapped_cpuid(struct emu_thread *t, ucontext_t *uc)
+{
+	greg_t *regs = uc->uc_mcontext.gregs;
+	const uint8_t *p = (const uint8_t *)(uintptr_t)regs[REG_RIP];
+	uint32_t a = (uint32_t)regs[REG_RAX], c = (uint32_t)regs[REG_RCX], b, d;
+	struct emu_fault ud = {.vector = SGX_VECTOR_UD};
+
+	/* Fetched, executed and refused, so the bytes can be read. */
+	if (!t->cpuid_faults || regs[REG_TRAPNO] != SGX_VECTOR_GP ||
+		p[0] != 0x0f || p[1] != 0xa2)
+		return false;
+	if (t->mode == MODE_ENCLAVE &&
+		epcm_inside(&t->enclave->epcm, (uint64_t)regs[REG_RIP])) {
+		deliver_aex(t, uc, &ud);
+		return true;
+	}
+	raw_syscall3(__NR_arch_prctl, EMU_ARCH_SET_CPUID, 1, 0);
+	__asm__ volatile("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
+	raw_syscall3(__NR_arch_prctl, EMU_ARCH_SET_CPUID, 0, 0);
+	regs[REG_RAX] = a;
+	regs[REG_RBX] = b;
+	regs[REG_RCX] = c;
+	regs[REG_RDX] = d;
+	regs[REG_RIP] += 2;
+	return true;
+}
+
 static void exception(struct emu_thread *t, int signo, ucontext_t *uc)
 {
 	greg_t *regs = uc->uc_mcontext.gregs;
@@ -254,7 +285,7 @@ static void exception(struct emu_thread *t, int signo, ucontext_t *uc)
 		trapped_enclu(t, uc);
 		return;
 	}
-	if (signo == SIGSEGV && filled(t, regs))
+	if (signo == SIGSEGV && (filled(t, regs) || trapped_cpuid(t, uc)))
 		return;
 	if (t->mode != MODE_ENCLAVE) {
 		die_by(signo);

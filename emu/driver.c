@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "emu/machine.h"
@@ -336,6 +337,8 @@ static void driver_thread_fini(struct enclave *e)
 	if (!t)
 		return;
 	prctl(PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_OFF, 0, 0, 0);
+	if (t->cpuid_faults)
+		syscall(SYS_arch_prctl, EMU_ARCH_SET_CPUID, 1);
 	sigaltstack(&t->old_stack, NULL);
 	emu_self = NULL;
 	t->tid = 0;
@@ -368,6 +371,10 @@ static int driver_thread_init(struct enclave *e)
 		return rc;
 	}
 	emu_self = t;
+	/* Where the machine can: `cpuid` traps, and is #UD inside. */
+	if (e->mode == EMU_FAITHFUL)
+		t->cpuid_faults = !syscall(
+			SYS_arch_prctl, EMU_ARCH_SET_CPUID, 0);
 	if (prctl(PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_ON, end,
 		    ADDRESS_SPACE_END - end, &t->syscall_selector)) {
 		rc = -errno;

@@ -39,6 +39,7 @@ enum {
 	EMU_SLOT_SIZE = 0x10000,
 	EMU_SLOT_STACK = 0x1000, /* offset of the signal stack */
 	EMU_XSAVE_MAX = 0x4000,
+	EMU_ARCH_SET_CPUID = 0x1012, /* arch_prctl */
 };
 
 struct emu_platform {
@@ -111,6 +112,7 @@ struct emu_thread {
 	int tick_signal;
 	stack_t old_stack;
 	uint8_t syscall_selector;
+	bool cpuid_faults; /* `cpuid` is #GP in this thread */
 };
 
 enum { GPR_RAX, GPR_RCX, GPR_RDX, GPR_RBX, GPR_RSP, GPR_RBP, GPR_RSI, GPR_RDI };

@@ -28,7 +28,7 @@ extern const uint8_t test_leave[], test_enclu[], test_load[], test_store[],
 	test_jump[], test_syscall[], test_syscall_site[], test_after_syscall[],
 	test_ud[], test_de[], test_gp[], test_spin[], test_vectors[],
 	test_fault[], test_fault_next[], test_bases[], test_accept_range[],
-	test_bp[], test_other_gs[], test_enclu3[];
+	test_bp[], test_other_gs[], test_enclu3[], test_cpuid[];
 
 struct fixture {
 	const struct enclave_backend *ops;

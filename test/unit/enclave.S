@@ -200,6 +200,12 @@ test_fault_next:
 7:	movl	$1, %edi
 	jmp	leave
 
+	.globl	test_cpuid
+test_cpuid:
+	xorl	%eax, %eax
+	cpuid
+	jmp	leave
+
 	/* RSI = FS base, RDX = GS base. */
 	.globl	test_bases
 test_bases:

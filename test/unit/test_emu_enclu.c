@@ -427,6 +427,24 @@ static void test_trim(void **state)
 	assert_int_equal(f.run.exit_rsi, 0);
 }
 
+static void test_cpuid_traps(void **state)
+{
+	uint32_t a = 0, b, c, d;
+
+	if (!((struct emu_thread *)emu_slots)->cpuid_faults) {
+		print_message("cpuid cannot be made to trap here\n");
+		skip();
+	}
+	fixture_call(&f, test_cpuid, 0, 0, 0, 0);
+	expect_aex(SGX_VECTOR_UD, at(test_cpuid) + 2);
+	fixture_frame(0)->rip += 2;
+	fixture_resume(&f);
+	assert_int_equal(f.run.function, SGX_EEXIT);
+	/* The host's own still works, between trap and trap. */
+	__asm__ volatile("cpuid" : "+a"(a), "=b"(b), "=c"(c), "=d"(d));
+	assert_true(a >= 0xd && b);
+}
+
 static void test_pending_hidden(void **state)
 {
 	/* Faithful mode only. */
@@ -677,10 +695,15 @@ static void test_speed(void **state)
 	clock_gettime(CLOCK_MONOTONIC, &start);
 	assert_int_equal(f.ops->augment(f.enclave, FREE, PAGES * 4096ul), 0);
 	eaug = elapsed_ns(&start) / PAGES;
-	clock_gettime(CLOCK_MONOTONIC, &start);
-	fixture_call(&f, test_accept_range, accept, PAGES, FREE, 0);
-	best_accept = elapsed_ns(&start) / PAGES;
-	assert_int_equal(f.run.exit_rsi, 0);
+	for (uint64_t batch = 0; batch < 8; batch++) {
+		clock_gettime(CLOCK_MONOTONIC, &start);
+		fixture_call(&f, test_accept_range, accept, PAGES / 8,
+			FREE + batch * (PAGES / 8) * 4096, 0);
+		if (elapsed_ns(&start) < best_accept)
+			best_accept = elapsed_ns(&start);
+		assert_int_equal(f.run.exit_rsi, 0);
+	}
+	best_accept /= PAGES / 8;
 	print_message("EENTER+EEXIT %.0f ns, EACCEPT %.0f ns, EAUG %.1f ns "
 		      "per page; with one entry and exit: AEX of #PF + "
 		      "ERESUME %.0f ns, of syscall + ERESUME %.0f ns\n",
@@ -726,6 +749,7 @@ int main(void)
 		BOTH(test_jump_out),
 		BOTH(test_two_threads),
 		ONE(test_pending_hidden, faithful),
+		ONE(test_cpuid_traps, faithful),
 		ONE(test_speed, fast),
 	};
 
