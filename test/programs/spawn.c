@@ -276,7 +276,11 @@ int main(int argc, char **argv)
 	notice();
 	with_vfork();
 	groups();
+#ifdef __PIE__
 	with_threads(argv[0]);
+#else
+	(void)with_threads;
+#endif
 	descriptor();
 	many();
 	return 0;

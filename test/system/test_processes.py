@@ -5,6 +5,7 @@ inside an enclave as on the host, linked dynamically and statically."""
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -13,8 +14,9 @@ import sconce
 PROGRAMS = sconce.ROOT / "test/programs"
 COMPILERS = {
     "glibc": ["gcc"],
-    "glibc-static": ["gcc", "-static"],
-    "musl-static": ["musl-gcc", "-static"],
+    "glibc-static": ["gcc", "-static-pie"],
+    # at fixed addresses: does not start itself (two would not fit)
+    "musl-static": ["musl-gcc", "-static", "-no-pie", "-fno-pie"],
 }
 
 
