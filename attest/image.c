@@ -40,8 +40,8 @@ static int segment(const uint8_t *elf, size_t size, const Elf64_Phdr *ph,
 			"a segment outside of its place", NULL, NULL);
 	mem = calloc(1, pages);
 	if (!mem)
-		return err_set(
-			e, -ENOMEM, "kernel image", "out of memory", NULL, NULL);
+		return err_set(e, -ENOMEM, "kernel image", "out of memory",
+			NULL, NULL);
 	memcpy(mem, elf + ph->p_offset, ph->p_filesz);
 	err = visit(ctx, ph->p_vaddr, mem, pages, secinfo_flags(ph->p_flags));
 	free(mem);
@@ -85,9 +85,9 @@ int image_pages(const void *elf, size_t size, image_visit visit, void *ctx,
 		return err_set(e, -ENOEXEC, "kernel image", "truncated header",
 			NULL, NULL);
 	memcpy(&eh, bytes, sizeof(eh));
-	if (memcmp(eh.e_ident, ELFMAG, SELFMAG) ||
-		eh.e_machine != EM_X86_64 || eh.e_type != ET_EXEC ||
-		eh.e_phentsize != sizeof(Elf64_Phdr) || eh.e_phoff > size ||
+	if (memcmp(eh.e_ident, ELFMAG, SELFMAG) || eh.e_machine != EM_X86_64 ||
+		eh.e_type != ET_EXEC || eh.e_phentsize != sizeof(Elf64_Phdr) ||
+		eh.e_phoff > size ||
 		eh.e_phnum > (size - eh.e_phoff) / sizeof(Elf64_Phdr))
 		return err_set(e, -ENOEXEC, "kernel image", "a foreign file",
 			"a static x86-64 ELF program", "rebuild Sconce");
@@ -104,8 +104,8 @@ int image_pages(const void *elf, size_t size, image_visit visit, void *ctx,
 	return first_tcs(eh.e_entry, visit, ctx);
 }
 
-static int measure_run(void *ctx, uint64_t addr, const void *src, size_t size,
-	uint64_t flags)
+static int measure_run(
+	void *ctx, uint64_t addr, const void *src, size_t size, uint64_t flags)
 {
 	const uint8_t *p = src;
 
@@ -118,8 +118,8 @@ static int measure_run(void *ctx, uint64_t addr, const void *src, size_t size,
 	return 0;
 }
 
-int image_measure(const void *elf, size_t size, uint8_t mrenclave[32],
-	struct err *e)
+int image_measure(
+	const void *elf, size_t size, uint8_t mrenclave[32], struct err *e)
 {
 	struct measure *m = measure_new(IMAGE_SSA_FRAME_PAGES, ELRANGE_SIZE);
 	int err;

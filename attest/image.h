@@ -19,8 +19,8 @@ enum { IMAGE_SSA_FRAME_PAGES = 1 };
  * go to address addr. flags: SECINFO.FLAGS (page type and R/W/X). All are
  * measured. Return 0 to go on; anything else ends the walk and is returned.
  */
-typedef int (*image_visit)(void *ctx, uint64_t addr, const void *src,
-	size_t size, uint64_t flags);
+typedef int (*image_visit)(
+	void *ctx, uint64_t addr, const void *src, size_t size, uint64_t flags);
 
 /*
  * Walks the pages of the kernel in elf[size] and of TCS slot 0.
@@ -30,5 +30,5 @@ int image_pages(const void *elf, size_t size, image_visit visit, void *ctx,
 	struct err *e);
 
 /* MRENCLAVE of a kernel file. 0 or -errno as image_pages. */
-int image_measure(const void *elf, size_t size, uint8_t mrenclave[32],
-	struct err *e);
+int image_measure(
+	const void *elf, size_t size, uint8_t mrenclave[32], struct err *e);

@@ -20,7 +20,7 @@ struct poll_ctx;
 struct vnode;
 struct dentry;
 struct process;
-struct kstat;   /* vfs.h */
+struct kstat; /* vfs.h */
 struct aspace;
 struct dirent_sink; /* vfs.h */
 
@@ -45,7 +45,8 @@ struct file_ops {
 	int (*fsync)(struct file *f, bool data_only);
 	int (*truncate)(struct file *f, uint64_t size);
 	int (*fallocate)(struct file *f, int mode, uint64_t off, uint64_t len);
-	int (*getdents)(struct file *f, struct dirent_sink *sink); /* [-ENOTDIR] */
+	int (*getdents)(
+		struct file *f, struct dirent_sink *sink); /* [-ENOTDIR] */
 	/* F_SETFL will change O_NONBLOCK/O_APPEND/O_ASYNC to flags. */
 	int (*setfl)(struct file *f, uint32_t flags);
 	/* F_ADD_SEALS, F_GET_SEALS [-EINVAL] */
@@ -59,19 +60,19 @@ struct file_ops {
 struct file {
 	const struct file_ops *ops;
 	uint32_t refs;
-	uint32_t flags;      /* O_ACCMODE, O_APPEND, O_NONBLOCK, O_PATH, ... */
+	uint32_t flags; /* O_ACCMODE, O_APPEND, O_NONBLOCK, O_PATH, ... */
 	uint64_t pos;
 	struct vnode *vnode; /* NULL for anonymous kinds; holds a reference */
 	struct dentry *dentry; /* the name it was opened by, or NULL; held */
-	void *priv;          /* the kind's own state */
-	int host_fd;         /* -1 if not backed by the host */
+	void *priv; /* the kind's own state */
+	int host_fd; /* -1 if not backed by the host */
 	struct list epoll_items; /* epoll registrations (epoll.c) */
 };
 
 /* refs 1, host_fd -1. NULL on no memory. */
 struct file *file_new(const struct file_ops *ops, uint32_t flags);
 struct file *file_get(struct file *f); /* returns f */
-void file_put(struct file *f);         /* NULL is fine; may sleep */
+void file_put(struct file *f); /* NULL is fine; may sleep */
 
 /* Kernel-internal reading (exec, page-in): bytes (short only at the end of
  * the file) or -errno. */

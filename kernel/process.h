@@ -15,7 +15,7 @@
 
 struct aspace;
 struct fdtable;
-struct fs_ctx;   /* cwd, root, umask: vfs.h */
+struct fs_ctx; /* cwd, root, umask: vfs.h */
 struct sigactions; /* signal.h */
 
 enum { PROCESS_GROUPS_MAX = 32 };
@@ -29,38 +29,38 @@ struct process {
 	int32_t pid, pgid, sid;
 	uint32_t refs;
 	enum process_state state;
-	int exit_status;             /* wait(2) format, once a zombie */
-	struct process *parent;      /* NULL for process 1 */
-	struct list children;        /* child_node of children */
+	int exit_status; /* wait(2) format, once a zombie */
+	struct process *parent; /* NULL for process 1 */
+	struct list children; /* child_node of children */
 	struct list child_node;
 	struct list hash_node;
-	struct list threads;         /* proc_node */
+	struct list threads; /* proc_node */
 	int thread_count;
-	struct waitq child_exit;     /* a child changed state */
-	struct waitq vfork_done;     /* the child exec'ed or ended */
-	struct waitq thread_exit;    /* a thread ended (exec waits for that) */
-	struct waitq ended;          /* it is a zombie now (pidfd) */
-	struct waitq cont;           /* stopped threads sleep here */
-	bool exiting;                /* group exit under way */
-	struct thread *exec_thread;  /* the one that survives an exec */
+	struct waitq child_exit; /* a child changed state */
+	struct waitq vfork_done; /* the child exec'ed or ended */
+	struct waitq thread_exit; /* a thread ended (exec waits for that) */
+	struct waitq ended; /* it is a zombie now (pidfd) */
+	struct waitq cont; /* stopped threads sleep here */
+	bool exiting; /* group exit under way */
+	struct thread *exec_thread; /* the one that survives an exec */
 	bool stopped;
 	int stop_signal;
 	int wait_event;
 	bool execed;
-	bool vfork_released;         /* the parent of a vfork may go on */
+	bool vfork_released; /* the parent of a vfork may go on */
 	bool subreaper;
-	int exit_signal;             /* to the parent, usually SIGCHLD */
+	int exit_signal; /* to the parent, usually SIGCHLD */
 
 	struct aspace *as;
 	struct fdtable *files;
 	struct fs_ctx *fs;
-	struct sigactions *actions;  /* shared by CLONE_SIGHAND */
+	struct sigactions *actions; /* shared by CLONE_SIGHAND */
 
-	uint64_t sig_pending;        /* directed at the process */
+	uint64_t sig_pending; /* directed at the process */
 	struct list sig_queue;
-	struct waitq sig_queued;     /* a signal became pending (signalfd) */
+	struct waitq sig_queued; /* a signal became pending (signalfd) */
 
-	char *exe;                   /* path of the program, kmalloc'ed */
+	char *exe; /* path of the program, kmalloc'ed */
 	/* as laid out on the stack, for /proc/PID/{cmdline,environ} */
 	uint64_t arg_start, arg_end, env_start, env_end;
 	uint64_t auxv[2 * 24];
@@ -73,15 +73,15 @@ struct process {
 		uint64_t effective, permitted, inheritable;
 	} caps;
 	bool keep_caps;
-	uint64_t rlimit[16][2];      /* soft, hard */
-	uint64_t start_time;         /* time_mono_ns */
-	void *timers;                /* itimers, POSIX timers: ptimer.c */
+	uint64_t rlimit[16][2]; /* soft, hard */
+	uint64_t start_time; /* time_mono_ns */
+	void *timers; /* itimers, POSIX timers: ptimer.c */
 	bool dumpable, no_new_privs;
 	int pdeathsig;
 	int nice;
 	uint32_t personality;
-	uint64_t cpu_ns;             /* of threads that ended */
-	uint64_t child_cpu_ns;       /* of children that were waited for */
+	uint64_t cpu_ns; /* of threads that ended */
+	uint64_t child_cpu_ns; /* of children that were waited for */
 };
 
 extern struct process *init_process; /* pid 1 */
@@ -99,12 +99,12 @@ int process_new(struct process *parent, struct process **out);
 void process_abandon(struct process *p);
 /* A thread of p that starts in the application with frame once it is woken
  * (sched_wake). The first one has the process id as thread id. */
-int process_new_thread(struct process *p, const struct trapframe *frame,
-	struct thread **out);
+int process_new_thread(
+	struct process *p, const struct trapframe *frame, struct thread **out);
 
 struct process *process_get(struct process *p);
 void process_put(struct process *p);
-struct process *process_find(int32_t pid);   /* no reference; NULL */
+struct process *process_find(int32_t pid); /* no reference; NULL */
 struct thread *thread_find(int32_t tid);
 /* Iterates in pid order: first with pid > after; NULL at the end. */
 struct process *process_next(int32_t after);
