@@ -92,6 +92,14 @@ static void save_frame(struct trapframe *f, const struct sgx_gprsgx *g)
 	f->rsp = g->rsp;
 }
 
+/* EACCEPT and its like fault on a page that the host said it had added. */
+static bool page_withheld(struct cpu *c, const struct sgx_gprsgx *g)
+{
+	return (g->rax == SGX_EACCEPT || g->rax == SGX_EACCEPTCOPY ||
+		       g->rax == SGX_EMODPE) &&
+		!((g->rcx ^ ssa_exinfo(c)->maddr) & ~PAGE_MASK);
+}
+
 /* The kernel was running: only its access to user memory may fault. */
 static void in_kernel(struct cpu *c, struct sgx_gprsgx *g)
 {
@@ -111,6 +119,8 @@ static void in_kernel(struct cpu *c, struct sgx_gprsgx *g)
 		g->rip = (uint64_t)(uintptr_t)uaccess_fixup;
 		return;
 	}
+	if (vector == VEC_PF && page_withheld(c, g))
+		panic_host("page %lx is not there", (unsigned long)g->rcx);
 	panic("exception %u in the kernel at %lx, address %lx, error %x",
 		vector, (unsigned long)g->rip,
 		(unsigned long)ssa_exinfo(c)->maddr, ssa_exinfo(c)->errcd);

@@ -54,7 +54,7 @@ def serve():
         b = c.recv(100)
         if not b: break
         c.sendall(b.upper())
-t = threading.Thread(target=serve); t.start()
+t = threading.Thread(target=serve, daemon=True); t.start()
 c = socket.create_connection(s.getsockname())
 c.sendall(b'hello'); print(c.recv(100)); c.close(); t.join()
 """
@@ -131,13 +131,15 @@ def test_lies(program, kind):
     bad, stopped, told_any = [], 0, 0
     for i in range(RUNS):
         seed = FIRST + i
-        status, out, err, told, setting = run_once(
-            args, seed, rates[i % len(rates)], lies,
-            OPTIONS[i // len(rates) % len(OPTIONS)])
+        rate = rates[i % len(rates)]
+        options = OPTIONS[i // len(rates) % len(OPTIONS)]
+        status, out, err, told, setting = run_once(args, seed, rate, lies,
+                                                   options)
         wrong = judge(wanted, status, out, err, lies, told)
         if wrong:
             bad.append("%s\nSCONCE_HOSTILE=%s %s\n%s\n%s%s" % (
-                wrong, setting, OPTIONS[i // len(rates) % len(OPTIONS)], told, out[-500:], err[-1000:]))
+                wrong, setting, " ".join(options), told, out[-500:],
+                err[-1000:]))
         stopped += PROTOCOL in err
         told_any += told.count("\n") > 1
     assert not bad, "%d of %d runs were bad; the first:\n%s" % (
