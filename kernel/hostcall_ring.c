@@ -280,8 +280,8 @@ static uint64_t ticks(void)
 	return (uint64_t)hi << 32 | lo;
 }
 
-/* Best round trip of row nr among those that went that way; UINT64_MAX: none
- * did. The first ones are cold, and a worker takes a while to start. */
+/* Best round trip of row nr among those that went that way; 0: none did. The
+ * first ones are cold, and a worker takes a while to start. */
 static uint64_t measure(unsigned nr, const uint64_t *way)
 {
 	static const uint64_t wire[HOSTCALL_ARGS];
@@ -300,7 +300,7 @@ static uint64_t measure(unsigned nr, const uint64_t *way)
 		best = u64_min(best, start);
 		good++;
 	}
-	return best;
+	return good ? best : 0;
 }
 
 void hostcall_set_policy(enum hostcall_policy policy)
@@ -317,7 +317,8 @@ void hostcall_set_policy(enum hostcall_policy policy)
 	use_rings = true;
 	costs.ring = measure(HC_null, &stats[HC_null].rings);
 	misses = pause = 0;
-	if (policy == HOSTCALL_AUTO && costs.ring > costs.exit) {
+	if (policy == HOSTCALL_AUTO &&
+		(!costs.ring || costs.ring > costs.exit)) {
 		use_rings = false;
 		host_ring_poll(0);
 	}

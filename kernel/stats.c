@@ -73,6 +73,11 @@ static void add_calls(struct report *r)
 	add(r, "exits", exits);
 	add(r, "exitless", rings);
 	add(r, "posted", posts);
+	/* Round trips of a null call, TSC ticks, as measured at boot. */
+	if (hostcall_costs()->exit)
+		add(r, "exit_ticks", hostcall_costs()->exit);
+	if (hostcall_costs()->ring)
+		add(r, "exitless_ticks", hostcall_costs()->ring);
 	for (unsigned int i = 0; i < HOSTCALL_COUNT; i++) {
 		const struct hostcall_stats *s = hostcall_stats(i);
 		uint64_t n = s->exits + s->rings + s->posts;
