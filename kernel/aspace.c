@@ -13,6 +13,7 @@
 #include "kernel/klog.h"
 #include "kernel/random.h"
 #include "kernel/thread.h"
+#include "kernel/vfs.h"
 #include "kernel/vvar.h"
 #include "kernel/wait.h"
 
@@ -171,6 +172,19 @@ static int64_t place(
 	return addr ? (int64_t)addr : -ENOMEM;
 }
 
+int aspace_clear(
+	struct aspace *as, uint64_t addr, uint64_t size, unsigned flags)
+{
+	int64_t at = place(as, addr, size, flags);
+	int err = at < 0 ? (int)at : 0;
+
+	if (!err && (flags & ASPACE_FIXED))
+		err = aspace_unmap_locked(as, addr, size);
+	if (!err && !range_free(&aspace_used, addr, addr + size))
+		err = -ENOMEM;
+	return err;
+}
+
 /*
  * Maps what proto says (kind, obj, offset, flags; the reference on obj is
  * taken over on success).
@@ -192,6 +206,8 @@ int64_t aspace_map_locked(struct aspace *as, uint64_t addr, uint64_t size,
 	addr = (uint64_t)at;
 	if (flags & ASPACE_FIXED) {
 		err = aspace_unmap_locked(as, addr, size);
+		if (!err && !range_free(&aspace_used, addr, addr + size))
+			err = -ENOMEM; /* pages of a file that others see */
 		if (err)
 			return err;
 	}
@@ -228,6 +244,8 @@ int64_t aspace_map_file(struct aspace *as, uint64_t addr, uint64_t size,
 	struct mapping *m = NULL;
 	int64_t at;
 
+	if (file && (flags & ASPACE_SHARED) && object_wanted(file))
+		return object_map(as, addr, size, prot, flags, file, offset);
 	if (file) {
 		int err = mapping_new(file, limit, &m);
 
@@ -256,13 +274,18 @@ int64_t aspace_map_file(struct aspace *as, uint64_t addr, uint64_t size,
 	return at;
 }
 
+bool aspace_owns_pages(const struct vma *v)
+{
+	return v->kind != VMA_FOREIGN && v->kind != VMA_SHARED;
+}
+
 /* Gives back the pages of the process's own mappings in [start, end). */
 static void drop_pages(struct aspace *as, uint64_t start, uint64_t end)
 {
 	while (start < end) {
 		size_t i = vma_index(&as->set, start);
+		const struct vma *v;
 		uint64_t stop;
-		struct vma *v;
 
 		if (i == as->set.count || as->set.v[i].start >= end)
 			return;
@@ -270,16 +293,16 @@ static void drop_pages(struct aspace *as, uint64_t start, uint64_t end)
 		if (v->start > start)
 			start = v->start;
 		stop = v->end < end ? v->end : end;
-		/* Neighbouring mappings go in one batch. */
-		while (v->kind != VMA_FOREIGN && stop < end &&
-			i + 1 < as->set.count &&
-			as->set.v[i + 1].start == stop &&
-			as->set.v[i + 1].kind != VMA_FOREIGN) {
-			i++;
-			stop = as->set.v[i].end < end ? as->set.v[i].end : end;
+		if (!aspace_owns_pages(v)) {
+			start = stop;
+			continue;
 		}
-		if (v->kind != VMA_FOREIGN)
-			commit_drop(as, start, stop);
+		/* Neighbouring mappings go in one batch. */
+		while (stop < end && ++i < as->set.count &&
+			as->set.v[i].start == stop &&
+			aspace_owns_pages(&as->set.v[i]))
+			stop = as->set.v[i].end < end ? as->set.v[i].end : end;
+		commit_drop(as, start, stop);
 		start = stop;
 	}
 }
@@ -294,7 +317,7 @@ int aspace_unmap_locked(struct aspace *as, uint64_t addr, uint64_t size)
 		return err;
 	if (!vma_overlaps(&as->set, addr, end))
 		return 0;
-	shared_write_back(as, addr, end);
+	mapping_write_back(as, addr, end);
 	drop_pages(as, addr, end);
 	/* Free the addresses, mapping by mapping: gaps may be others'. */
 	for (i = vma_index(&as->set, addr);
@@ -303,7 +326,7 @@ int aspace_unmap_locked(struct aspace *as, uint64_t addr, uint64_t size)
 		uint64_t lo = v->start > addr ? v->start : addr;
 		uint64_t hi = v->end < end ? v->end : end;
 
-		if (v->kind == VMA_FOREIGN)
+		if (!aspace_owns_pages(v))
 			continue;
 		err = range_remove(&aspace_used, lo, hi);
 		if (err)
@@ -315,6 +338,7 @@ int aspace_unmap_locked(struct aspace *as, uint64_t addr, uint64_t size)
 
 int aspace_unmap(struct aspace *as, uint64_t addr, uint64_t size)
 {
+	const struct vma *v;
 	int err;
 
 	if ((addr & PAGE_MASK) || size == 0 || addr > USER_END)
@@ -323,7 +347,12 @@ int aspace_unmap(struct aspace *as, uint64_t addr, uint64_t size)
 	if (size == 0 || size > USER_END - addr)
 		return -EINVAL;
 	mm_lock();
-	err = aspace_unmap_locked(as, addr, size);
+	v = vma_find(&as->set, addr);
+	if (v && v->kind == VMA_SHARED &&
+		object_forget_repeat(v, addr, addr + size))
+		err = 0;
+	else
+		err = aspace_unmap_locked(as, addr, size);
 	mm_unlock();
 	return err;
 }
@@ -338,6 +367,7 @@ static int protect_one(struct aspace *as, uint64_t lo, uint64_t hi, int prot)
 	 * JITs change them all the time. */
 	bool keep = v->kind == VMA_ANON && ((v->prot | prot) & PROT_EXEC);
 	uint8_t old = v->prot;
+	enum vma_kind kind;
 	bool file;
 	int err;
 
@@ -349,12 +379,17 @@ static int protect_one(struct aspace *as, uint64_t lo, uint64_t hi, int prot)
 	if (v->kind == VMA_FILE && shared && (prot & PROT_WRITE) &&
 		(mapping_of(v)->file->flags & 3) != 2) /* O_RDWR */
 		return -EACCES;
-	file = v->kind == VMA_FILE;
+	kind = (enum vma_kind)v->kind;
+	file = kind == VMA_FILE;
+	if (v->kind == VMA_SHARED && prot == PROT_NONE)
+		return -EACCES; /* others may need the pages */
 	vma_split(&as->set, lo);
 	vma_split(&as->set, hi);
 	vma_find(&as->set, lo)->prot = (uint8_t)prot;
 	if (file && (prot & PROT_EXEC) && !(old & PROT_EXEC))
 		text_attach_committed(as, lo, hi);
+	if (kind == VMA_SHARED) /* see aspace_object.c */
+		keep = true;
 	/* A shared page becomes writable by its first write. */
 	err = commit_protect(
 		lo, hi, file && shared ? prot & ~PROT_WRITE : prot, keep);
@@ -423,6 +458,10 @@ bool aspace_next(struct aspace *as, uint64_t addr, struct aspace_info *info)
 		info->dev = m->dev;
 		info->ino = m->ino;
 		info->file = m->file;
+	} else if (v->kind == VMA_SHARED) {
+		info->file = object_file(v);
+		info->dev = info->file->vnode->dev;
+		info->ino = info->file->vnode->ino;
 	} else {
 		info->offset = 0;
 	}

@@ -44,6 +44,8 @@ static int load(struct aspace *as, const struct vma *v, uint64_t lo,
 		return commit_zero(as, lo, hi, v->prot);
 	case VMA_FILE:
 		return mapping_load(as, v, lo, hi, fault);
+	case VMA_SHARED:
+		return object_load(v, lo, hi, fault);
 	case VMA_TRAMPOLINE:
 		return text_load_trampolines(as, v);
 	default:
@@ -101,6 +103,9 @@ static int fault(struct aspace *as, uint64_t addr, bool write, bool exec)
 	if (state & PAGE_COMMITTED) {
 		if ((state & need) && !(state & PAGE_HIDDEN))
 			return 0; /* another thread was faster */
+		if (v->kind == VMA_SHARED)
+			return commit_protect(
+				page, page + PAGE_SIZE, v->prot, true);
 		/* First write to a page of a shared file mapping. */
 		err = commit_protect(page, page + PAGE_SIZE, v->prot, false);
 		if (!err && write)

@@ -97,7 +97,7 @@ static int64_t move(struct aspace *as, uint64_t addr, uint64_t old_size,
 	int64_t at;
 	int err;
 
-	if (v.kind == VMA_TRAMPOLINE || v.kind == VMA_FOREIGN)
+	if (v.kind == VMA_TRAMPOLINE || !aspace_owns_pages(&v))
 		return -EINVAL;
 	v.offset += addr - v.start;
 	v.window = 0;
@@ -154,7 +154,7 @@ static int64_t remap(struct aspace *as, uint64_t addr, uint64_t old_size,
 	}
 	/* In place, if what is behind is free. */
 	if (v->end == end && v->kind != VMA_TRAMPOLINE &&
-		v->kind != VMA_FOREIGN && new_size <= USER_END - addr &&
+		aspace_owns_pages(v) && new_size <= USER_END - addr &&
 		range_free(&aspace_used, end, addr + new_size)) {
 		struct vma more = *v;
 		int64_t at;

@@ -97,11 +97,21 @@ int mapping_load(struct aspace *as, const struct vma *v, uint64_t lo,
 
 uint64_t mapping_size(struct mapping *m); /* of the file, now */
 /* Writes back the dirty pages of shared mappings in [lo, hi). */
-int shared_write_back(struct aspace *as, uint64_t lo, uint64_t hi);
+int mapping_write_back(struct aspace *as, uint64_t lo, uint64_t hi);
 
 /* Loads what is not there of the mappings in [lo, hi), a small image, with
  * few calls. Best effort. */
 void mapping_preload(struct aspace *as, uint64_t lo, uint64_t hi);
+
+/* ---- shared files in memory (aspace_object.c) ---- */
+bool object_wanted(const struct file *f);
+int64_t object_map(struct aspace *as, uint64_t addr, uint64_t size, int prot,
+	unsigned flags, struct file *f, uint64_t offset);
+/* As mapping_load(), for VMA_SHARED. */
+int object_load(const struct vma *v, uint64_t lo, uint64_t hi, uint64_t fault);
+/* munmap of [start, end): was v mapped more than once? Then once less. */
+bool object_forget_repeat(const struct vma *v, uint64_t start, uint64_t end);
+struct file *object_file(const struct vma *v);
 
 /* ---- aspace.c ---- */
 /* For those who hold the lock. */
@@ -113,6 +123,11 @@ int64_t aspace_map_file(struct aspace *as, uint64_t addr, uint64_t size,
 	uint64_t limit);
 /* Is [start, end) free but for own's (may be NULL) mappings? */
 bool aspace_available(const struct aspace *own, uint64_t start, uint64_t end);
+/* Empties [addr, addr + size) for a mapping at a fixed place. */
+int aspace_clear(
+	struct aspace *as, uint64_t addr, uint64_t size, unsigned flags);
+/* Do the pages of v belong to its process? */
+bool aspace_owns_pages(const struct vma *v);
 /* A free range; 0 if there is none. */
 uint64_t aspace_find_free(
 	struct aspace *as, uint64_t size, uint64_t align, unsigned flags);

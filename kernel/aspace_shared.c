@@ -51,7 +51,7 @@ static int write_run(
 	return 0;
 }
 
-int shared_write_back(struct aspace *as, uint64_t lo, uint64_t hi)
+int mapping_write_back(struct aspace *as, uint64_t lo, uint64_t hi)
 {
 	int result = 0;
 
@@ -97,7 +97,7 @@ int aspace_sync(struct aspace *as, uint64_t addr, uint64_t size, bool wait)
 	int err;
 
 	mm_lock();
-	err = shared_write_back(as, addr, end);
+	err = mapping_write_back(as, addr, end);
 	while (wait && !err && addr < end) {
 		const struct vma *v = vma_find(&as->set, addr);
 		struct vma_object *obj;

@@ -25,6 +25,7 @@ enum vma_kind {
 	VMA_ANON,
 	VMA_FILE, /* private or shared pages of a file */
 	VMA_TRAMPOLINE, /* generated code */
+	VMA_SHARED, /* view of a file in memory: pages are the object's */
 	VMA_FOREIGN, /* pages belong to someone else (vDSO) */
 };
 

@@ -45,6 +45,15 @@ def test_same_as_native(build, name, kind, cpus):
     assert inside.out == native.out
 
 
+@pytest.mark.parametrize("cpus", [1, 2])
+@pytest.mark.parametrize("kind", COMPILERS)
+def test_memory_same_as_native(build, kind, cpus, tmp_path):
+    exe = build("memory", kind)
+    assert sconce.run(exe, tmp_path, native=True).check().out == "0 failures\n"
+    inside = sconce.run(exe, tmp_path, options=["--cpus", str(cpus)])
+    assert inside.check().out == "0 failures\n"
+
+
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_senseless_arguments(build, seed):
     done = sconce.run(build("badargs", "glibc"), seed, 5000)

@@ -23,6 +23,7 @@
 #include "kernel/hostcall.h"
 #include "kernel/kalloc.h"
 #include "kernel/klog.h"
+#include "kernel/pagestore.h"
 #include "kernel/random.h"
 #include "kernel/thread.h"
 #include "kernel/uio.h"
@@ -280,6 +281,8 @@ uint64_t vdso_base(void)
 
 /* ---- a file ---- */
 
+enum { STORE_PAGES = 64 }; /* of the file in memory */
+
 static uint8_t content[300000];
 static uint64_t content_size = sizeof(content);
 static unsigned reads;
@@ -314,7 +317,9 @@ void uio_init_kernel(struct uio *u, void *buf, size_t size)
 
 int vfs_file_getattr(struct file *f, struct kstat *st)
 {
-	*st = (struct kstat){.size = content_size, .ino = 7};
+	*st = (struct kstat){
+		.size = f->vnode ? STORE_PAGES * PAGE_SIZE : content_size,
+		.ino = 7};
 	return 0;
 }
 
@@ -331,6 +336,43 @@ void file_put(struct file *f)
 
 static const struct file_ops ops = {.name = "test", .write = file_write};
 static struct file file = {.ops = &ops, .refs = 1, .flags = 2};
+
+/* ---- a file in memory ---- */
+
+static uint8_t store[STORE_PAGES][PAGE_SIZE];
+static uint64_t lent[STORE_PAGES];
+static uint64_t store_size = STORE_PAGES * PAGE_SIZE;
+static unsigned store_limit = STORE_PAGES;
+static struct vnode store_node;
+static struct file store_file = {
+	.ops = &ops, .refs = 1, .flags = 2, .vnode = &store_node};
+
+bool pagestore_has(const struct vnode *v)
+{
+	return v == &store_node;
+}
+
+int pagestore_lend(struct vnode *v, uint64_t index, void *addr)
+{
+	if (index * PAGE_SIZE >= store_size)
+		return -ENXIO;
+	if (index >= store_limit)
+		return -ENOSPC;
+	assert_true(lent[index] == 0);
+	memcpy(addr, store[index], PAGE_SIZE);
+	lent[index] = (uint64_t)addr;
+	return 0;
+}
+
+int pagestore_return(struct vnode *v, uint64_t index, const void *addr)
+{
+	assert_true(index < STORE_PAGES);
+	if (lent[index] != (uint64_t)addr)
+		return 0;
+	memcpy(store[index], addr, PAGE_SIZE);
+	lent[index] = 0;
+	return 0;
+}
 
 /* ---- faults ---- */
 
@@ -682,6 +724,67 @@ static void test_file_shared(void **state)
 	assert_int_equal(content[sizeof(content) - 1], 55);
 }
 
+static void test_file_in_memory(void **state)
+{
+	struct aspace *first = as, *second = aspace_new();
+	uint64_t a, b;
+	uint8_t v;
+	int64_t at;
+
+	catch_faults();
+	store[3][5] = 77;
+	at = aspace_map(as, 0, 0x2000, 3, ASPACE_SHARED, &store_file, 0x3000);
+	assert_true(at > 0);
+	a = (uint64_t)at;
+	assert_int_equal(try_read(a + 5, &v), 0);
+	assert_int_equal(v, 77);
+	assert_int_equal(lent[3], a);
+	/* Another process sees the same pages at the same place. */
+	as = second;
+	at = aspace_map(as, 0, 0x10000, 3, ASPACE_SHARED, &store_file, 0);
+	assert_true(at > 0);
+	b = (uint64_t)at;
+	assert_int_equal(b + 0x3000, a);
+	assert_int_equal(try_write(b + 0x3005, 78), 0);
+	assert_int_equal(try_write(b + 0x1001, 11), 0);
+	as = first;
+	assert_int_equal(try_read(a + 5, &v), 0);
+	assert_int_equal(v, 78);
+	/* Elsewhere it cannot be. */
+	assert_int_equal(
+		aspace_map(as, 0x400000, 0x1000, 3,
+			ASPACE_SHARED | ASPACE_FIXED, &store_file, 0x3000),
+		-EINVAL);
+	/* The same once more, and away again. */
+	assert_int_equal(aspace_map(as, 0, 0x2000, 3, ASPACE_SHARED,
+				 &store_file, 0x3000),
+		a);
+	assert_int_equal(aspace_unmap(as, a, 0x2000), 0);
+	assert_int_equal(aspace_mapped(as, a, 0x2000), true);
+	assert_int_equal(aspace_unmap(as, a, 0x2000), 0);
+	assert_int_equal(aspace_mapped(as, a, 0x2000), false);
+	assert_int_equal(lent[3], a); /* the other one still has it */
+	/* Nobody else gets the addresses meanwhile. */
+	assert_int_equal(
+		aspace_map(as, a, 0x1000, 3, ASPACE_FIXED, NULL, 0), -ENOMEM);
+	as = second;
+	aspace_put(second);
+	as = first;
+	assert_int_equal(lent[3], 0);
+	assert_int_equal(store[3][5], 78);
+	assert_int_equal(store[1][1], 11);
+	assert_int_equal(store_file.refs, 1);
+	/* A full file system is SIGBUS. */
+	store_limit = 2;
+	at = aspace_map(as, 0, 0x8000, 3, ASPACE_SHARED, &store_file, 0);
+	assert_true(at > 0);
+	assert_int_equal(try_read((uint64_t)at + 0x1001, &v), 0);
+	assert_int_equal(v, 11);
+	assert_int_equal(try_read((uint64_t)at + 0x2000, &v), -ENXIO);
+	assert_int_equal(aspace_unmap(as, (uint64_t)at, 0x8000), 0);
+	assert_int_equal(store_file.refs, 1);
+}
+
 static void test_brk(void **state)
 {
 	uint64_t start;
@@ -777,6 +880,7 @@ int main(void)
 		T(test_two_processes),
 		T(test_file_private),
 		T(test_file_shared),
+		T(test_file_in_memory),
 		T(test_brk),
 		T(test_remap),
 		T(test_discard),
