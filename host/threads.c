@@ -157,6 +157,10 @@ static void *thread_main(void *arg)
 	struct launcher *l = t->launcher;
 	int err = l->backend->thread_init(l->enclave);
 
+	/* It may park or be kicked before pthread_create has returned. */
+	t->pthread = pthread_self();
+	__atomic_store_n(&t->started, true, __ATOMIC_RELEASE);
+
 	if (err) {
 		stop_error(l,
 			"this machine cannot run enclave threads (error %d); "
