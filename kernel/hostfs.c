@@ -220,6 +220,11 @@ int hostfs_getattr(
 {
 	struct hostfs_node *n = hostfs_node(v);
 
+	if (d && d->deleted && !f) { /* a working directory, say */
+		*st = n->st;
+		st->nlink = 0;
+		return 0;
+	}
 	if (n->expires <= time_mono_ns()) {
 		struct host_stat h;
 		int err;

@@ -51,7 +51,7 @@ static int dir_writable(const struct walk *w)
 /* Walks to a name that shall be made. */
 static int walk_new(int dfd, uint64_t u_path, bool dir, struct walk *w)
 {
-	int err = walk_user(dfd, u_path, WALK_PARENT, w);
+	int err = walk_user(dfd, u_path, WALK_PARENT | WALK_NAME, w);
 
 	if (err)
 		return err;
@@ -223,12 +223,15 @@ static int64_t do_unlink(int dfd, uint64_t u_path, bool dir)
 	struct vnode *v;
 	struct walk w;
 	bool is_dir;
-	int err = walk_user(dfd, u_path, 0, &w);
+	int err = walk_user(dfd, u_path, WALK_NAME, &w);
 
 	if (err)
 		return err;
 	if (!w.parent || w.dots) {
-		err = dir ? (w.dots ? -EINVAL : -EBUSY) : -EISDIR;
+		err = !dir         ? -EISDIR
+			: w.dotdot ? -ENOTEMPTY
+			: w.slash  ? -EBUSY
+				   : -EINVAL;
 		goto done;
 	}
 	v = w.dentry->vnode;
@@ -329,10 +332,10 @@ static int64_t do_rename(
 		(flags & (RENAME_NOREPLACE | RENAME_EXCHANGE)) ==
 			(RENAME_NOREPLACE | RENAME_EXCHANGE))
 		return -EINVAL;
-	err = walk_user(old_dfd, u_old, 0, &from);
+	err = walk_user(old_dfd, u_old, WALK_NAME, &from);
 	if (err)
 		return err;
-	err = walk_user(dfd, u_path, WALK_PARENT, &to);
+	err = walk_user(dfd, u_path, WALK_PARENT | WALK_NAME, &to);
 	if (err)
 		goto from;
 	err = rename_check(&from, &to, flags);

@@ -32,6 +32,8 @@ static int64_t do_open(
 	flags &= OPEN_FLAGS;
 	if (flags & O_PATH)
 		flags &= O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+	else
+		flags |= O_LARGEFILE; /* as for every 64-bit program */
 	err = path_from_user(u_path, &path);
 	if (err)
 		return err;

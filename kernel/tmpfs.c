@@ -680,7 +680,8 @@ int tmpfs_memfd(const char *name, unsigned flags, struct file **out)
 	}
 	if (string_copy(full + 6, sizeof(full) - 6, name))
 		return -EINVAL;
-	err = open_unlinked(m->root, m, full, O_RDWR, S_IFREG | 0777, out);
+	err = open_unlinked(
+		m->root, m, full, O_RDWR | O_LARGEFILE, S_IFREG | 0777, out);
 	if (!err && !(flags & MFD_SEALING))
 		tmpfs_node((*out)->vnode)->seals = SEAL_SEAL;
 	return err;

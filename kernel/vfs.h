@@ -228,6 +228,8 @@ enum {
 	WALK_BENEATH = 256,
 	WALK_IN_ROOT = 512,
 	WALK_CACHED = 1024,
+	WALK_NAME = 2048, /* the last component as it stands: "link/" is not
+				followed and need not be a directory */
 };
 
 struct walk {
@@ -237,7 +239,8 @@ struct walk {
 				  that was "/", ".", ".." or a magic link */
 	struct file *file; /* a magic link's or AT_EMPTY_PATH's file */
 	bool slash; /* path ended in '/' */
-	bool dots; /* last component was "." or ".." or "/" */
+	bool dots; /* last component was ".", ".." or "/" */
+	bool dotdot; /* it was ".." */
 };
 
 /* 0 or -errno; on success the caller ends with walk_done. dfd as in *at(2).

@@ -26,7 +26,7 @@ struct state {
 	char *link_buf; /* holds rest after a link */
 	unsigned flags;
 	int links;
-	bool slash, dots;
+	bool slash, dots, dotdot;
 	uint64_t now;
 };
 
@@ -269,6 +269,7 @@ static int step(struct state *s, bool *more)
 	if (name[0] == '.' && (len == 1 || (len == 2 && name[1] == '.'))) {
 		set_parent(s, NULL);
 		s->dots = true;
+		s->dotdot = len == 2;
 		return len == 1 ? 0 : step_up(s);
 	}
 	s->dots = false;
@@ -276,7 +277,8 @@ static int step(struct state *s, bool *more)
 	if (err)
 		return err;
 	if (d->vnode && S_ISLNK(d->vnode->mode) &&
-		(!last || s->slash || (s->flags & WALK_FOLLOW))) {
+		(!last || (s->slash && !(s->flags & WALK_NAME)) ||
+			(s->flags & WALK_FOLLOW))) {
 		bool slash = s->slash;
 
 		err = follow(s, d);
@@ -370,7 +372,8 @@ static int walk(struct state *s, int dfd, const char *path)
 		}
 	if (s->file || !s->cur->vnode)
 		return 0;
-	if ((s->slash || (s->flags & WALK_DIRECTORY)) &&
+	if (((s->slash && !(s->flags & WALK_NAME)) ||
+		    (s->flags & WALK_DIRECTORY)) &&
 		!S_ISDIR(s->cur->vnode->mode) &&
 		!(s->cur->expires == 0 && s->flags & WALK_OPEN))
 		return -ENOTDIR;
@@ -395,6 +398,7 @@ int vfs_walk(int dfd, const char *path, unsigned flags, struct walk *w)
 		.parent = s.parent,
 		.file = s.file,
 		.slash = s.slash,
+		.dotdot = s.dots && s.dotdot,
 		.dots = s.dots};
 	return 0;
 }
