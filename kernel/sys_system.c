@@ -113,6 +113,8 @@ int64_t sys_prctl(const uint64_t *a)
 		return 0;
 	case PR_GET_TID_ADDRESS:
 		return user_write(a[1], &t->clear_child_tid, sizeof(uint64_t));
+	case PR_SET_THP_DISABLE: /* there are no huge pages */
+		return 0;
 	case PR_SET_MM:
 	case PR_CAPBSET_DROP:
 	case PR_SET_SECUREBITS:
