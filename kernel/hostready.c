@@ -138,6 +138,11 @@ void hostready_done(struct hostready *h, uint64_t seen, uint32_t event,
 	h->doubt &= ~event;
 }
 
+bool hostready_is_latest(const struct hostready *h)
+{
+	return h->used == operations;
+}
+
 uint32_t hostready_poll(struct hostready *h, int host_fd, struct poll_ctx *pc)
 {
 	uint32_t ready;

@@ -58,6 +58,10 @@ uint64_t hostready_begin(const struct hostready *h);
 void hostready_done(struct hostready *h, uint64_t seen, uint32_t event,
 	enum hostready_how how);
 
+/* Was the last operation of all one on this descriptor? Then nothing that the
+ * application did or learnt since can have made it ready. */
+bool hostready_is_latest(const struct hostready *h);
+
 /* A file's poll(). May sleep. */
 uint32_t hostready_poll(struct hostready *h, int host_fd, struct poll_ctx *pc);
 /* Is none of these events known? Then trying is (almost) in vain. */

@@ -46,6 +46,7 @@ struct inetsock {
 	struct hostready ready;
 	int fd; /* -1: none yet */
 	bool connecting; /* a blocking connect may have been interrupted */
+	bool drained; /* the last receive took all there was */
 };
 
 static struct inetsock *of(struct socket *s)
@@ -464,7 +465,24 @@ static int64_t recv_once(
 	}
 	hostready_done(
 		&is->ready, seen, POLLIN, recv_how(is, m, size, n, more));
+	is->drained = n > 0 && hostready_none(&is->ready, POLLIN | POLLRDHUP);
 	return n;
+}
+
+/*
+ * Servers read until EAGAIN. If the last read took all there was, no event
+ * has come and nothing else was done since but answering on this very socket,
+ * the answer is known. Once only: who asks again wants to know better.
+ */
+static bool surely_dry(struct inetsock *is, const struct sockmsg *m)
+{
+	bool dry = is->drained && m->nonblock && is_stream(is) &&
+		(m->flags & ~(uint32_t)MSG_DONTWAIT) == 0 &&
+		hostready_none(&is->ready, POLLIN | POLLRDHUP) &&
+		hostready_is_latest(&is->ready);
+
+	is->drained = false;
+	return dry;
 }
 
 static int64_t recv_wait(
@@ -523,6 +541,8 @@ static int64_t recv(struct socket *s, struct sockmsg *m)
 {
 	struct inetsock *is = of(s);
 
+	if (surely_dry(is, m))
+		return -EAGAIN;
 	/* A datagram's size does not tell whether there is another one. */
 	if (!is_stream(is) || m->control ||
 		m->flags & (MSG_TRUNC | MSG_ERRQUEUE))

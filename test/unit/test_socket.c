@@ -473,6 +473,43 @@ static void test_tcp_edge(void **state)
 			CALL(epoll_wait, (uint64_t)ep, P(&ev), 1, 5000), 1);
 }
 
+/* The EAGAIN after a read of everything is known, but only once, and not
+ * after something else was done. */
+static void test_tcp_dry(void **state)
+{
+	int l = tcp_listener(), c = tcp_connect(SOCK_NONBLOCK);
+	int s = (int)CALL(accept, (uint64_t)l, 0, 0);
+	struct pollfd p = {.fd = c, .events = POLLOUT};
+	unsigned calls;
+	char buf[100];
+
+	CALL(poll, P(&p), 1, 5000);
+	p.events = POLLIN;
+	for (int i = 0; i < 20; i++) {
+		assert_int_equal(xsend(s, "hello", 5, 0), 5);
+		assert_int_equal(CALL(poll, P(&p), 1, 5000), 1);
+		assert_int_equal(xrecv(c, buf, 100, 0), 5);
+		assert_int_equal(xsend(c, "x", 1, 0), 1);
+		calls = env_calls;
+		assert_int_equal(xrecv(c, buf, 100, 0), -EAGAIN);
+		assert_int_equal(env_calls, calls);
+		/* asked again, and after a send that could be its cause */
+		calls = env_calls;
+		assert_int_equal(xrecv(c, buf, 100, 0), -EAGAIN);
+		assert_true(env_calls > calls);
+		assert_int_equal(xsend(s, "abc", 3, 0), 3);
+		assert_int_equal(CALL(poll, P(&p), 1, 5000), 1);
+		assert_int_equal(xrecv(c, buf, 100, 0), 3);
+		assert_int_equal(xsend(s, "de", 2, 0), 2);
+		calls = env_calls;
+		xrecv(c, buf, 1, MSG_PEEK);
+		assert_true(env_calls > calls);
+		assert_int_equal(CALL(poll, P(&p), 1, 5000), 1);
+		assert_int_equal(xrecv(c, buf, 100, 0), 2);
+		assert_int_equal(xrecv(s, buf, 1, 0), 1);
+	}
+}
+
 static void test_tcp_refused(void **state)
 {
 	struct pollfd p = {.events = POLLOUT};
@@ -625,6 +662,7 @@ int main(void)
 		HOST(test_tcp_stream),
 		HOST(test_tcp_level),
 		HOST(test_tcp_edge),
+		HOST(test_tcp_dry),
 		HOST(test_tcp_refused),
 		HOST(test_tcp_timeout),
 		HOST(test_udp),
