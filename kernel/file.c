@@ -20,6 +20,7 @@ struct file *file_new(const struct file_ops *ops, uint32_t flags)
 	f->flags = flags;
 	f->refs = 1;
 	f->host_fd = -1;
+	mutex_init(&f->pos_lock);
 	list_init(&f->epoll_items);
 	return f;
 }

@@ -43,10 +43,15 @@ int64_t file_transfer(struct file *f, struct uio *u, uint64_t *pos, bool write)
 /* read and write at the file's own offset. */
 static int64_t transfer_here(struct file *f, struct uio *u, bool write)
 {
-	int64_t n = file_transfer(f, u, &f->pos, write);
+	int64_t n;
 
-	if (n > 0 && f->ops->lseek)
+	if (!f->ops->lseek)
+		return file_transfer(f, u, &f->pos, write);
+	mutex_lock(&f->pos_lock);
+	n = file_transfer(f, u, &f->pos, write);
+	if (n > 0)
 		f->pos += (uint64_t)n;
+	mutex_unlock(&f->pos_lock);
 	return n;
 }
 
@@ -156,15 +161,40 @@ int64_t sys_pwritev(const uint64_t *a)
 	return prwv(a, false, true);
 }
 
+static int64_t sync_file(int fd, bool data_only)
+{
+	struct file *f = fd_get(fd);
+	int64_t n;
+
+	if (!f)
+		return -EBADF;
+	n = f->ops->fsync ? f->ops->fsync(f, data_only) : -EINVAL;
+	file_put(f);
+	return n;
+}
+
+/* High priority asks for nothing that could be refused; not waiting and
+ * appending once do not exist here. */
+enum { FLAG_HIPRI = 1, FLAG_DSYNC = 2, FLAG_SYNC = 4 };
+
 int64_t sys_preadv2(const uint64_t *a)
 {
-	return a[5] & ~0xful ? -EOPNOTSUPP : prwv(a, true, false);
+	if (a[5] & ~(uint64_t)FLAG_HIPRI)
+		return -EOPNOTSUPP;
+	return prwv(a, true, false);
 }
 
 int64_t sys_pwritev2(const uint64_t *a)
 {
-	/* RWF_APPEND (0x10) would need an append of its own. */
-	return a[5] & ~0xful ? -EOPNOTSUPP : prwv(a, true, true);
+	int64_t n, err;
+
+	if (a[5] & ~(uint64_t)(FLAG_HIPRI | FLAG_DSYNC | FLAG_SYNC))
+		return -EOPNOTSUPP;
+	n = prwv(a, true, true);
+	if (n <= 0 || !(a[5] & (FLAG_DSYNC | FLAG_SYNC)))
+		return n;
+	err = sync_file((int)a[0], !(a[5] & FLAG_SYNC));
+	return err ? err : n;
 }
 
 int64_t sys_lseek(const uint64_t *a)
@@ -174,8 +204,12 @@ int64_t sys_lseek(const uint64_t *a)
 
 	if (!f)
 		return -EBADF;
-	n = f->ops->lseek ? f->ops->lseek(f, (int64_t)a[1], (int)a[2])
-			  : -ESPIPE;
+	n = -ESPIPE;
+	if (f->ops->lseek) {
+		mutex_lock(&f->pos_lock);
+		n = f->ops->lseek(f, (int64_t)a[1], (int)a[2]);
+		mutex_unlock(&f->pos_lock);
+	}
 	file_put(f);
 	return n;
 }
@@ -290,18 +324,6 @@ int64_t sys_ioctl(const uint64_t *a)
 	default:
 		n = f->ops->ioctl ? f->ops->ioctl(f, cmd, a[2]) : -ENOTTY;
 	}
-	file_put(f);
-	return n;
-}
-
-static int64_t sync_file(int fd, bool data_only)
-{
-	struct file *f = fd_get(fd);
-	int64_t n;
-
-	if (!f)
-		return -EBADF;
-	n = f->ops->fsync ? f->ops->fsync(f, data_only) : -EINVAL;
 	file_put(f);
 	return n;
 }

@@ -433,7 +433,9 @@ static int64_t do_getdents(const uint64_t *a, bool old)
 	u.buf = kmalloc(size + 8);
 	if (!u.buf)
 		goto put;
+	mutex_lock(&f->pos_lock);
 	n = f->ops->getdents(f, &u.sink);
+	mutex_unlock(&f->pos_lock);
 	if (n == -ENOSPC)
 		n = u.used ? 0 : -EINVAL;
 	if (!n)
