@@ -43,6 +43,7 @@ enum { TRAP_TRACE_CODE = 2 }; /* si_code TRAP_TRACE; sigaction(2) */
 
 enum { PF_WRITE = 2, PF_FETCH = 16 };
 
+extern const uint8_t kernel_text_start[], kernel_text_end[];
 extern const uint8_t uaccess_start[], uaccess_end[];
 void uaccess_fixup(void);
 void trap_entry(void);
@@ -158,7 +159,9 @@ void exception_stage1(void)
 	struct sgx_gprsgx *g = ssa_gpr(c);
 
 	c->in_exception = true;
-	if (g->rip >= KERNEL_BASE)
+	/* A wild jump of the application may end anywhere else. */
+	if (g->rip >= (uint64_t)(uintptr_t)kernel_text_start &&
+		g->rip < (uint64_t)(uintptr_t)kernel_text_end)
 		in_kernel(c, g);
 	else
 		in_application(c, g);
