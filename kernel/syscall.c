@@ -21,13 +21,13 @@ enum { SYSCALL_COUNT = 512 };
 #include "kernel/syscall.def"
 #undef SYSCALL
 
-/* Names of what is not implemented come from the full list of numbers. */
 static const struct syscall table[SYSCALL_COUNT] = {
 #define SYSCALL(nr, name, args) [nr] = {sys_##name, #name, args},
 #include "kernel/syscall.def"
 #undef SYSCALL
 };
 
+/* Names of what is not implemented. */
 static const char *const names[SYSCALL_COUNT] = {
 #define SYSCALL_NAME(nr, name) [nr] = #name,
 #include "kernel/syscall_names.def"
@@ -56,7 +56,11 @@ static inline bool is_lock_free(uint64_t nr)
 
 const char *syscall_name(uint64_t nr)
 {
-	return nr < SYSCALL_COUNT && names[nr] ? names[nr] : "unknown";
+	if (nr >= SYSCALL_COUNT)
+		return "unknown";
+	if (table[nr].name)
+		return table[nr].name;
+	return names[nr] ? names[nr] : "unknown";
 }
 
 static int64_t not_implemented(uint64_t nr)
