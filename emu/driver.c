@@ -218,8 +218,14 @@ static int driver_augment(struct enclave *e, uint64_t addr, size_t len)
 		if (rc)
 			break;
 	}
-	if (!rc && !e->epcm.hide_pending)
+	if (!rc && !e->epcm.hide_pending) {
 		rc = epcm_apply(&e->epcm, addr, len);
+		/* EAUG takes EPC pages now, not when they are touched; a fault
+		 * for each would cost more than the page. Only a hint. */
+		if (!rc)
+			madvise((void *)(uintptr_t)addr, len,
+				MADV_POPULATE_WRITE);
+	}
 	while (rc && done) { /* all or nothing */
 		done -= SGX_PAGE_SIZE;
 		emu_eremove(e, addr + done);
