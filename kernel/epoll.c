@@ -284,6 +284,10 @@ static int by_fd_grow(struct epoll *ep, int fd)
 	grown = kzalloc(count * sizeof(*grown));
 	if (grown == NULL)
 		return -ENOMEM;
+	if (ep->by_fd_count >= count) { /* somebody else was faster */
+		kfree(grown);
+		return 0;
+	}
 	if (ep->by_fd_count)
 		memcpy(grown, ep->by_fd, ep->by_fd_count * sizeof(*grown));
 	kfree(ep->by_fd);
@@ -332,6 +336,10 @@ static int item_add(
 	it = kzalloc(sizeof(*it));
 	if (it == NULL)
 		return -ENOMEM;
+	if (item_find(ep, fd, f)) { /* getting memory may sleep */
+		kfree(it);
+		return -EEXIST;
+	}
 	it->refs = 1;
 	it->ep = ep;
 	it->file = f;

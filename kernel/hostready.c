@@ -39,11 +39,15 @@ static uint64_t fetched_at;
 static int slots_grow(void)
 {
 	uint32_t count = slot_count ? 2 * slot_count : TABLE_MIN;
-	struct slot *grown = kzalloc(count * sizeof(*grown));
 	struct slot *old = slots;
+	struct slot *grown = kzalloc(count * sizeof(*grown));
 
 	if (grown == NULL)
 		return -ENOMEM;
+	if (slots != old) { /* somebody else was faster */
+		kfree(grown);
+		return 0;
+	}
 	if (slot_count)
 		memcpy(grown, slots, slot_count * sizeof(*grown));
 	for (uint32_t i = slot_count; i < count; i++)

@@ -205,6 +205,22 @@ static int make_node(const char *path, struct vnode **v)
 	return err;
 }
 
+/* a, new, becomes the name of u: nothing sleeps from here on. */
+static int take_name(struct unixsock *u, struct unixaddr *a)
+{
+	int err = u->addr                                 ? -EINVAL
+		: a->vnode == NULL && find_name(&a->name) ? -EADDRINUSE
+							  : 0;
+
+	if (err) {
+		unixaddr_put(a);
+		return err;
+	}
+	u->addr = a;
+	list_add(&names, &a->node);
+	return 0;
+}
+
 static int bind_path(struct unixsock *u, const struct sockaddr_buf *addr)
 {
 	char path[PATH_MAX_UN + 1];
@@ -219,32 +235,33 @@ static int bind_path(struct unixsock *u, const struct sockaddr_buf *addr)
 	if (a == NULL)
 		return -ENOMEM;
 	err = make_node(path, &a->vnode);
-	if (err == 0 && u->addr)
-		err = -EINVAL;
 	if (err) {
 		unixaddr_put(a);
 		return err;
 	}
-	u->addr = a;
-	list_add(&names, &a->node);
-	return 0;
+	return take_name(u, a);
+}
+
+static int bind_abstract(struct unixsock *u, const struct sockaddr_buf *name)
+{
+	struct unixaddr *a = unixaddr_new(u, name);
+
+	return a ? take_name(u, a) : -ENOMEM;
 }
 
 static int autobind(struct unixsock *u)
 {
 	static uint32_t next;
 	struct sockaddr_buf name = {.size = NAME_HEAD + 6};
+	int err;
 
 	name.family = AF_UNIX;
-	do
+	do {
 		fmt_print((char *)name.bytes + NAME_HEAD + 1, 6, "%05x",
 			next++ & 0xfffff);
-	while (find_name(&name));
-	u->addr = unixaddr_new(u, &name);
-	if (u->addr == NULL)
-		return -ENOMEM;
-	list_add(&names, &u->addr->node);
-	return 0;
+		err = bind_abstract(u, &name);
+	} while (err == -EADDRINUSE);
+	return err;
 }
 
 static int unix_bind(struct socket *s, const struct sockaddr_buf *addr)
@@ -263,13 +280,7 @@ static int unix_bind(struct socket *s, const struct sockaddr_buf *addr)
 		return err;
 	if (is_path(addr))
 		return bind_path(u, addr);
-	if (find_name(addr))
-		return -EADDRINUSE;
-	u->addr = unixaddr_new(u, addr);
-	if (u->addr == NULL)
-		return -ENOMEM;
-	list_add(&names, &u->addr->node);
-	return 0;
+	return bind_abstract(u, addr);
 }
 
 static int unix_getname(struct socket *s, bool peer, struct sockaddr_buf *addr)
@@ -450,14 +461,10 @@ static int unix_listen(struct socket *s, int backlog)
 	return 0;
 }
 
-/* A socket for the listener's side, connected to u, in its backlog. */
-static int enqueue_connection(struct unixsock *u, struct unixsock *listener)
+/* Connects u to n, the listener's side of it, in the backlog. */
+static void enqueue_connection(
+	struct unixsock *u, struct unixsock *n, struct unixsock *listener)
 {
-	struct unixsock *n;
-	int err = unix_alloc(u->sk.type, 0, &n);
-
-	if (err)
-		return err;
 	n->addr = unixaddr_get(listener->addr);
 	n->cred = listener->cred;
 	u->cred = ucred_current();
@@ -466,10 +473,10 @@ static int enqueue_connection(struct unixsock *u, struct unixsock *listener)
 	listener->pending_count++;
 	waitq_wake_all(&listener->queue, POLLIN | POLLRDNORM);
 	waitq_wake_all(&u->queue, POLLOUT);
-	return 0;
 }
 
-static int connect_stream(
+/* Waits until there is a place in the backlog: 0, or why not. */
+static int wait_backlog(
 	struct unixsock *u, struct unixsock *listener, bool nonblock)
 {
 	uint64_t deadline = socket_send_deadline(&u->sk);
@@ -483,7 +490,7 @@ static int connect_stream(
 		if (u->state != UNIX_NEW)
 			return u->state == UNIX_LISTEN ? -EINVAL : -EISCONN;
 		if (listener->pending_count <= listener->backlog)
-			return enqueue_connection(u, listener);
+			return 0;
 		if (nonblock)
 			return -EAGAIN;
 		err = waitq_wait(&listener->space, deadline);
@@ -491,6 +498,22 @@ static int connect_stream(
 			return socket_wait_error(
 				&u->sk, err, u->sk.send_timeout);
 	}
+}
+
+static int connect_stream(
+	struct unixsock *u, struct unixsock *listener, bool nonblock)
+{
+	struct unixsock *n;
+	int err = unix_alloc(u->sk.type, 0, &n);
+
+	if (err)
+		return err;
+	err = wait_backlog(u, listener, nonblock);
+	if (err)
+		file_put(n->sk.file);
+	else
+		enqueue_connection(u, n, listener);
+	return err;
 }
 
 static int connect_dgram(struct unixsock *u, struct unixsock *to)
