@@ -18,7 +18,7 @@ struct host_stat {
 	uint64_t atime, atime_ns;
 	uint64_t mtime, mtime_ns;
 	uint64_t ctime, ctime_ns;
-	uint64_t btime, btime_ns;
+	uint64_t btime, btime_ns; /* 0: not known */
 };
 
 /* What to change: bits of valid. */

@@ -98,6 +98,33 @@ static int stat_at(int dir, const char *path, int flags, struct host_stat *h)
 	return 0;
 }
 
+/* Of an open file, but for the time of its birth: fstat(2) does not know that
+ * and takes half the time of statx(2). */
+static int stat_open(int fd, struct host_stat *h)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	*h = (struct host_stat){.dev = st.st_dev,
+		.ino = st.st_ino,
+		.mode = st.st_mode,
+		.nlink = st.st_nlink,
+		.uid = st.st_uid,
+		.gid = st.st_gid,
+		.rdev = st.st_rdev,
+		.size = (uint64_t)st.st_size,
+		.blksize = (uint64_t)st.st_blksize,
+		.blocks = (uint64_t)st.st_blocks,
+		.atime = (uint64_t)st.st_atim.tv_sec,
+		.atime_ns = (uint64_t)st.st_atim.tv_nsec,
+		.mtime = (uint64_t)st.st_mtim.tv_sec,
+		.mtime_ns = (uint64_t)st.st_mtim.tv_nsec,
+		.ctime = (uint64_t)st.st_ctim.tv_sec,
+		.ctime_ns = (uint64_t)st.st_ctim.tv_nsec};
+	return 0;
+}
+
 int64_t serve_open(struct serve *s, const uint64_t *a)
 {
 	int flags = (int)(uint32_t)(a[2] & ~HOST_OPEN_FOLLOW);
@@ -113,7 +140,7 @@ int64_t serve_open(struct serve *s, const uint64_t *a)
 	while (fd < 0 && errno == EINTR);
 	if (fd < 0)
 		return -errno;
-	err = stat_at(fd, "", AT_EMPTY_PATH, (struct host_stat *)a[4]);
+	err = stat_open(fd, (struct host_stat *)a[4]);
 	if (err) {
 		close(fd);
 		return err;

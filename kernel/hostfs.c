@@ -63,9 +63,11 @@ void hostfs_stat_convert(const struct host_stat *h, struct kstat *st)
 
 static void node_refresh(struct hostfs_node *n, const struct host_stat *h)
 {
-	struct vtime ctime = n->st.ctime;
+	struct vtime ctime = n->st.ctime, btime = n->st.btime;
 
 	hostfs_stat_convert(h, &n->st);
+	if (!n->st.btime.sec) /* opening does not tell it */
+		n->st.btime = btime;
 	n->v.mode = n->st.mode;
 	n->expires = fresh();
 	if (n->target &&
