@@ -227,7 +227,7 @@ static void stream_release(struct file *f)
 
 	hostready_fini(&s->ready);
 	if (!s->keep)
-		host_close(f->host_fd);
+		host_close_now(f->host_fd); /* the other end waits */
 	kfree(s);
 }
 

@@ -95,7 +95,7 @@ static void release(struct socket *s)
 	struct inetsock *is = of(s);
 
 	if (is->fd >= 0)
-		(void)!host_close(is->fd);
+		host_close_now(is->fd);
 	hostready_fini(&is->ready);
 	kfree(is);
 }
