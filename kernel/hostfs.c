@@ -61,18 +61,24 @@ void hostfs_stat_convert(const struct host_stat *h, struct kstat *st)
 		.btime = {(int64_t)h->btime, (uint32_t)h->btime_ns}};
 }
 
+static bool same_time(struct vtime a, struct vtime b)
+{
+	return a.sec == b.sec && a.nsec == b.nsec;
+}
+
 static void node_refresh(struct hostfs_node *n, const struct host_stat *h)
 {
-	struct vtime ctime = n->st.ctime, btime = n->st.btime;
+	struct kstat old = n->st;
 
 	hostfs_stat_convert(h, &n->st);
 	if (!n->st.btime.sec) /* opening does not tell it */
-		n->st.btime = btime;
+		n->st.btime = old.btime;
+	if (n->st.size != old.size || !same_time(n->st.mtime, old.mtime) ||
+		!same_time(n->st.ctime, old.ctime))
+		hostcache_drop(&n->cache);
 	n->v.mode = n->st.mode;
 	n->expires = fresh();
-	if (n->target &&
-		(ctime.sec != n->st.ctime.sec ||
-			ctime.nsec != n->st.ctime.nsec)) {
+	if (n->target && !same_time(n->st.ctime, old.ctime)) {
 		kfree(n->target);
 		n->target = NULL;
 	}
@@ -115,6 +121,7 @@ static void node_release(struct vnode *v)
 	*n->hash_pprev = n->hash_next;
 	if (n->hash_next)
 		n->hash_next->hash_pprev = n->hash_pprev;
+	hostcache_drop(&n->cache);
 	kfree(n->target);
 	kfree(n);
 }

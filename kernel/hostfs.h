@@ -10,6 +10,7 @@
  */
 #pragma once
 
+#include "kernel/hostcache.h"
 #include "kernel/time.h"
 #include "kernel/vfs.h"
 
@@ -23,6 +24,7 @@ struct hostfs_node {
 	struct kstat st;
 	uint64_t expires; /* of st and target; time_mono_ns */
 	char *target; /* of a link, kmalloc'ed */
+	struct hostcache cache; /* content */
 	struct hostfs_node *hash_next, **hash_pprev;
 };
 
@@ -45,6 +47,7 @@ void hostfs_stat_convert(const struct host_stat *h, struct kstat *st);
 static inline void hostfs_changed(struct vnode *v)
 {
 	hostfs_node(v)->expires = 0;
+	hostcache_drop(&hostfs_node(v)->cache);
 }
 
 int hostfs_getattr(

@@ -50,6 +50,13 @@ static int64_t hostfile_read(struct file *f, struct uio *u, uint64_t *pos)
 		if (done)
 			return done;
 	}
+	if (u->resid <= HOSTCACHE_READ_MAX) {
+		bool whole;
+
+		done = hostcache_read(f, u, *pos, &whole);
+		if (done < 0 || whole)
+			return done;
+	}
 	while (u->resid) {
 		uint64_t size = u64_min(u->resid, TRANSFER_MAX);
 		int64_t n = host_pread(
