@@ -21,6 +21,7 @@
 #include "kernel/kalloc.h"
 #include "kernel/poll.h"
 #include "kernel/process.h"
+#include "kernel/sigpipe.h"
 #include "kernel/uaccess.h"
 #include "kernel/uio.h"
 #include "lib/string.h"
@@ -101,6 +102,8 @@ static int64_t stream_write(struct file *f, struct uio *u, uint64_t *pos)
 				return done ? done : err;
 			continue;
 		}
+		if (n == -EPIPE)
+			sigpipe_send();
 		if (n < 0)
 			return done ? done : n;
 		done += n;

@@ -5,6 +5,8 @@ file system and in memory; standard streams; /proc and /dev.
 
 import os
 import shutil
+import signal
+import subprocess
 import uuid
 
 import pytest
@@ -70,3 +72,23 @@ def test_changes_of_the_host_are_seen(tmp_path):
         (tmp_path / "a").write_text(text)
         done = sconce.run("/bin/cat", str(tmp_path / "a")).check(0)
         assert done.out == text
+
+
+def test_reader_goes_away():
+    """A write to a pipe that nobody reads ends the program by SIGPIPE."""
+    yes = subprocess.Popen(sconce.command("/usr/bin/yes"),
+                           stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    assert yes.stdout.readline() == b"y\n"
+    yes.stdout.close()
+    assert yes.wait(60) == -signal.SIGPIPE
+
+
+def test_input_that_comes_late():
+    cat = subprocess.Popen(sconce.command("/bin/cat"), stdin=subprocess.PIPE,
+                           stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    for line in (b"first\n", b"second\n"):
+        cat.stdin.write(line)
+        cat.stdin.flush()
+        assert cat.stdout.readline() == line
+    cat.stdin.close()
+    assert cat.wait(60) == 0

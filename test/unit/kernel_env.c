@@ -19,6 +19,7 @@
 #include "kernel/pipe.h"
 #include "kernel/process.h"
 #include "kernel/random.h"
+#include "kernel/sigpipe.h"
 #include "kernel/system.h"
 #include "kernel/time.h"
 #include "kernel/uaccess.h"
@@ -244,6 +245,10 @@ weak int pipe_open(struct pipe *p, uint32_t flags, struct file **out)
 }
 
 weak void pipe_put(struct pipe *p)
+{
+}
+
+weak void sigpipe_send(void)
 {
 }
 
