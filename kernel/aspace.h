@@ -73,6 +73,8 @@ bool aspace_in_trampoline(struct aspace *as, uint64_t rip);
 
 /* Committed bytes: this address space, all of them, and the limit. */
 uint64_t aspace_committed(const struct aspace *as);
+/* Could size more bytes be committed? If not, says so once. */
+bool aspace_room(uint64_t size);
 void aspace_memory(uint64_t *used, uint64_t *limit);
 uint64_t aspace_memory_peak(void);
 

@@ -61,6 +61,14 @@ void commit_refuse(void)
 	refused = true;
 }
 
+bool aspace_room(uint64_t size)
+{
+	if (size <= commit_room())
+		return true;
+	commit_refuse();
+	return false;
+}
+
 uint8_t commit_perm(int prot)
 {
 	uint8_t p = 0;

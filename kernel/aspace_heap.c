@@ -34,7 +34,8 @@ uint64_t aspace_brk(struct aspace *as, uint64_t want)
 		struct vma v = {.kind = VMA_ANON, .flags = ASPACE_HEAP};
 
 		/* Never more than there can be memory for. */
-		if (!range_free(&aspace_used, old, new) ||
+		if (!aspace_room(new - old) ||
+			!range_free(&aspace_used, old, new) ||
 			aspace_map_locked(as, old, new - old,
 				PROT_READ | PROT_WRITE, ASPACE_NOREPLACE,
 				&v) < 0)

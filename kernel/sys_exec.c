@@ -120,10 +120,15 @@ static int64_t do_exec(int dfd, uint64_t u_path, uint64_t u_argv,
 	struct exec_request r = {0};
 	struct trapframe frame;
 	struct thread *t = current;
+	struct err why = {0};
 	int err = gather(&r, dfd, u_path, u_argv, u_envp, walk);
 
 	if (!err)
-		err = exec_load(t->proc, &r, &frame, NULL);
+		err = exec_load(t->proc, &r, &frame, &why);
+	/* The program that the operator named: he gets the reason. */
+	if (err && why.text[0] && t->proc->parent == init_process &&
+		!t->proc->execed)
+		klog("%s", why.text);
 	exec_request_fini(&r);
 	if (err)
 		return err;

@@ -27,6 +27,7 @@ enum {
 	U_MAP_32BIT = 0x40,
 	U_MAP_GROWSDOWN = 0x100,
 	U_MAP_LOCKED = 0x2000,
+	U_MAP_NORESERVE = 0x4000,
 	U_MAP_POPULATE = 0x8000,
 	U_MAP_NONBLOCK = 0x10000,
 	U_MAP_STACK = 0x20000,
@@ -135,6 +136,12 @@ int64_t sys_mmap(const uint64_t *a)
 		return -ENOMEM;
 	if (u_flags & U_MAP_HUGETLB)
 		return -ENOMEM;
+	/* Memory that is asked for to be written and cannot be there: refused
+	 * here, where programs expect it, not at the first touch. */
+	if ((prot & PROT_WRITE) && !(u_flags & U_MAP_NORESERVE) &&
+		((u_flags & U_MAP_ANONYMOUS) || !(flags & ASPACE_SHARED)) &&
+		!aspace_room(u_size))
+		return -ENOMEM;
 	if (!(u_flags & U_MAP_ANONYMOUS)) {
 		int err;
 
@@ -175,6 +182,8 @@ int64_t sys_brk(const uint64_t *a)
 
 int64_t sys_mremap(const uint64_t *a)
 {
+	if (a[2] > a[1] && !aspace_room(a[2] - a[1]))
+		return -ENOMEM;
 	return aspace_remap(own(), a[0], a[1], a[2], (unsigned)a[3], a[4]);
 }
 
