@@ -2,6 +2,7 @@
 #include "kernel/pipe.h"
 
 #include <asm/poll.h>
+#include <asm/signal.h>
 
 #include "kernel/file.h"
 #include "kernel/fsabi.h"
@@ -9,8 +10,8 @@
 #include "kernel/mutex.h"
 #include "kernel/poll.h"
 #include "kernel/signal.h"
-#include "kernel/sigpipe.h"
 #include "kernel/sys.h"
+#include "kernel/thread.h"
 #include "kernel/uaccess.h"
 #include "kernel/uio.h"
 #include "kernel/vfs.h"
@@ -189,7 +190,7 @@ static int64_t pipe_write(struct file *f, struct uio *u, uint64_t *pos)
 		return -EBADF;
 	while (u->resid > 0) {
 		if (p->readers == 0) {
-			sigpipe_send();
+			signal_raise(current, SIGPIPE);
 			n = -EPIPE;
 			break;
 		}

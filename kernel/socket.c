@@ -2,13 +2,15 @@
 /* Sockets as files, and what the families share. */
 #include "kernel/socket.h"
 
+#include <asm/signal.h>
+
 #include "kernel/file.h"
 #include "kernel/fsabi.h"
 #include "kernel/klog.h"
 #include "kernel/poll.h"
 #include "kernel/poll_table.h"
 #include "kernel/signal.h"
-#include "kernel/sigpipe.h"
+#include "kernel/thread.h"
 #include "kernel/vfs.h"
 #include "lib/string.h"
 #include "lib/types.h"
@@ -38,7 +40,7 @@ static int64_t socket_write(struct file *f, struct uio *u, uint64_t *pos)
 	if (n > 0)
 		uio_skip(u, (size_t)n);
 	if (n == -EPIPE)
-		sigpipe_send();
+		signal_raise(current, SIGPIPE);
 	return n;
 }
 

@@ -119,11 +119,7 @@ int socket_init(struct socket *s, const struct socket_ops *ops, int family,
 /* The socket of a file, or NULL: no socket. */
 struct socket *socket_of(struct file *f);
 
-/* When a blocking operation gives up; 0: at once. */
-static inline bool socket_blocks(const struct sockmsg *m)
-{
-	return !m->nonblock;
-}
+/* When a blocking operation gives up. */
 uint64_t socket_recv_deadline(const struct socket *s);
 uint64_t socket_send_deadline(const struct socket *s);
 /* What the end of a wait means for the call: -ETIMEDOUT is -EAGAIN; with a

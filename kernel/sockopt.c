@@ -26,74 +26,76 @@ enum {
 	BOTH = 3,
 };
 
-/* Sizes are the most that Linux takes; less is the host's matter. */
+/* Options whose value is an int, to set and to get. */
+static const int socket_ints[] = {SO_REUSEADDR, SO_REUSEPORT, SO_KEEPALIVE,
+	SO_BROADCAST, SO_DONTROUTE, SO_OOBINLINE, SO_SNDBUF, SO_RCVBUF,
+	SO_RCVLOWAT, SO_PRIORITY, SO_TIMESTAMP, SO_TIMESTAMPNS, SO_INCOMING_CPU,
+	SO_MARK, SO_NO_CHECK, SO_RXQ_OVFL, SO_BUSY_POLL};
+static const int tcp_ints[] = {TCP_NODELAY, TCP_MAXSEG, TCP_CORK, TCP_KEEPIDLE,
+	TCP_KEEPINTVL, TCP_KEEPCNT, TCP_SYNCNT, TCP_LINGER2, TCP_DEFER_ACCEPT,
+	TCP_WINDOW_CLAMP, TCP_QUICKACK, TCP_USER_TIMEOUT, TCP_FASTOPEN,
+	TCP_NOTSENT_LOWAT};
+static const int udp_ints[] = {UDP_CORK, UDP_SEGMENT, UDP_GRO};
+static const int ip_ints[] = {IP_TOS, IP_TTL, IP_HDRINCL, IP_PKTINFO,
+	IP_RECVERR, IP_RECVTTL, IP_RECVTOS, IP_RECVORIGDSTADDR, IP_MTU_DISCOVER,
+	IP_FREEBIND, IP_TRANSPARENT, IP_MULTICAST_TTL, IP_MULTICAST_LOOP,
+	IP_MULTICAST_ALL, IP_BIND_ADDRESS_NO_PORT};
+static const int ipv6_ints[] = {IPV6_V6ONLY, IPV6_UNICAST_HOPS,
+	IPV6_MULTICAST_IF, IPV6_MULTICAST_HOPS, IPV6_MULTICAST_LOOP,
+	IPV6_RECVPKTINFO, IPV6_RECVHOPLIMIT, IPV6_RECVTCLASS, IPV6_TCLASS,
+	IPV6_RECVERR, IPV6_MTU_DISCOVER, IPV6_MTU, IPV6_DONTFRAG,
+	IPV6_FREEBIND};
+/* NETLINK_ADD_MEMBERSHIP, _PKTINFO, _EXT_ACK, _GET_STRICT_CHK */
+static const int netlink_ints[] = {1, 3, 11, 12};
+
+static const struct int_opts {
+	int level;
+	size_t count;
+	const int *names;
+} int_opts[] = {
+	{SOL_SOCKET, ARRAY_SIZE(socket_ints), socket_ints},
+	{SOL_TCP, ARRAY_SIZE(tcp_ints), tcp_ints},
+	{SOL_UDP, ARRAY_SIZE(udp_ints), udp_ints},
+	{SOL_IP, ARRAY_SIZE(ip_ints), ip_ints},
+	{SOL_IPV6, ARRAY_SIZE(ipv6_ints), ipv6_ints},
+	{SOL_NETLINK, ARRAY_SIZE(netlink_ints), netlink_ints},
+};
+
+/* The others. Sizes are the most that Linux takes; less is the host's matter.
+ */
 static const struct host_opt {
 	int level, name;
 	size_t size;
 	int how;
 } host_opts[] = {
-	{SOL_SOCKET, SO_REUSEADDR, 4, BOTH},
-	{SOL_SOCKET, SO_REUSEPORT, 4, BOTH},
-	{SOL_SOCKET, SO_KEEPALIVE, 4, BOTH},
-	{SOL_SOCKET, SO_BROADCAST, 4, BOTH},
-	{SOL_SOCKET, SO_DONTROUTE, 4, BOTH},
-	{SOL_SOCKET, SO_OOBINLINE, 4, BOTH}, {SOL_SOCKET, SO_SNDBUF, 4, BOTH},
-	{SOL_SOCKET, SO_RCVBUF, 4, BOTH}, {SOL_SOCKET, SO_RCVLOWAT, 4, BOTH},
-	{SOL_SOCKET, SO_SNDLOWAT, 4, GET}, {SOL_SOCKET, SO_LINGER, 8, BOTH},
-	{SOL_SOCKET, SO_PRIORITY, 4, BOTH}, {SOL_SOCKET, SO_ERROR, 4, GET},
+	{SOL_SOCKET, SO_SNDLOWAT, 4, GET},
+	{SOL_SOCKET, SO_LINGER, 8, BOTH},
+	{SOL_SOCKET, SO_ERROR, 4, GET},
 	{SOL_SOCKET, SO_ACCEPTCONN, 4, GET},
-	{SOL_SOCKET, SO_TIMESTAMP, 4, BOTH},
-	{SOL_SOCKET, SO_TIMESTAMPNS, 4, BOTH},
-	{SOL_SOCKET, SO_INCOMING_CPU, 4, BOTH},
-	{SOL_SOCKET, SO_BINDTODEVICE, 16, SET}, {SOL_SOCKET, SO_MARK, 4, BOTH},
-	{SOL_SOCKET, SO_COOKIE, 8, GET}, {SOL_SOCKET, SO_NO_CHECK, 4, BOTH},
-	{SOL_SOCKET, SO_RXQ_OVFL, 4, BOTH}, {SOL_SOCKET, SO_BUSY_POLL, 4, BOTH},
+	{SOL_SOCKET, SO_BINDTODEVICE, 16, SET},
+	{SOL_SOCKET, SO_COOKIE, 8, GET},
 	{SOL_SOCKET, SO_MAX_PACING_RATE, 8, BOTH},
 	{SOL_SOCKET, SO_SNDBUFFORCE, 4, SET},
-	{SOL_SOCKET, SO_RCVBUFFORCE, 4, SET}, {SOL_TCP, TCP_NODELAY, 4, BOTH},
-	{SOL_TCP, TCP_MAXSEG, 4, BOTH}, {SOL_TCP, TCP_CORK, 4, BOTH},
-	{SOL_TCP, TCP_KEEPIDLE, 4, BOTH}, {SOL_TCP, TCP_KEEPINTVL, 4, BOTH},
-	{SOL_TCP, TCP_KEEPCNT, 4, BOTH}, {SOL_TCP, TCP_SYNCNT, 4, BOTH},
-	{SOL_TCP, TCP_LINGER2, 4, BOTH}, {SOL_TCP, TCP_DEFER_ACCEPT, 4, BOTH},
-	{SOL_TCP, TCP_WINDOW_CLAMP, 4, BOTH}, {SOL_TCP, TCP_INFO, 512, GET},
-	{SOL_TCP, TCP_QUICKACK, 4, BOTH}, {SOL_TCP, TCP_CONGESTION, 16, BOTH},
-	{SOL_TCP, TCP_USER_TIMEOUT, 4, BOTH}, {SOL_TCP, TCP_FASTOPEN, 4, BOTH},
-	{SOL_TCP, TCP_NOTSENT_LOWAT, 4, BOTH}, {SOL_UDP, UDP_CORK, 4, BOTH},
-	{SOL_UDP, UDP_SEGMENT, 4, BOTH}, {SOL_UDP, UDP_GRO, 4, BOTH},
-	{SOL_IP, IP_TOS, 4, BOTH}, {SOL_IP, IP_TTL, 4, BOTH},
-	{SOL_IP, IP_HDRINCL, 4, BOTH}, {SOL_IP, IP_PKTINFO, 4, BOTH},
-	{SOL_IP, IP_RECVERR, 4, BOTH}, {SOL_IP, IP_RECVTTL, 4, BOTH},
-	{SOL_IP, IP_RECVTOS, 4, BOTH}, {SOL_IP, IP_RECVORIGDSTADDR, 4, BOTH},
-	{SOL_IP, IP_MTU_DISCOVER, 4, BOTH}, {SOL_IP, IP_MTU, 4, GET},
-	{SOL_IP, IP_FREEBIND, 4, BOTH}, {SOL_IP, IP_TRANSPARENT, 4, BOTH},
+	{SOL_SOCKET, SO_RCVBUFFORCE, 4, SET},
+	{SOL_TCP, TCP_INFO, 512, GET},
+	{SOL_TCP, TCP_CONGESTION, 16, BOTH},
+	{SOL_IP, IP_MTU, 4, GET},
 	{SOL_IP, IP_MULTICAST_IF, 12, BOTH},
-	{SOL_IP, IP_MULTICAST_TTL, 4, BOTH},
-	{SOL_IP, IP_MULTICAST_LOOP, 4, BOTH},
-	{SOL_IP, IP_MULTICAST_ALL, 4, BOTH},
 	{SOL_IP, IP_ADD_MEMBERSHIP, 12, SET},
 	{SOL_IP, IP_DROP_MEMBERSHIP, 12, SET},
-	{SOL_IP, IP_BIND_ADDRESS_NO_PORT, 4, BOTH},
-	{SOL_IPV6, IPV6_V6ONLY, 4, BOTH},
-	{SOL_IPV6, IPV6_UNICAST_HOPS, 4, BOTH},
-	{SOL_IPV6, IPV6_MULTICAST_IF, 4, BOTH},
-	{SOL_IPV6, IPV6_MULTICAST_HOPS, 4, BOTH},
-	{SOL_IPV6, IPV6_MULTICAST_LOOP, 4, BOTH},
 	{SOL_IPV6, IPV6_ADD_MEMBERSHIP, 20, SET},
 	{SOL_IPV6, IPV6_DROP_MEMBERSHIP, 20, SET},
-	{SOL_IPV6, IPV6_RECVPKTINFO, 4, BOTH},
-	{SOL_IPV6, IPV6_RECVHOPLIMIT, 4, BOTH},
-	{SOL_IPV6, IPV6_RECVTCLASS, 4, BOTH}, {SOL_IPV6, IPV6_TCLASS, 4, BOTH},
-	{SOL_IPV6, IPV6_RECVERR, 4, BOTH},
-	{SOL_IPV6, IPV6_MTU_DISCOVER, 4, BOTH}, {SOL_IPV6, IPV6_MTU, 4, BOTH},
-	{SOL_IPV6, IPV6_DONTFRAG, 4, BOTH}, {SOL_IPV6, IPV6_FREEBIND, 4, BOTH},
-	{SOL_NETLINK, 1, 4, BOTH}, /* NETLINK_ADD_MEMBERSHIP */
-	{SOL_NETLINK, 3, 4, BOTH}, /* NETLINK_PKTINFO */
-	{SOL_NETLINK, 11, 4, BOTH}, /* NETLINK_EXT_ACK */
-	{SOL_NETLINK, 12, 4, BOTH}, /* NETLINK_GET_STRICT_CHK */
 };
 
 size_t sockopt_host_size(int level, int name, bool set)
 {
+	for (size_t i = 0; i < ARRAY_SIZE(int_opts); i++) {
+		const struct int_opts *o = &int_opts[i];
+
+		for (size_t k = 0; o->level == level && k < o->count; k++)
+			if (o->names[k] == name)
+				return sizeof(int);
+	}
 	for (size_t i = 0; i < ARRAY_SIZE(host_opts); i++) {
 		const struct host_opt *o = &host_opts[i];
 
@@ -134,7 +136,7 @@ static int set_timeout(uint64_t *timeout, const void *value, size_t size)
 	return 0;
 }
 
-static int get_value(void *value, size_t *size, const void *from, size_t n)
+int sockopt_give(void *value, size_t *size, const void *from, size_t n)
 {
 	*size = u64_min(*size, n);
 	memcpy(value, from, *size);
@@ -149,7 +151,7 @@ static int get_timeout(uint64_t timeout, void *value, size_t *size)
 		tv[0] = (int64_t)(timeout / NSEC_PER_SEC);
 		tv[1] = (int64_t)(timeout % NSEC_PER_SEC / 1000);
 	}
-	return get_value(value, size, tv, sizeof(tv));
+	return sockopt_give(value, size, tv, sizeof(tv));
 }
 
 int sockopt_set(
@@ -184,11 +186,11 @@ int sockopt_get(
 		case SO_SNDTIMEO:
 			return get_timeout(s->send_timeout, value, size);
 		case SO_TYPE:
-			return get_value(value, size, &s->type, 4);
+			return sockopt_give(value, size, &s->type, 4);
 		case SO_DOMAIN:
-			return get_value(value, size, &s->family, 4);
+			return sockopt_give(value, size, &s->family, 4);
 		case SO_PROTOCOL:
-			return get_value(value, size, &s->protocol, 4);
+			return sockopt_give(value, size, &s->protocol, 4);
 		}
 	}
 	if (s->ops->getsockopt)

@@ -20,3 +20,5 @@ int sockopt_get(
 
 /* Bytes of value with which level/name may pass to the host; 0: it may not. */
 size_t sockopt_host_size(int level, int name, bool set);
+/* Copies n bytes, or as many as there is room for. 0. */
+int sockopt_give(void *value, size_t *size, const void *from, size_t n);

@@ -5,6 +5,7 @@
  * the family's business (socket.h).
  */
 #include <asm/fcntl.h>
+#include <asm/signal.h>
 #include <asm/socket.h>
 #include <linux/errno.h>
 
@@ -12,11 +13,11 @@
 #include "kernel/kalloc.h"
 #include "kernel/klog.h"
 #include "kernel/signal.h"
-#include "kernel/sigpipe.h"
 #include "kernel/sockopt.h"
 #include "kernel/socket.h"
 #include "kernel/sys.h"
 #include "kernel/time.h"
+#include "kernel/thread.h"
 #include "kernel/uaccess.h"
 #include "lib/string.h"
 #include "lib/types.h"
@@ -37,7 +38,7 @@ struct user_mmsghdr {
 };
 static_assert_size(struct user_mmsghdr, 64);
 
-enum { MMSG_MAX = 1024, CONTROL_STACK = 256, SOCKOPT_VALUE_MAX = 4096 };
+enum { MMSG_MAX = 1024, CONTROL_STACK = 256 };
 
 /* The descriptor's socket with a reference on its file. */
 static int get_socket(uint64_t u_fd, struct socket **s)
@@ -306,7 +307,7 @@ static int64_t do_send(struct socket *s, struct sockmsg *m, uint32_t u_flags)
 	m->nonblock = u_flags & MSG_DONTWAIT || is_nonblock(s);
 	n = s->ops->send(s, m);
 	if (n == -EPIPE && !(u_flags & MSG_NOSIGNAL) && s->type == SOCK_STREAM)
-		sigpipe_send();
+		signal_raise(current, SIGPIPE);
 	return n;
 }
 

@@ -16,6 +16,7 @@
 #include "kernel/kalloc.h"
 #include "kernel/poll.h"
 #include "kernel/process.h"
+#include "kernel/sockopt.h"
 #include "kernel/uaccess.h"
 #include "kernel/unixsock_int.h"
 #include "kernel/vfs.h"
@@ -647,13 +648,6 @@ static int unix_setsockopt(
 	}
 }
 
-static int give(void *value, size_t *size, const void *from, size_t n)
-{
-	*size = u64_min(*size, n);
-	memcpy(value, from, *size);
-	return 0;
-}
-
 static int unix_getsockopt(
 	struct socket *s, int level, int name, void *value, size_t *size)
 {
@@ -665,9 +659,9 @@ static int unix_getsockopt(
 	switch (name) {
 	case SO_PEERCRED:
 		if (u->had_peer)
-			return give(value, size, &u->peer_cred,
+			return sockopt_give(value, size, &u->peer_cred,
 				sizeof(u->peer_cred));
-		return give(value, size,
+		return sockopt_give(value, size,
 			&(struct ucred){0, UINT32_MAX, UINT32_MAX},
 			sizeof(struct ucred));
 	case SO_ERROR:
@@ -688,7 +682,7 @@ static int unix_getsockopt(
 		val = u->buffer;
 		break;
 	case SO_LINGER:
-		return give(value, size, linger, sizeof(linger));
+		return sockopt_give(value, size, linger, sizeof(linger));
 	case SO_REUSEADDR:
 	case SO_KEEPALIVE:
 	case SO_BROADCAST:
@@ -699,7 +693,7 @@ static int unix_getsockopt(
 	default:
 		return -ENOPROTOOPT;
 	}
-	return give(value, size, &val, sizeof(val));
+	return sockopt_give(value, size, &val, sizeof(val));
 }
 
 static uint32_t unix_poll(struct socket *s, struct poll_ctx *pc)
