@@ -77,6 +77,10 @@ uint64_t aspace_committed(const struct aspace *as);
 bool aspace_room(uint64_t size);
 void aspace_memory(uint64_t *used, uint64_t *limit);
 uint64_t aspace_memory_peak(void);
+/* Memory that programs fill without mapping it (files in memory) counts
+ * against the same limit. False: it is reached; force: count it anyway. */
+bool aspace_charge(uint64_t size, bool force);
+void aspace_uncharge(uint64_t size);
 
 /* For /proc/PID/maps: mapping at or above addr; false at the end. */
 struct aspace_info {

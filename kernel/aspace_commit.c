@@ -53,6 +53,22 @@ uint64_t commit_room(void)
 	return total < limit ? limit - total : 0;
 }
 
+bool aspace_charge(uint64_t size, bool force)
+{
+	if (!force && commit_room() < size) {
+		commit_refuse();
+		return false;
+	}
+	total += size;
+	peak = u64_max(peak, total);
+	return true;
+}
+
+void aspace_uncharge(uint64_t size)
+{
+	total -= size;
+}
+
 void commit_refuse(void)
 {
 	if (!refused)

@@ -7,6 +7,7 @@
 #include "kernel/tmpfs.h"
 
 #include "abi/layout.h"
+#include "kernel/aspace.h"
 #include "kernel/fsabi.h"
 #include "kernel/kalloc.h"
 #include "kernel/pagestore.h"
@@ -61,7 +62,7 @@ static bool charge(struct tmpfs_node *n)
 {
 	struct tmpfs *t = tmpfs_of(&n->v);
 
-	if (t->used >= t->limit)
+	if (t->used >= t->limit || !aspace_charge(PAGE_SIZE, false))
 		return false;
 	t->used++;
 	n->pages++;
@@ -72,6 +73,7 @@ static void uncharge(struct tmpfs_node *n)
 {
 	tmpfs_of(&n->v)->used--;
 	n->pages--;
+	aspace_uncharge(PAGE_SIZE);
 }
 
 /* The entry with a page behind it. */
@@ -354,6 +356,7 @@ int pagestore_lend(struct vnode *v, uint64_t index, void *addr)
 		return *e == ((uintptr_t)addr | LENT) ? 0 : -EBUSY;
 	memcpy(addr, (void *)*e, PAGE_SIZE);
 	kpages_free((void *)*e, 1);
+	aspace_uncharge(PAGE_SIZE); /* the page at addr is counted itself */
 	*e = (uintptr_t)addr | LENT;
 	return 0;
 }
@@ -371,6 +374,7 @@ int pagestore_return(struct vnode *v, uint64_t index, const void *addr)
 		return -ENOMEM;
 	memcpy(page, addr, PAGE_SIZE);
 	*e = (uintptr_t)page;
+	aspace_charge(PAGE_SIZE, true);
 	if (index * PAGE_SIZE >= n->size) /* truncated meanwhile */
 		page_drop(n, e);
 	return 0;
