@@ -19,7 +19,7 @@
 #include "host/serve_state.h"
 
 static struct hostile_config config = {.log_fd = -1};
-static uint64_t calls, lies, last_id;
+static uint64_t calls, lies, last_id, of_name[HOSTCALL_COUNT];
 static int64_t last_fd = 1;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
@@ -92,6 +92,7 @@ void hostile_configure(const struct hostile_config *c)
 	pthread_once(&once, read_environment);
 	config = *c;
 	calls = 0;
+	memset(of_name, 0, sizeof(of_name));
 }
 
 uint64_t hostile_count(void)
@@ -273,7 +274,13 @@ int64_t __wrap_serve_run(struct serve *s, int cpu, uint64_t nr, uint64_t *a)
 	pthread_once(&once, read_environment);
 	call = __atomic_fetch_add(&calls, 1, __ATOMIC_RELAXED);
 	memcpy(wire, a, sizeof(wire));
-	d.state = mix(config.seed) ^ mix(call);
+	/* By name and number of that name: ticks and polls come when they
+	 * like and must not move the lies about all others. */
+	if (desc)
+		d.state = mix(config.seed) ^
+			mix(nr << 32 |
+				__atomic_fetch_add(
+					&of_name[nr], 1, __ATOMIC_RELAXED));
 	if (!desc || call < config.after)
 		return __real_serve_run(s, cpu, nr, a);
 	start_flipping(s);

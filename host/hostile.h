@@ -15,7 +15,7 @@
  *	entry   EENTER with other registers, exceptions not shown to the enclave
  *	        or shown twice
  * or several of them joined by '+'. Which call is lied about how depends on
- * seed and the call's number only.
+ * the seed, the call's name and its number among those of that name.
  */
 #pragma once
 
