@@ -52,6 +52,13 @@ KERNELS = {
     "rdtsc": (GOOD + "\nrdtsc", [], "rdtsc: not in this function"),
     "vector": (GOOD + "\nmovdqa %xmm0, %xmm1", [], "vector registers"),
     "rep": (GOOD + "\nrep outsb", [], "forbidden instruction"),
+    "xsave": (GOOD + "\nxsave (%rax)", [], "state of the application"),
+    "enclu elsewhere": (GOOD + "\nother: " + GOOD, [],
+                        "<other>: enclu: not in this function"),
+    "static": ('%s\n.file "time.c"\nread_host: rdtsc' % GOOD, [], None),
+    "static of another file": (
+        '%s\n.file "x.c"\nread_host: rdtsc' % GOOD, [],
+        "<read_host>: rdtsc: not in this function"),
     "plain enclu": (".byte 0x0f, 0x01, 0xd7\nret", [], "two-byte nop"),
     "no enclu": ("ret", [], "no ENCLU at all"),
     "relocations": (GOOD, ["-Wl,--emit-relocs"],
@@ -66,13 +73,13 @@ KERNELS = {
 def test_kernel_check_finds(tmp_path, name):
     code, options, wanted = KERNELS[name]
     source = tmp_path / "k.S"
-    source.write_text(".globl _start\n_start:\n%s\nlea x(%%rip), %%rax\n"
+    source.write_text(".globl enclave_exit\nenclave_exit:\n%s\nlea x(%%rip), %%rax\n"
                       ".data\nx: .quad 1\n"
                       '.section .note.GNU-stack,"",@progbits\n' % code)
     kernel = tmp_path / "kernel"
     static = [] if "-static-pie" in options else ["-static"]
     done = run("gcc", "-nostdlib", *static, "-Wl,--build-id=none", *options,
-               source, "-o", kernel)
+               "-Wl,-e,enclave_exit", source, "-o", kernel)
     assert done.returncode == 0, done.stderr
     done = run(TOOLS / "check-kernel-binary", kernel)
     if wanted is None:
