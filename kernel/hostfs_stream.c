@@ -12,6 +12,7 @@
  */
 #include "kernel/hostfs.h"
 
+#include <asm/signal.h>
 #include <asm/termbits.h>
 
 #include "kernel/file.h"
@@ -21,7 +22,7 @@
 #include "kernel/kalloc.h"
 #include "kernel/poll.h"
 #include "kernel/process.h"
-#include "kernel/sigpipe.h"
+#include "kernel/signal.h"
 #include "kernel/uaccess.h"
 #include "kernel/uio.h"
 #include "lib/string.h"
@@ -103,7 +104,7 @@ static int64_t stream_write(struct file *f, struct uio *u, uint64_t *pos)
 			continue;
 		}
 		if (n == -EPIPE)
-			sigpipe_send();
+			signal_raise(current, SIGPIPE);
 		if (n < 0)
 			return done ? done : n;
 		done += n;

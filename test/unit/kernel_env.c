@@ -19,7 +19,7 @@
 #include "kernel/pipe.h"
 #include "kernel/process.h"
 #include "kernel/random.h"
-#include "kernel/sigpipe.h"
+#include "kernel/signal.h"
 #include "kernel/system.h"
 #include "kernel/time.h"
 #include "kernel/uaccess.h"
@@ -248,7 +248,7 @@ weak void pipe_put(struct pipe *p)
 {
 }
 
-weak void sigpipe_send(void)
+weak void signal_raise(struct thread *t, int signo)
 {
 }
 
