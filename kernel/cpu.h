@@ -87,11 +87,12 @@ struct cpu {
 	struct cpu_stats stats;
 };
 
+/* Read anew each time: a thread may be on another cpu after a sleep. */
 static inline struct cpu *this_cpu(void)
 {
 	struct cpu *c;
 
-	__asm__("mov %%gs:%c1, %0" : "=r"(c) : "i"(CPU_SELF));
+	__asm__ volatile("mov %%gs:%c1, %0" : "=r"(c) : "i"(CPU_SELF));
 	return c;
 }
 

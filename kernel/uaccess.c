@@ -107,14 +107,14 @@ static int copy_words(uint64_t dst, uint64_t src, size_t words, bool write)
 
 int user_read_words(uint64_t shared_dst, uint64_t u_src, size_t words)
 {
-	if (user_check(u_src, words * 8))
+	if (words > USER_END / 8 || user_check(u_src, words * 8))
 		return -EFAULT;
 	return copy_words(shared_dst, u_src, words, false);
 }
 
 int user_write_words(uint64_t u_dst, uint64_t shared_src, size_t words)
 {
-	if (user_check(u_dst, words * 8))
+	if (words > USER_END / 8 || user_check(u_dst, words * 8))
 		return -EFAULT;
 	return copy_words(u_dst, shared_src, words, true);
 }
