@@ -43,6 +43,8 @@ enum { TRAP_TRACE_CODE = 2 }; /* si_code TRAP_TRACE; sigaction(2) */
 
 enum { PF_WRITE = 2, PF_FETCH = 16 };
 
+#define FLAG_TF 0x100ul
+
 extern const uint8_t kernel_text_start[], kernel_text_end[];
 extern const uint8_t uaccess_start[], uaccess_end[];
 void uaccess_fixup(void);
@@ -105,17 +107,28 @@ static bool page_withheld(struct cpu *c, const struct sgx_gprsgx *g)
 static void in_kernel(struct cpu *c, struct sgx_gprsgx *g)
 {
 	uint8_t vector = g->exitinfo & SGX_EXITINFO_VECTOR;
+	uint64_t address = ssa_exinfo(c)->maddr;
 
 	if (!(g->exitinfo & SGX_EXITINFO_VALID)) {
 		c->stats.ticks++;
 		c->need_resched = 1;
 		return;
 	}
-	if ((vector == VEC_PF || vector == VEC_GP) &&
-		g->rip >= (uint64_t)(uintptr_t)uaccess_start &&
+	if (vector == VEC_DB) { /* the application came with TF set */
+		g->rflags &= ~FLAG_TF;
+		return;
+	}
+	if (vector == VEC_PF && g->rip >= (uint64_t)(uintptr_t)uaccess_start &&
 		g->rip < (uint64_t)(uintptr_t)uaccess_end) {
+		/* Only an access to the application's page may be given up:
+		 * before the first instruction RCX is not the count yet, and
+		 * the host can hide that instruction's page (S-21). */
+		if (address < USER_START || address >= USER_END)
+			panic_host("page %lx of the kernel or of the shared "
+				   "region is not there",
+				(unsigned long)address);
 		c->stats.page_faults++;
-		c->fault_addr = ssa_exinfo(c)->maddr;
+		c->fault_addr = address;
 		c->fault_error = ssa_exinfo(c)->errcd;
 		g->rip = (uint64_t)(uintptr_t)uaccess_fixup;
 		return;
@@ -123,8 +136,8 @@ static void in_kernel(struct cpu *c, struct sgx_gprsgx *g)
 	if (vector == VEC_PF && page_withheld(c, g))
 		panic_host("page %lx is not there", (unsigned long)g->rcx);
 	panic("exception %u in the kernel at %lx, address %lx, error %x",
-		vector, (unsigned long)g->rip,
-		(unsigned long)ssa_exinfo(c)->maddr, ssa_exinfo(c)->errcd);
+		vector, (unsigned long)g->rip, (unsigned long)address,
+		ssa_exinfo(c)->errcd);
 }
 
 /* The application was running: keep its state, continue in trap_entry. */
