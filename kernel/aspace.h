@@ -68,8 +68,6 @@ uint64_t aspace_canonical_rip(struct aspace *as, uint64_t rip);
  * signal handler): inside a rewritten window the place in the trampoline that
  * does the same; otherwise rip itself. */
 uint64_t aspace_resume_rip(struct aspace *as, uint64_t rip);
-/* Start of the trampolines containing rip? (preemption must not stop there) */
-bool aspace_in_trampoline(struct aspace *as, uint64_t rip);
 
 /* Committed bytes: this address space, all of them, and the limit. */
 uint64_t aspace_committed(const struct aspace *as);

@@ -361,8 +361,3 @@ uint64_t aspace_resume_rip(struct aspace *as, uint64_t rip)
 	return t ? rewrite_resume_rip(t->tp->plan, t->bias, t->tramp_va, rip)
 		 : rip;
 }
-
-bool aspace_in_trampoline(struct aspace *as, uint64_t rip)
-{
-	return load_at(as, rip) != NULL;
-}

@@ -332,16 +332,6 @@ uaccess_cmpxchg32:
 	mov	%eax, (%r8)
 	xor	%eax, %eax
 	ret
-
-	/* size_t uaccess_xchg32(uint32_t *p, uint32_t val, uint32_t *old) */
-	.globl uaccess_xchg32
-	.type uaccess_xchg32, @function
-uaccess_xchg32:
-	mov	$4, %ecx
-	xchg	%esi, (%rdi)
-	mov	%esi, (%rdx)
-	xor	%eax, %eax
-	ret
 uaccess_end:
 uaccess_fixup:
 	mov	%rcx, %rax		/* what was left to do */

@@ -167,12 +167,6 @@ struct file *fdtable_file(struct fdtable *t, int fd)
 	return file_get(t->file[fd]);
 }
 
-bool fdtable_cloexec(struct fdtable *t, int fd)
-{
-	return fd >= 0 && (uint32_t)fd < t->slots &&
-		bit(t->cloexec, (uint32_t)fd);
-}
-
 int fdtable_next(struct fdtable *t, int from, struct file **out)
 {
 	for (uint32_t i = (uint32_t)from; i < t->slots; i++) {

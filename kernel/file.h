@@ -117,4 +117,3 @@ void fd_close_range(unsigned first, unsigned last, bool cloexec);
 int fdtable_next(struct fdtable *t, int from, struct file **out);
 /* One entry of a table that may not be the current process's. */
 struct file *fdtable_file(struct fdtable *t, int fd);
-bool fdtable_cloexec(struct fdtable *t, int fd);

@@ -53,12 +53,6 @@ struct pipe *pipe_new(void)
 	return p;
 }
 
-struct pipe *pipe_get(struct pipe *p)
-{
-	p->refs++;
-	return p;
-}
-
 void pipe_put(struct pipe *p)
 {
 	if (--p->refs > 0)
@@ -314,7 +308,8 @@ int pipe_open_now(struct pipe *p, uint32_t flags, struct file **out)
 
 	if (f == NULL)
 		return -ENOMEM;
-	f->priv = pipe_get(p);
+	p->refs++;
+	f->priv = p;
 	if (can_read(f)) {
 		p->readers++;
 		p->reader_opens++;

@@ -14,7 +14,6 @@ struct pipe;
 
 /* The state of a FIFO, kept by its vnode. NULL: no memory. */
 struct pipe *pipe_new(void);
-struct pipe *pipe_get(struct pipe *p);
 void pipe_put(struct pipe *p);
 
 /*

@@ -320,19 +320,6 @@ int signal_send_process(struct process *p, const struct ksiginfo *info)
 	return send(p, NULL, info);
 }
 
-int signal_send_group(int32_t pgid, const struct ksiginfo *info)
-{
-	int count = 0;
-
-	for (struct process *p = process_next(0); p; p = process_next(p->pid)) {
-		if (p->pgid != pgid || p->state != PROC_LIVE)
-			continue;
-		count++;
-		(void)send(p, NULL, info);
-	}
-	return count;
-}
-
 void signal_raise(struct thread *t, int signo)
 {
 	struct ksiginfo info;

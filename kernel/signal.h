@@ -42,8 +42,6 @@ void signal_info_child(struct ksiginfo *info, int signo, int code, int status,
  * real-time signal with a value found the queue full. */
 int signal_send_thread(struct thread *t, const struct ksiginfo *info);
 int signal_send_process(struct process *p, const struct ksiginfo *info);
-/* To all of a group; how many processes there were. */
-int signal_send_group(int32_t pgid, const struct ksiginfo *info);
 /* SI_KERNEL shorthand. */
 void signal_raise(struct thread *t, int signo);
 /* More room for queued signals, for callers that may sleep. */

@@ -21,7 +21,6 @@ size_t uaccess_clear(void *dst, size_t n);
 size_t uaccess_load32(const uint32_t *p, uint32_t *val);
 size_t uaccess_cmpxchg32(
 	uint32_t *p, uint32_t expect, uint32_t desired, uint32_t *seen);
-size_t uaccess_xchg32(uint32_t *p, uint32_t val, uint32_t *old);
 
 int user_check(uint64_t u_addr, uint64_t size)
 {
@@ -165,15 +164,6 @@ int user_cmpxchg32(
 
 	while (!err &&
 		uaccess_cmpxchg32((uint32_t *)u_addr, expect, desired, seen))
-		err = resolve(true);
-	return err;
-}
-
-int user_xchg32(uint64_t u_addr, uint32_t val, uint32_t *old)
-{
-	int err = check_word(u_addr);
-
-	while (!err && uaccess_xchg32((uint32_t *)u_addr, val, old))
 		err = resolve(true);
 	return err;
 }

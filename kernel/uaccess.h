@@ -41,5 +41,3 @@ int user_load32(uint64_t u_addr, uint32_t *val)
 	__attribute__((warn_unused_result));
 int user_cmpxchg32(uint64_t u_addr, uint32_t expect, uint32_t desired,
 	uint32_t *seen) __attribute__((warn_unused_result));
-int user_xchg32(uint64_t u_addr, uint32_t val, uint32_t *old)
-	__attribute__((warn_unused_result));

@@ -301,8 +301,6 @@ void vfs_init(void);
  */
 int vfs_mount(const char *kind, const char *source, const char *target,
 	bool readonly, uint64_t size);
-/* host "/", /proc, /dev: a run without a manifest. */
-int vfs_mount_default(void);
 /* In mount order; NULL ends. For /proc/mounts. */
 struct mount *mount_next(struct mount *m);
 extern struct dentry *vfs_root;

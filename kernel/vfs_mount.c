@@ -7,7 +7,6 @@
 
 #include "kernel/fsabi.h"
 #include "kernel/kalloc.h"
-#include "kernel/klog.h"
 #include "lib/string.h"
 #include "lib/types.h"
 
@@ -187,27 +186,4 @@ free:
 	kfree(m->source);
 	kfree(m);
 	return err;
-}
-
-int vfs_mount_default(void)
-{
-	static const struct {
-		const char *kind, *source, *target;
-	} table[] = {
-		{"host", "/", "/"},
-		{"proc", NULL, "/proc"},
-		{"dev", NULL, "/dev"},
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
-		int err = vfs_mount(table[i].kind, table[i].source,
-			table[i].target, false, 0);
-
-		if (err) {
-			klog("mount of %s at %s failed: error %d",
-				table[i].kind, table[i].target, -err);
-			return err;
-		}
-	}
-	return 0;
 }

@@ -37,4 +37,3 @@ extern struct vvar *vvar;
 int vdso_init(void);
 /* Where the vDSO's ELF header is; 0: there is none (AT_SYSINFO_EHDR). */
 uint64_t vdso_base(void);
-uint64_t vdso_size(void);

@@ -55,11 +55,6 @@ uint64_t vdso_base(void)
 	return base;
 }
 
-uint64_t vdso_size(void)
-{
-	return size;
-}
-
 int vdso_attach(struct aspace *as)
 {
 	struct vma clock = {

@@ -114,15 +114,6 @@ int user_cmpxchg32(
 	return 0;
 }
 
-int user_xchg32(uint64_t a, uint32_t val, uint32_t *old)
-{
-	if (user_check(a, 4))
-		return -EFAULT;
-	*old = __atomic_exchange_n(
-		(uint32_t *)(uintptr_t)a, val, __ATOMIC_SEQ_CST);
-	return 0;
-}
-
 /* ---- what processes hold ---- */
 
 struct aspace *aspace_get(struct aspace *as)
