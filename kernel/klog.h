@@ -32,8 +32,8 @@ void panic_host(const char *fmt, ...)
 void klog_stop(uint64_t code, const char *fmt, va_list ap)
 	__attribute__((format(printf, 2, 0), noreturn));
 
-#define ASSERT(cond)                                                   \
-	do {                                                           \
-		if (__builtin_expect(!(cond), 0))                      \
-			panic("%s:%d: %s", __FILE__, __LINE__, #cond); \
+#define ASSERT(cond)                                                        \
+	do {                                                                \
+		if (__builtin_expect(!(cond), 0))                           \
+			panic("%s:%d: %s", __FILE_NAME__, __LINE__, #cond); \
 	} while (0)
