@@ -114,6 +114,8 @@ static int set_tmpfs(struct run_options *o, const char *value, struct err *e)
 	struct mount_spec m = {.type = MOUNT_TMPFS};
 	const char *colon = strchr(value, ':');
 	size_t len = colon != NULL ? (size_t)(colon - value) : strlen(value);
+	char *target;
+	int ret;
 
 	if (value[0] != '/' || len > MANIFEST_PATH_MAX)
 		return bad_value(e, "--tmpfs", value, wanted);
@@ -121,30 +123,49 @@ static int set_tmpfs(struct run_options *o, const char *value, struct err *e)
 		(!string_has_prefix(colon, ":size=") ||
 			parse_size(colon + 6, 1ull << 40, &m.size) < 0))
 		return bad_value(e, "--tmpfs", value, wanted);
-	m.target = strndup(value, len);
-	return add_mount(o, &m, e);
+	target = strndup(value, len);
+	if (target == NULL)
+		return err_setf(e, -ENOMEM, "no memory");
+	m.target = target;
+	ret = add_mount(o, &m, e);
+	if (ret < 0)
+		free(target);
+	return ret;
 }
 
 static int set_volume(struct run_options *o, const char *value, struct err *e)
 {
 	static const char wanted[] = "HOSTPATH:TARGET[:ro], both absolute";
 	struct mount_spec m = {.type = MOUNT_HOST};
-	const char *colon = strchr(value, ':'), *target, *end;
+	const char *colon = strchr(value, ':'), *inside, *end;
+	char *source, *target;
+	int ret;
 
 	if (value[0] != '/' || colon == NULL || colon[1] != '/')
 		return bad_value(e, "--volume", value, wanted);
-	target = colon + 1;
-	end = strchr(target, ':');
+	inside = colon + 1;
+	end = strchr(inside, ':');
 	if (end != NULL && strcmp(end, ":ro") != 0 && strcmp(end, ":rw") != 0)
 		return bad_value(e, "--volume", value, wanted);
 	m.ro = end != NULL && strcmp(end, ":ro") == 0;
-	m.source = strndup(value, (size_t)(colon - value));
-	m.target = strndup(
-		target, end != NULL ? (size_t)(end - target) : strlen(target));
-	if (access(m.source, F_OK) < 0)
-		return err_setf(e, -EINVAL, "--volume: %s: %s", m.source,
+	source = strndup(value, (size_t)(colon - value));
+	target = strndup(
+		inside, end != NULL ? (size_t)(end - inside) : strlen(inside));
+	if (source == NULL || target == NULL)
+		ret = err_setf(e, -ENOMEM, "no memory");
+	else if (access(source, F_OK) < 0)
+		ret = err_setf(e, -EINVAL, "--volume: %s: %s", source,
 			strerror(errno));
-	return add_mount(o, &m, e);
+	else {
+		m.source = source;
+		m.target = target;
+		ret = add_mount(o, &m, e);
+	}
+	if (ret < 0) {
+		free(source);
+		free(target);
+	}
+	return ret;
 }
 
 static int set_trace(struct run_options *o, const char *value, struct err *e)

@@ -105,6 +105,7 @@ void emu_aex(struct emu_thread *t, const uint64_t *gpr, uint64_t rflags,
 	run->function = SGX_ERESUME;
 	run->exception_vector = fault ? (uint16_t)vector
 				      : ENCLAVE_VECTOR_INTERRUPT;
+	/* cppcheck-suppress nullPointerRedundantCheck ; memory tells */
 	run->exception_error_code = memory ? (uint16_t)fault->error_code : 0;
 	/* The host sees the page, not the byte. */
 	run->exception_addr =

@@ -24,6 +24,7 @@ static inline int64_t serve_syscall(long nr, uint64_t a0, uint64_t a1,
 				 : "a"(nr), "D"(a0), "S"(a1), "d"(a2), "r"(r10),
 				 "r"(r8), "r"(r9)
 				 : "rcx", "r11", "memory");
+	/* cppcheck-suppress uninitvar ; the assembly's output */
 	while (result == -EINTR);
 	return result;
 }

@@ -220,7 +220,7 @@ void flock_range_test(struct file *f, const void *owner, struct flock_range *r)
 int flock_whole(struct file *f, int type, bool wait)
 {
 	struct flock_table *t = table_of(f->vnode);
-	struct lock *l, *tmp, *n;
+	struct lock *l, *tmp, *n, *holder;
 	int err;
 
 	if (!t)
@@ -236,8 +236,8 @@ int flock_whole(struct file *f, int type, bool wait)
 	n = kzalloc(sizeof(*n));
 	if (!n)
 		return -ENOLCK;
-	while ((l = conflict(&t->whole, f, type == F_WRLCK, 0, 1))) {
-		err = wait ? wait_for(t, f, l, false) : -EAGAIN;
+	while ((holder = conflict(&t->whole, f, type == F_WRLCK, 0, 1))) {
+		err = wait ? wait_for(t, f, holder, false) : -EAGAIN;
 		if (err) {
 			kfree(n);
 			return err;

@@ -66,7 +66,7 @@ static void add_bytes(struct line *l, uint64_t u_buf, uint64_t size)
 
 static void add_args(struct line *l, const char *args, const uint64_t *a)
 {
-	for (int i = 0; args[i] && i < 6; i++) {
+	for (int i = 0; i < 6 && args[i]; i++) {
 		if (i)
 			add(l, ", ");
 		switch (args[i]) {

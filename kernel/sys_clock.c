@@ -26,7 +26,7 @@ struct timespec_user {
  * (clock_getcpuclockid(3)). */
 static int32_t cpu_clock_id(int clock)
 {
-	return (int32_t) ~(clock >> 3);
+	return ~clock >> 3;
 }
 
 static struct thread *clock_thread(int clock)

@@ -26,7 +26,7 @@ int64_t sys_rt_sigaction(const uint64_t *a)
 {
 	struct process *p = curproc;
 	int signo = (int)a[0];
-	struct sigaction_entry new, old;
+	struct sigaction_entry new = {0}, old;
 
 	if (a[3] != SIGSET_SIZE || !valid(signo))
 		return -EINVAL;

@@ -38,7 +38,7 @@
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
 /* 0, or a compile error if the condition does not hold. */
-#define static_zero_assert(cond) (sizeof(struct { int : (cond) ? 1 : -1; }) * 0)
+#define static_zero_assert(cond) (sizeof(char[1 - 2 * !(cond)]) - 1)
 #define is_array(a) \
 	(!__builtin_types_compatible_p(__typeof__(a), __typeof__(&(a)[0])))
 /* Number of elements; refuses pointers. */
