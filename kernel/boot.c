@@ -31,6 +31,7 @@
 #include "kernel/sched.h"
 #include "kernel/shared.h"
 #include "kernel/signal.h"
+#include "kernel/socket.h"
 #include "kernel/syscall.h"
 #include "kernel/uio.h"
 #include "kernel/vfs.h"
@@ -140,6 +141,9 @@ static void check_manifest(struct arena *arena)
 	if (memcmp(id, digest, sizeof(id)))
 		refuse("the manifest's hash is not CONFIGID: this is not the "
 		       "manifest the enclave was made for");
+	if (params.flags & BOOT_TRACE)
+		refuse("--trace shows the host what the program does: only "
+		       "without a manifest");
 	if (manifest_decode(&m, config.manifest.data, config.manifest.size,
 		    arena, &e) ||
 		config_admit(
@@ -160,6 +164,8 @@ static void decode_config(void *raw)
 	if (config_decode(&config, raw, params.config_size, &arena, &e))
 		refuse("launch configuration: %s", e.text);
 	check_manifest(&arena);
+	signal_admit_from_host(config.signals);
+	inetsock_allow(config.network);
 }
 
 static void init_xstate(void)

@@ -100,12 +100,22 @@ static void release(struct socket *s)
 	kfree(is);
 }
 
+static bool allowed;
+
+void inetsock_allow(bool on)
+{
+	allowed = on;
+}
+
 static int create(int family, int type, int protocol, struct inetsock **out)
 {
 	struct inetsock *is;
 	int64_t fd;
-	int err = alloc(family, type, protocol, &is);
+	int err;
 
+	if (!allowed)
+		return -EACCES;
+	err = alloc(family, type, protocol, &is);
 	if (err)
 		return err;
 	fd = host_sock_new((uint64_t)family, (uint64_t)type, (uint64_t)protocol,
@@ -190,7 +200,12 @@ static int socket_error(struct inetsock *is)
 
 	if (n < 0)
 		return (int)n;
-	if (n != sizeof(val) || val < 0 || val > HOSTCALL_ERRNO_MAX)
+	/* It becomes the result of a system call: no number that means
+	 * something else to the kernel, as -ERESTARTSYS does. */
+	if (n != sizeof(val) || val < 0 ||
+		(val &&
+			!hostcall_result_ok(hostcall_desc(HC_sock_connect),
+				NULL, -(int64_t)val)))
 		panic_host("socket error %d", val);
 	is->ready.ready &= ~(uint32_t)POLLERR;
 	return -val;

@@ -328,12 +328,20 @@ void signal_raise(struct thread *t, int signo)
 	(void)send(t->proc, t, &info);
 }
 
+static uint64_t admitted; /* bit n-1: the host may send signal n */
+
+void signal_admit_from_host(uint64_t signals)
+{
+	admitted = signals & ~(SIG_BIT(SIGKILL) | SIG_BIT(SIGSTOP));
+}
+
 void signal_from_host(int signo)
 {
 	struct process *app = process_find(2);
 	struct ksiginfo info;
 
-	if (signo < 1 || signo > NSIG_KERNEL || !init_process)
+	if (signo < 1 || signo > NSIG_KERNEL || !init_process ||
+		!(admitted & SIG_BIT(signo)))
 		return;
 	signal_info_kernel(&info, signo);
 	if (app && app->state == PROC_LIVE) {

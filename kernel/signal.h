@@ -51,7 +51,9 @@ void signal_force_fault(
 	int signo, int code, uint64_t address, uint8_t vector, uint32_t error);
 /* The current thread gets signo now, whatever it blocks or ignores. */
 void signal_force(int signo);
-/* From the host: only signals that the manifest admits; others dropped.
+/* Which signals the host may send: bit n-1 for signal n, none so far. */
+void signal_admit_from_host(uint64_t signals);
+/* From the host: only signals that were admitted; others are dropped (S-20).
  * Goes to the process group of the application, process 2. */
 void signal_from_host(int signo);
 

@@ -141,6 +141,9 @@ int socket_cmsg_next(const struct sockmsg *m, size_t *pos, struct cmsg_view *v);
 
 /* ---- families: *out is a new socket with a file ---- */
 int inetsock_new(int family, int type, int protocol, struct socket **out);
+/* May sockets of the host be used at all? No, until the configuration says
+ * so; else -EACCES. */
+void inetsock_allow(bool on);
 int unixsock_new(int type, int protocol, struct socket **out);
 int unixsock_pair(int type, int protocol, struct socket *out[2]);
 /* Connects a host AF_UNIX socket of that type to a path of the host. */

@@ -70,3 +70,25 @@ def test_another_program_is_refused(manifest):
     done = run(manifest("/bin/echo"), "/bin/true")
     assert done.returncode == 125
     assert "wanted by the manifest: /bin/echo" in done.stderr
+
+
+def test_no_trace_of_what_the_owner_protects(manifest):
+    path = manifest("/bin/echo", "args: {list: [secret]}\n")
+    done = run(path, options=("--trace",))
+    assert (done.returncode, done.stdout) == (125, "")
+    assert "only without a manifest" in done.stderr
+    assert "secret" not in done.stderr
+
+
+CONNECT = """\
+args:
+  list: [-S, -c, "import socket; socket.socket()"]
+"""
+
+
+def test_network(manifest):
+    done = run(manifest("/usr/bin/python3", CONNECT))
+    assert done.returncode == 1
+    assert "PermissionError" in done.stderr
+    done = run(manifest("/usr/bin/python3", CONNECT + "network: true\n"))
+    assert done.returncode == 0, done.stderr

@@ -24,6 +24,8 @@
 #include "kernel/uio.h"
 #include "test/unit/wait_env.h"
 
+void inetsock_allow(bool on); /* kernel/socket.h clashes with libc */
+
 static char x[] = "x";
 
 struct cred {
@@ -49,6 +51,7 @@ static int setup_host(void **state)
 {
 	setup(state);
 	wait_env_host = true;
+	inetsock_allow(true);
 	return 0;
 }
 
@@ -390,6 +393,20 @@ static void tcp_client(void *arg)
 	send_much(NULL);
 }
 
+/* network: false of the manifest */
+static void test_no_network(void **state)
+{
+	static const int families[] = {AF_INET, AF_INET6, AF_NETLINK};
+
+	(void)state;
+	inetsock_allow(false);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(
+			CALL(socket, families[i], SOCK_DGRAM, 0), -EACCES);
+	inetsock_allow(true);
+	assert_true(CALL(socket, AF_INET, SOCK_DGRAM, 0) >= 0);
+}
+
 static void test_tcp_stream(void **state)
 {
 	int l = tcp_listener(), c;
@@ -659,6 +676,7 @@ int main(void)
 		UNIX(test_scm_rights),
 		UNIX(test_scm_truncated),
 		UNIX(test_pass_cred),
+		HOST(test_no_network),
 		HOST(test_tcp_stream),
 		HOST(test_tcp_level),
 		HOST(test_tcp_edge),
