@@ -202,10 +202,7 @@ static int socket_error(struct inetsock *is)
 		return (int)n;
 	/* It becomes the result of a system call: no number that means
 	 * something else to the kernel, as -ERESTARTSYS does. */
-	if (n != sizeof(val) || val < 0 ||
-		(val &&
-			!hostcall_result_ok(hostcall_desc(HC_sock_connect),
-				NULL, -(int64_t)val)))
+	if (n != sizeof(val) || val < 0 || val > EHWPOISON)
 		panic_host("socket error %d", val);
 	is->ready.ready &= ~(uint32_t)POLLERR;
 	return -val;
