@@ -63,7 +63,8 @@ struct file {
 	uint32_t refs;
 	uint32_t flags; /* O_ACCMODE, O_APPEND, O_NONBLOCK, O_PATH, ... */
 	uint64_t pos;
-	struct mutex pos_lock; /* of seekable kinds: one user of pos at a time */
+	struct mutex
+		pos_lock; /* of seekable kinds: one user of pos at a time */
 	struct vnode *vnode; /* NULL for anonymous kinds; holds a reference */
 	struct dentry *dentry; /* the name it was opened by, or NULL; held */
 	void *priv; /* the kind's own state */

@@ -163,14 +163,9 @@ static int hostfs_revalidate(struct dentry *d)
 {
 	struct hostfs_node *n;
 	struct host_stat h;
-	char *path;
-	int err, root;
+	int err;
 
-	err = hostfs_path(d, &path, &root);
-	if (err)
-		return err;
-	err = (int)host_stat(root, path, &h);
-	path_buf_put(path);
+	err = (int)ON_HOST(d, host_stat(root, path, &h));
 	if (err == -ENOENT) {
 		dentry_set(d, NULL, fresh());
 		return 0;
@@ -196,17 +191,14 @@ static int64_t hostfs_readlink(struct dentry *d, char *buf, size_t size)
 	size_t len;
 
 	if (!n->target || n->expires <= time_mono_ns()) {
-		char *path, *target;
+		char *target;
 		int64_t r;
-		int root;
 
-		r = hostfs_path(d, &path, &root);
-		if (r)
-			return r;
 		target = kmalloc(VFS_PATH_MAX);
-		r = target ? host_readlink(root, path, target, VFS_PATH_MAX - 1)
+		r = target ? ON_HOST(d,
+				     host_readlink(root, path, target,
+					     VFS_PATH_MAX - 1))
 			   : -ENOMEM;
-		path_buf_put(path);
 		if (r == 0 || (r > 0 && memchr(target, '\0', (size_t)r)))
 			panic_host("target of a link");
 		if (r < 0) {
@@ -238,18 +230,10 @@ int hostfs_getattr(
 		struct host_stat h;
 		int err;
 
-		if (f && f->host_fd >= 0) {
+		if (f && f->host_fd >= 0)
 			err = (int)host_fstat(f->host_fd, &h);
-		} else {
-			char *path;
-			int root;
-
-			err = hostfs_path(d, &path, &root);
-			if (err)
-				return err;
-			err = (int)host_stat(root, path, &h);
-			path_buf_put(path);
-		}
+		else
+			err = (int)ON_HOST(d, host_stat(root, path, &h));
 		if (err)
 			return err;
 		if (h.ino != v->ino || h.dev != v->dev ||
@@ -276,18 +260,12 @@ static int hostfs_setattr(struct dentry *d, struct vnode *v, struct file *f,
 		.atime_ns = a->atime.nsec,
 		.mtime = (uint64_t)a->mtime.sec,
 		.mtime_ns = a->mtime.nsec};
-	char *path;
-	int err, root;
+	int err;
 
-	if (f && f->host_fd >= 0) {
+	if (f && f->host_fd >= 0)
 		err = (int)host_fsetattr(f->host_fd, &h);
-	} else {
-		err = hostfs_path(d, &path, &root);
-		if (err)
-			return err;
-		err = (int)host_setattr(root, path, &h);
-		path_buf_put(path);
-	}
+	else
+		err = (int)ON_HOST(d, host_setattr(root, path, &h));
 	hostfs_changed(v);
 	return err;
 }
@@ -295,8 +273,7 @@ static int hostfs_setattr(struct dentry *d, struct vnode *v, struct file *f,
 static int hostfs_access(struct dentry *d, int mask)
 {
 	struct kstat st;
-	char *path;
-	int err, root;
+	int err;
 
 	err = hostfs_getattr(d, d->vnode, NULL, &st);
 	if (err || mask == 0)
@@ -306,25 +283,15 @@ static int hostfs_access(struct dentry *d, int mask)
 		return 0;
 	if (!(mask & W_OK) && curproc->euid == 0)
 		return vnode_mode_allows(&st, mask) ? 0 : -EACCES;
-	err = hostfs_path(d, &path, &root);
-	if (err)
-		return err;
-	err = (int)host_access(root, path, (uint64_t)mask);
-	path_buf_put(path);
-	return err;
+	return (int)ON_HOST(d, host_access(root, path, (uint64_t)mask));
 }
 
 static int hostfs_statfs(struct dentry *d, struct kstatfs *s)
 {
 	struct host_statfs h;
-	char *path;
-	int err, root;
+	int err;
 
-	err = hostfs_path(d, &path, &root);
-	if (err)
-		return err;
-	err = (int)host_statfs(root, path, &h);
-	path_buf_put(path);
+	err = (int)ON_HOST(d, host_statfs(root, path, &h));
 	if (!err)
 		*s = (struct kstatfs){.type = h.type,
 			.bsize = h.bsize,
@@ -349,15 +316,9 @@ static int open_host(
 			O_DIRECTORY | O_SYNC | O_DSYNC | O_NOATIME);
 	struct hostfs_node *n;
 	struct host_stat h;
-	char *path;
 	int64_t fd;
-	int err, root;
 
-	err = hostfs_path(d, &path, &root);
-	if (err)
-		return err;
-	fd = host_open(root, path, pass, mode & 07777, &h);
-	path_buf_put(path);
+	fd = ON_HOST(d, host_open(root, path, pass, mode & 07777, &h));
 	if (fd == -ENOENT && !d->vnode && !(flags & O_CREAT))
 		dentry_set(d, NULL, fresh());
 	if (fd < 0)
@@ -402,14 +363,9 @@ static void created(struct dentry *d)
 
 static int hostfs_mkdir(struct dentry *d, uint32_t mode)
 {
-	char *path;
-	int err, root;
+	int err;
 
-	err = hostfs_path(d, &path, &root);
-	if (err)
-		return err;
-	err = (int)host_mkdir(root, path, mode & 07777);
-	path_buf_put(path);
+	err = (int)ON_HOST(d, host_mkdir(root, path, mode & 07777));
 	if (!err)
 		created(d);
 	return err;
@@ -417,16 +373,11 @@ static int hostfs_mkdir(struct dentry *d, uint32_t mode)
 
 static int hostfs_mknod(struct dentry *d, uint32_t mode, uint64_t rdev)
 {
-	char *path;
-	int err, root;
+	int err;
 
 	if (!S_ISREG(mode) && !S_ISFIFO(mode) && !S_ISSOCK(mode))
 		return -EPERM;
-	err = hostfs_path(d, &path, &root);
-	if (err)
-		return err;
-	err = (int)host_mknod(root, path, mode & (S_IFMT | 07777));
-	path_buf_put(path);
+	err = (int)ON_HOST(d, host_mknod(root, path, mode & (S_IFMT | 07777)));
 	if (!err)
 		created(d);
 	return err;
@@ -434,14 +385,9 @@ static int hostfs_mknod(struct dentry *d, uint32_t mode, uint64_t rdev)
 
 static int hostfs_symlink(struct dentry *d, const char *target)
 {
-	char *path;
-	int err, root;
+	int err;
 
-	err = hostfs_path(d, &path, &root);
-	if (err)
-		return err;
-	err = (int)host_symlink(target, root, path);
-	path_buf_put(path);
+	err = (int)ON_HOST(d, host_symlink(target, root, path));
 	if (!err)
 		created(d);
 	return err;
@@ -480,14 +426,9 @@ static int hostfs_link(struct dentry *old, struct dentry *d)
 
 static int hostfs_unlink(struct dentry *d, bool dir)
 {
-	char *path;
-	int err, root;
+	int err;
 
-	err = hostfs_path(d, &path, &root);
-	if (err)
-		return err;
-	err = (int)host_unlink(root, path, dir ? AT_REMOVEDIR : 0);
-	path_buf_put(path);
+	err = (int)ON_HOST(d, host_unlink(root, path, dir ? AT_REMOVEDIR : 0));
 	if (err)
 		return err;
 	hostfs_changed(d->vnode);
@@ -525,17 +466,13 @@ static int hostfs_tmpfile(
 	struct hostfs_node *n;
 	struct host_stat h;
 	struct dentry *d;
-	char *path;
 	int64_t fd;
-	int err, root;
+	int err;
 
-	err = hostfs_path(dir, &path, &root);
-	if (err)
-		return err;
-	fd = host_open(root, path,
-		flags & (O_ACCMODE | O_TMPFILE | O_EXCL | O_APPEND),
-		mode & 07777, &h);
-	path_buf_put(path);
+	fd = ON_HOST(dir,
+		host_open(root, path,
+			flags & (O_ACCMODE | O_TMPFILE | O_EXCL | O_APPEND),
+			mode & 07777, &h));
 	if (fd < 0)
 		return (int)fd;
 	d = dentry_new(dir, dir->mount, "#tmpfile", 8);

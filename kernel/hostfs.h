@@ -55,6 +55,20 @@ int hostfs_getattr(
 /* d below the mount's root directory, in a path buffer. */
 int hostfs_path(const struct dentry *d, char **out, int *root_fd);
 
+/* The result of a host call about d, in which root and path name it. */
+#define ON_HOST(d, call)                                          \
+	__extension__({                                           \
+		char *path;                                       \
+		int root;                                         \
+		int64_t result_ = hostfs_path((d), &path, &root); \
+                                                                  \
+		if (!result_) {                                   \
+			result_ = (call);                         \
+			path_buf_put(path);                       \
+		}                                                 \
+		result_;                                          \
+	})
+
 /* hostfs_file.c: d was opened on the host as host_fd (taken over, also on
  * failure). */
 int hostfs_file_new(

@@ -99,32 +99,23 @@ static int64_t hostfile_write(struct file *f, struct uio *u, uint64_t *pos)
 
 static int64_t hostfile_lseek(struct file *f, int64_t off, int whence)
 {
-	int64_t base = 0;
+	int64_t end = 0;
 
 	if (whence == SEEK_DATA || whence == SEEK_HOLE) {
-		base = host_seek(f->host_fd, (uint64_t)off, (uint64_t)whence);
-		if (base < 0)
-			return base;
-		off = 0;
+		off = host_seek(f->host_fd, (uint64_t)off, (uint64_t)whence);
+		whence = SEEK_SET;
+		end = off < 0 ? off : 0;
 	} else if (whence == SEEK_CUR) {
-		base = settle_pos(f);
-		if (base)
-			return base;
-		base = (int64_t)f->pos;
+		end = settle_pos(f);
 	} else if (whence == SEEK_END) {
-		base = end_of_file(f);
-		if (base < 0)
-			return base;
-	} else if (whence != SEEK_SET) {
-		return -EINVAL;
+		end = end_of_file(f);
 	}
-	if (add_overflows(base, off, &base))
-		return -EOVERFLOW;
-	if (base < 0)
-		return -EINVAL;
-	f->pos = (uint64_t)base;
-	f->priv = NULL;
-	return base;
+	if (end < 0)
+		return end;
+	off = vfs_seek(f, off, whence, (uint64_t)end);
+	if (off >= 0)
+		f->priv = NULL;
+	return off;
 }
 
 static int hostfile_fsync(struct file *f, bool data_only)

@@ -150,6 +150,14 @@ static int found(struct dentry *d, struct node like, uint32_t mode)
 	return 0;
 }
 
+static int found_plain(struct dentry *d, enum node_kind kind, int32_t pid,
+	int32_t tid, uint32_t mode)
+{
+	return found(d,
+		(struct node){.kind = kind, .pid = pid, .tid = tid, .fd = -1},
+		mode);
+}
+
 static struct process *process_of(const struct node *n)
 {
 	return n->pid ? process_find(n->pid) : NULL;
@@ -225,26 +233,16 @@ static int lookup_root(struct dentry *d, const struct node *dir)
 	if (!t->processes || dir->path[0])
 		return lookup_row(d, dir);
 	if (pid > 0 && process_find(pid))
-		return found(d,
-			(struct node){.kind = NODE_PID, .pid = pid, .fd = -1},
-			S_IFDIR | 0555);
+		return found_plain(d, NODE_PID, pid, 0, S_IFDIR | 0555);
 	if (pid > 0 && thread_find(pid)) /* not listed, but there */
-		return found(d,
-			(struct node){.kind = NODE_TASK,
-				.pid = thread_find(pid)->proc->pid,
-				.tid = pid,
-				.fd = -1},
-			S_IFDIR | 0555);
+		return found_plain(d, NODE_TASK, thread_find(pid)->proc->pid,
+			pid, S_IFDIR | 0555);
 	if (strcmp(d->name, "self") == 0)
-		return found(d, (struct node){.kind = NODE_SELF, .fd = -1},
-			S_IFLNK | 0777);
+		return found_plain(d, NODE_SELF, 0, 0, S_IFLNK | 0777);
 	if (strcmp(d->name, "mounts") == 0)
-		return found(d, (struct node){.kind = NODE_MOUNTS, .fd = -1},
-			S_IFLNK | 0777);
+		return found_plain(d, NODE_MOUNTS, 0, 0, S_IFLNK | 0777);
 	if (strcmp(d->name, "thread-self") == 0)
-		return found(d,
-			(struct node){.kind = NODE_THREAD_SELF, .fd = -1},
-			S_IFLNK | 0777);
+		return found_plain(d, NODE_THREAD_SELF, 0, 0, S_IFLNK | 0777);
 	return lookup_row(d, dir);
 }
 
@@ -326,12 +324,8 @@ static int procfs_lookup(struct dentry *dir, struct dentry *d)
 		tid = number(d->name);
 		t = tid > 0 ? thread_find(tid) : NULL;
 		if (t && t->proc == p)
-			err = found(d,
-				(struct node){.kind = NODE_TASK,
-					.pid = n->pid,
-					.tid = tid,
-					.fd = -1},
-				S_IFDIR | 0555);
+			err = found_plain(
+				d, NODE_TASK, n->pid, tid, S_IFDIR | 0555);
 		break;
 	case NODE_FDS:
 	case NODE_FDINFOS:
@@ -542,18 +536,6 @@ static int64_t text_write(struct file *f, struct uio *u, uint64_t *pos)
 	return err ? err : (int64_t)size;
 }
 
-static int64_t text_lseek(struct file *f, int64_t off, int whence)
-{
-	if (whence == SEEK_CUR)
-		off += (int64_t)f->pos;
-	else if (whence != SEEK_SET)
-		return -EINVAL;
-	if (off < 0)
-		return -EINVAL;
-	f->pos = (uint64_t)off;
-	return off;
-}
-
 static void text_release(struct file *f)
 {
 	struct text *x = f->priv;
@@ -567,7 +549,7 @@ static const struct file_ops text_ops = {
 	.name = "proc",
 	.read = text_read,
 	.write = text_write,
-	.lseek = text_lseek,
+	.lseek = vfs_seek_endless,
 	.release = text_release,
 };
 
@@ -736,7 +718,7 @@ static int64_t dir_read(struct file *f, struct uio *u, uint64_t *pos)
 static const struct file_ops dir_ops = {
 	.name = "proc",
 	.read = dir_read,
-	.lseek = text_lseek,
+	.lseek = vfs_seek_endless,
 	.getdents = dir_getdents,
 };
 

@@ -18,73 +18,42 @@
 
 enum { TICK_NS = 10000000 }; /* USER_HZ 100 */
 
-/* Flags by leaf, register and bit: what programs look for. */
-struct flag {
-	uint8_t leaf, reg, bit; /* leaf 0x80: 0x80000001; 7; 1 */
-	const char *name;
-};
-
-static const struct flag flags[] = {
-	{1, 3, 0, "fpu"},
-	{1, 3, 4, "tsc"},
-	{1, 3, 8, "cx8"},
-	{1, 3, 15, "cmov"},
-	{1, 3, 19, "clflush"},
-	{1, 3, 23, "mmx"},
-	{1, 3, 24, "fxsr"},
-	{1, 3, 25, "sse"},
-	{1, 3, 26, "sse2"},
-	{1, 3, 28, "ht"},
-	{0x80, 3, 11, "syscall"},
-	{0x80, 3, 20, "nx"},
-	{0x80, 3, 27, "rdtscp"},
-	{0x80, 3, 29, "lm"},
-	{1, 2, 0, "pni"},
-	{1, 2, 1, "pclmulqdq"},
-	{1, 2, 9, "ssse3"},
-	{1, 2, 12, "fma"},
-	{1, 2, 13, "cx16"},
-	{1, 2, 19, "sse4_1"},
-	{1, 2, 20, "sse4_2"},
-	{1, 2, 22, "movbe"},
-	{1, 2, 23, "popcnt"},
-	{1, 2, 25, "aes"},
-	{1, 2, 26, "xsave"},
-	{1, 2, 28, "avx"},
-	{1, 2, 29, "f16c"},
-	{1, 2, 30, "rdrand"},
-	{0x80, 2, 0, "lahf_lm"},
-	{0x80, 2, 5, "abm"},
-	{7, 1, 0, "fsgsbase"},
-	{7, 1, 3, "bmi1"},
-	{7, 1, 5, "avx2"},
-	{7, 1, 8, "bmi2"},
-	{7, 1, 9, "erms"},
-	{7, 1, 16, "avx512f"},
-	{7, 1, 17, "avx512dq"},
-	{7, 1, 18, "rdseed"},
-	{7, 1, 19, "adx"},
-	{7, 1, 28, "avx512cd"},
-	{7, 1, 29, "sha_ni"},
-	{7, 1, 30, "avx512bw"},
-	{7, 1, 31, "avx512vl"},
+/* Flags that programs look for: bit and name, by leaf and register. */
+static const struct {
+	uint32_t leaf, reg;
+	const char *names;
+} flags[] = {
+	{1, 3,
+		"0 fpu 4 tsc 8 cx8 15 cmov 19 clflush 23 mmx 24 fxsr 25 sse 26 "
+		"sse2 28 ht "},
+	{0x80000001, 3, "11 syscall 20 nx 27 rdtscp 29 lm "},
+	{1, 2,
+		"0 pni 1 pclmulqdq 9 ssse3 12 fma 13 cx16 19 sse4_1 20 sse4_2 "
+		"22 movbe 23 popcnt 25 aes 26 xsave 28 avx 29 f16c 30 rdrand "},
+	{0x80000001, 2, "0 lahf_lm 5 abm "},
+	{7, 1,
+		"0 fsgsbase 3 bmi1 5 avx2 8 bmi2 9 erms 16 avx512f 17 avx512dq "
+		"18 rdseed 19 adx 28 avx512cd 29 sha_ni 30 avx512bw 31 "
+		"avx512vl "},
 };
 
 static void show_flags(struct text *t)
 {
-	uint32_t basic[4], seven[4], extended[4];
-
-	cpuid_query(1, 0, basic);
-	cpuid_query(7, 0, seven);
-	cpuid_query(0x80000001, 0, extended);
 	text_add(t, "flags\t\t:");
 	for (size_t i = 0; i < ARRAY_SIZE(flags); i++) {
-		const uint32_t *regs = flags[i].leaf == 1 ? basic
-			: flags[i].leaf == 7              ? seven
-							  : extended;
+		uint32_t r[4], bit;
 
-		if (regs[flags[i].reg] >> flags[i].bit & 1)
-			text_add(t, " %s", flags[i].name);
+		cpuid_query(flags[i].leaf, 0, r);
+		for (const char *c = flags[i].names; *c; c++) {
+			const char *end;
+
+			for (bit = 0; *c != ' '; c++)
+				bit = bit * 10 + (uint32_t)(*c - '0');
+			end = strchr(++c, ' ');
+			if (r[flags[i].reg] >> bit & 1)
+				text_add(t, " %.*s", (int)(end - c), c);
+			c = end;
+		}
 	}
 	text_add(t, "\n");
 }

@@ -393,28 +393,16 @@ static int64_t tmpfile_write(struct file *f, struct uio *u, uint64_t *pos)
 static int64_t tmpfile_lseek(struct file *f, int64_t off, int whence)
 {
 	struct tmpfs_node *n = tmpfs_node(f->vnode);
-	int64_t base = 0;
 
 	if (whence == SEEK_DATA || whence == SEEK_HOLE) {
+		off = off < 0
+			? -ENXIO
+			: tmpfs_seek(n, (uint64_t)off, whence == SEEK_HOLE);
 		if (off < 0)
-			return -ENXIO;
-		base = tmpfs_seek(n, (uint64_t)off, whence == SEEK_HOLE);
-		if (base < 0)
-			return base;
-		off = 0;
-	} else if (whence == SEEK_CUR) {
-		base = (int64_t)f->pos;
-	} else if (whence == SEEK_END) {
-		base = (int64_t)n->size;
-	} else if (whence != SEEK_SET) {
-		return -EINVAL;
+			return off;
+		whence = SEEK_SET;
 	}
-	if (add_overflows(base, off, &base))
-		return -EOVERFLOW;
-	if (base < 0)
-		return -EINVAL;
-	f->pos = (uint64_t)base;
-	return base;
+	return vfs_seek(f, off, whence, n->size);
 }
 
 static int tmpfile_fsync(struct file *f, bool data_only)
@@ -476,18 +464,6 @@ static int64_t tmpdir_read(struct file *f, struct uio *u, uint64_t *pos)
 	return -EISDIR;
 }
 
-static int64_t tmpdir_lseek(struct file *f, int64_t off, int whence)
-{
-	if (whence == SEEK_CUR)
-		off += (int64_t)f->pos;
-	else if (whence != SEEK_SET)
-		return -EINVAL;
-	if (off < 0)
-		return -EINVAL;
-	f->pos = (uint64_t)off;
-	return off;
-}
-
 /* The first entry with a cookie >= at: the list is in order of cookies, new
  * names go to its end. Mount points that only exist as such have none. */
 static struct dentry *entry_from(
@@ -534,7 +510,7 @@ static int tmpdir_getdents(struct file *f, struct dirent_sink *sink)
 static const struct file_ops tmpdir_ops = {
 	.name = "tmpfs",
 	.read = tmpdir_read,
-	.lseek = tmpdir_lseek,
+	.lseek = vfs_seek_endless,
 	.fsync = tmpfile_fsync,
 	.getdents = tmpdir_getdents,
 };

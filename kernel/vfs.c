@@ -167,6 +167,27 @@ int vfs_file_new(const struct file_ops *ops, uint32_t flags, struct dentry *d,
 	return 0;
 }
 
+int64_t vfs_seek(struct file *f, int64_t off, int whence, uint64_t size)
+{
+	int64_t base = whence == SEEK_CUR ? (int64_t)f->pos
+		: whence == SEEK_END      ? (int64_t)size
+					  : 0;
+
+	if (whence < SEEK_SET || whence > SEEK_END)
+		return -EINVAL;
+	if (add_overflows(base, off, &base))
+		return -EOVERFLOW;
+	if (base < 0)
+		return -EINVAL;
+	f->pos = (uint64_t)base;
+	return base;
+}
+
+int64_t vfs_seek_endless(struct file *f, int64_t off, int whence)
+{
+	return whence == SEEK_END ? -EINVAL : vfs_seek(f, off, whence, 0);
+}
+
 static const struct file_ops path_ops = {.name = "path"};
 
 static int open_mask(uint32_t flags)

@@ -272,6 +272,11 @@ struct vtime vfs_now(void);
 int vfs_file_new(const struct file_ops *ops, uint32_t flags, struct dentry *d,
 	struct file **out);
 
+/* lseek of a kind whose end is at size: SEEK_SET, CUR and END. */
+int64_t vfs_seek(struct file *f, int64_t off, int whence, uint64_t size);
+/* The same for directories and texts, which have no end to seek from. */
+int64_t vfs_seek_endless(struct file *f, int64_t off, int whence);
+
 /* Fills an anonymous kind's attributes (pipes, sockets, eventfd...). */
 void vfs_anon_stat(struct kstat *st, uint32_t mode, uint64_t ino);
 
