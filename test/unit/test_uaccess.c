@@ -21,7 +21,6 @@ size_t uaccess_clear(void *dst, size_t n);
 size_t uaccess_load32(const uint32_t *p, uint32_t *val);
 size_t uaccess_cmpxchg32(
 	uint32_t *p, uint32_t expect, uint32_t desired, uint32_t *seen);
-size_t uaccess_xchg32(uint32_t *p, uint32_t val, uint32_t *old);
 
 static struct cpu cpus[2];
 static int on;
@@ -81,12 +80,6 @@ size_t uaccess_cmpxchg32(
 	return fault_or(4);
 }
 
-size_t uaccess_xchg32(uint32_t *p, uint32_t val, uint32_t *old)
-{
-	(void)p, (void)val, (void)old;
-	return fault_or(4);
-}
-
 /* Sleeps, and wakes up on the other cpu. */
 int aspace_fault(struct aspace *as, uint64_t addr, bool write, bool exec)
 {
@@ -135,8 +128,6 @@ static void test_moved(void **state)
 	check(user_load32(USER_START, &word));
 	begin();
 	check(user_cmpxchg32(USER_START, 0, 1, &word));
-	begin();
-	check(user_xchg32(USER_START, 0, &word));
 }
 
 static void test_range(void **state)
