@@ -22,6 +22,9 @@
 #define ENCLU_EEXIT 4
 #define GPR_URSP 144 /* struct GPRSGX: URSP, URBP (SDM vol. 3D, 35.9.2.1) */
 #define GPR_URBP 152
+#define FRAME_RFLAGS 136 /* struct trapframe */
+/* CF, PF, AF, ZF, SF, OF; IF and the fixed bit are always there */
+#define FLAGS_USUAL 0xad7
 
 /* Five bytes, so that the emulator can turn them into a call. */
 .macro ENCLU
@@ -167,16 +170,51 @@ kentry:
 	push	%rdx
 	push	%rsi
 	push	%rdi
-	cld
-	test	$0x40100, %r11d		/* AC, TF */
+	test	$0x40500, %r11d		/* AC, DF, TF */
 	jnz	.Lflags
 .Lflags_done:
 	mov	%rsp, %rdi
 	call	syscall_enter
 
-	/* rsp: the frame. Loads all of it and goes to the application. */
+	/*
+	 * rsp: the frame. Loads all of it and goes to the application. popfq
+	 * is slow, so the usual flags go another way: adding 0x7f to OF (0 or
+	 * 1) in al reproduces OF, sahf the rest; nothing behind them changes
+	 * flags.
+	 */
 	.globl return_to_user
 return_to_user:
+	mov	FRAME_RFLAGS(%rsp), %ecx
+	test	$~FLAGS_USUAL, %ecx
+	jnz	.Lreturn_popfq
+	mov	%ecx, %eax
+	shr	$11, %eax
+	and	$1, %eax
+	mov	%cl, %ah
+	add	$0x7f, %al
+	sahf
+	pop	%rdi
+	pop	%rsi
+	pop	%rdx
+	pop	%r10
+	pop	%r8
+	pop	%r9
+	pop	%rax
+	pop	%rbx
+	pop	%rcx
+	pop	%rbp
+	pop	%r11
+	pop	%r12
+	pop	%r13
+	pop	%r14
+	pop	%r15
+	lea	8(%rsp), %rsp		/* orig_rax */
+	pop	%gs:CPU_RIP
+	lea	8(%rsp), %rsp		/* rflags */
+	pop	%rsp
+	jmp	*%gs:CPU_RIP
+
+.Lreturn_popfq:
 	pop	%rdi
 	pop	%rsi
 	pop	%rdx

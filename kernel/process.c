@@ -256,6 +256,7 @@ int process_new(struct process *parent, struct process **out)
 	p->pgid = parent->pgid;
 	p->sid = parent->sid;
 	p->parent = parent;
+	p->ppid = parent->pid;
 	list_add_tail(&parent->children, &p->child_node);
 	p->uid = parent->uid;
 	p->euid = parent->euid;
@@ -424,6 +425,7 @@ static void leave_children(struct process *p)
 		list_del(&c->child_node);
 		list_add_tail(&heir->children, &c->child_node);
 		c->parent = heir;
+		c->ppid = heir->pid;
 		c->exit_signal = SIGCHLD;
 		if (c->pdeathsig) {
 			struct ksiginfo info;

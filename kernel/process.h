@@ -27,6 +27,7 @@ enum { WAIT_EVENT_NONE, WAIT_EVENT_STOPPED, WAIT_EVENT_CONTINUED };
 
 struct process {
 	int32_t pid, pgid, sid;
+	int32_t ppid; /* parent->pid, readable without the lock */
 	uint32_t refs;
 	enum process_state state;
 	int exit_status; /* wait(2) format, once a zombie */

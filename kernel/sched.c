@@ -314,6 +314,15 @@ static void resched(void)
 	schedule();
 }
 
+bool user_return_needed(const struct thread *t)
+{
+	uint64_t signals = t->sig.pending | t->proc->sig_pending;
+
+	return t->user_saved || t->work || this_cpu()->need_resched ||
+		(signals & ~t->sig.blocked) || kicks || ptimer_armed ||
+		klog_pending();
+}
+
 void user_return(struct thread *t, struct trapframe *f)
 {
 	struct cpu *c;

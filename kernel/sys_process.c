@@ -32,10 +32,8 @@ int64_t sys_gettid(const uint64_t *a)
 
 int64_t sys_getppid(const uint64_t *a)
 {
-	const struct process *parent = curproc->parent;
-
 	(void)a;
-	return parent ? parent->pid : 0;
+	return curproc->ppid;
 }
 
 int64_t sys_getpgid(const uint64_t *a)

@@ -37,22 +37,19 @@ static const char *const names[SYSCALL_COUNT] = {
 static uint64_t missing_logged[SYSCALL_COUNT / 64];
 bool syscall_trace;
 
-/* Calls that read a field of the current thread or process and do nothing
- * else: they neither need the lock nor change what user_return looks at. */
-static inline bool is_lock_free(uint64_t nr)
-{
-	switch (nr) {
-	case 39: /* getpid */
-	case 102: /* getuid */
-	case 104: /* getgid */
-	case 107: /* geteuid */
-	case 108: /* getegid */
-	case 186: /* gettid */
-		return true;
-	default:
-		return false;
-	}
-}
+/*
+ * Calls that read a word of the current thread or process and do nothing
+ * else: they neither need the lock nor change what user_return looks at.
+ */
+static const bool lock_free[SYSCALL_COUNT] = {
+	[39] = true,  /* getpid */
+	[102] = true, /* getuid */
+	[104] = true, /* getgid */
+	[107] = true, /* geteuid */
+	[108] = true, /* getegid */
+	[110] = true, /* getppid */
+	[186] = true, /* gettid */
+};
 
 const char *syscall_name(uint64_t nr)
 {
@@ -74,13 +71,13 @@ static int64_t not_implemented(uint64_t nr)
 	return -ENOSYS;
 }
 
-void syscall_dispatch(struct trapframe *f)
+static inline void dispatch(struct trapframe *f)
 {
 	uint64_t nr = f->orig_rax;
-	const struct syscall *s = nr < SYSCALL_COUNT ? &table[nr] : NULL;
+	const struct syscall *s = &table[nr < SYSCALL_COUNT ? nr : 0];
 
 	f->rax = (uint64_t)-ENOSYS;
-	if (unlikely(!s || !s->handler)) {
+	if (unlikely(nr >= SYSCALL_COUNT || !s->handler)) {
 		f->rax = (uint64_t)not_implemented(nr);
 		if (unlikely(syscall_trace))
 			strace_exit(nr, NULL, f);
@@ -93,18 +90,26 @@ void syscall_dispatch(struct trapframe *f)
 		strace_exit(nr, s, f);
 }
 
+void syscall_dispatch(struct trapframe *f)
+{
+	dispatch(f);
+}
+
 void syscall_enter(struct trapframe *f)
 {
 	struct cpu *c = this_cpu();
 	struct thread *t = c->thread;
+	uint64_t nr = f->orig_rax;
 
 	c->stats.syscalls++;
-	if (is_lock_free(f->orig_rax) && !syscall_trace && !c->need_resched) {
-		f->rax = (uint64_t)table[f->orig_rax].handler(&f->rdi);
+	if (nr < SYSCALL_COUNT && lock_free[nr] && !syscall_trace &&
+		!c->need_resched) {
+		f->rax = (uint64_t)table[nr].handler(&f->rdi);
 		return;
 	}
 	bkl_lock();
-	syscall_dispatch(f);
-	user_return(t, f);
+	dispatch(f);
+	if (user_return_needed(t))
+		user_return(t, f);
 	bkl_unlock();
 }
