@@ -170,16 +170,15 @@ static void decode_config(void *raw)
 
 static void init_xstate(void)
 {
-	uint32_t size[8] = {0}, offset[8] = {0}, r[4], lo, hi;
+	void *scratch = kpages_alloc(1);
+	uint32_t lo, hi;
 
+	if (!scratch)
+		refuse("no memory for the XSAVE layout");
 	__asm__("xgetbv" : "=a"(lo), "=d"(hi) : "c"(0));
-	for (uint32_t i = 2; i < 8; i++) {
-		cpuid_query(0xd, i, r);
-		size[i] = r[0];
-		offset[i] = r[1];
-	}
-	if (xstate_init((uint64_t)hi << 32 | lo, size, offset))
+	if (xstate_init((uint64_t)hi << 32 | lo, scratch))
 		panic_host("impossible XSAVE layout");
+	kpages_free(scratch, 1);
 }
 
 static void mount_all(void)
@@ -368,9 +367,12 @@ void cpu_first_entry(uint64_t cmd, uint64_t arg, struct cpu *c)
 		booted = true;
 		boot(arg);
 	}
+	/* The TCS exists only since its page was accepted (cpu_prepare), and
+	 * the lock is not free before the slot counts as started. */
 	if (cmd == ENTRY_THREAD && index > 0 && booted) {
 		bkl_lock();
-		sched_idle_loop();
+		if (cpu_is_started(index))
+			sched_idle_loop();
 	}
 	panic_host("enclave thread %d entered with command %lu", index,
 		(unsigned long)cmd);

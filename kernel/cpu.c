@@ -53,6 +53,13 @@ int cpu_count = 1;
 uint32_t xsave_size;
 uint64_t xsave_mask;
 
+enum { XSTATE_HEADER = 512, XSTATE_END = 576, XSTATE_COMPONENTS = 8 };
+
+/* Of the standard format; the first two are in the legacy region. */
+static struct {
+	uint32_t offset, size;
+} layout[XSTATE_COMPONENTS];
+
 /* Legacy region and header of the initial state; MXCSR is taken from here
  * even though no component is marked present. */
 static struct {
@@ -126,28 +133,62 @@ static inline void write_fs_base(uint64_t v)
 	__asm__ volatile("wrfsbase %0" : : "r"(v));
 }
 
-int xstate_init(uint64_t xcr0, const uint32_t size[static 8],
-	const uint32_t offset[static 8])
+/*
+ * Where XSAVE puts component i. Measured and not asked for: CPUID is the
+ * host's word (S-22), and a component that was thought shorter than it is
+ * would not be kept across an exception. All components are in their initial
+ * state, which is zero.
+ */
+static int measure_component(int i, uint8_t *area)
+{
+	size_t start = PAGE_SIZE, end = 0;
+
+	memset(area, 0x5a, PAGE_SIZE);
+	memset(area + XSTATE_HEADER, 0, XSTATE_END - XSTATE_HEADER);
+	xstate_save(area, 1ul << i);
+	for (size_t at = XSTATE_END; at < PAGE_SIZE; at++) {
+		if (area[at] == 0x5a)
+			continue;
+		if (start == PAGE_SIZE)
+			start = at;
+		end = at + 1;
+	}
+	if (end == 0)
+		return -1;
+	layout[i].offset = (uint32_t)start;
+	layout[i].size = (uint32_t)(end - start);
+	return 0;
+}
+
+int xstate_init(uint64_t xcr0, void *area)
 {
 	uint64_t mask = xcr0 & XFRM_ALLOWED;
-	uint32_t end = 576;
+	uint32_t end = XSTATE_END;
 
 	if ((mask & XFRM_REQUIRED) != XFRM_REQUIRED)
 		return -1;
-	for (int i = 2; i < 8; i++) {
+	xstate_load(&initial_xstate, mask);
+	for (int i = 2; i < XSTATE_COMPONENTS; i++) {
 		if (!(mask & 1ul << i))
 			continue;
-		if (size[i] > 2048 || offset[i] < end ||
-			offset[i] > 4096 - 2048)
+		if (measure_component(i, area))
 			return -1;
-		end = offset[i] + size[i];
+		if (layout[i].offset + layout[i].size > end)
+			end = layout[i].offset + layout[i].size;
 	}
 	/* An SSA frame holds it, EXINFO and GPRSGX in one page. */
-	if (end > PAGE_SIZE - 184 - 16)
+	if (end > PAGE_SIZE - sizeof(struct sgx_gprsgx) -
+			sizeof(struct sgx_exinfo))
 		return -1;
 	xsave_mask = mask;
 	xsave_size = end;
 	return 0;
+}
+
+void xstate_component(unsigned i, uint32_t *size, uint32_t *offset)
+{
+	*size = i < XSTATE_COMPONENTS ? layout[i].size : 0;
+	*offset = i < XSTATE_COMPONENTS ? layout[i].offset : 0;
 }
 
 void thread_save_xstate(struct thread *t)
@@ -170,11 +211,23 @@ void cpu_load_user(struct thread *t)
 	this_cpu()->xstate_live = true;
 }
 
+/* All exceptions masked and their flags set: no instruction's time depends on
+ * whether it would set one (S-03). */
+enum { MXCSR_CRYPTO = 0x1fbf };
+
+static void set_mxcsr(uint32_t v)
+{
+	__asm__ volatile("ldmxcsr %0; lfence" : : "m"(v));
+}
+
 void kernel_fpu_begin(void)
 {
 	if (current)
 		thread_save_xstate(current);
-	/* What the bracketed code leaves in the registers is secret. */
+	/* What the bracketed code leaves in the registers is secret. Until
+	 * now they may hold what the host left. */
+	xstate_load(&initial_xstate, xsave_mask);
+	set_mxcsr(MXCSR_CRYPTO);
 	this_cpu()->xstate_live = true;
 }
 

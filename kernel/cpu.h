@@ -121,9 +121,10 @@ void cpu_setup(struct cpu *c, int index);
 void xstate_initial(void *area);
 void cpu_load_user(struct thread *t);
 uint64_t cpu_leave(uint64_t reason, uint64_t arg);
-/* XSAVE layout from CPUID.0DH as the host reports it; -1 if impossible. */
-int xstate_init(uint64_t xcr0, const uint32_t size[static 8],
-	const uint32_t offset[static 8]);
+/* Finds the XSAVE layout out, with a page for scratch; -1 if impossible. */
+int xstate_init(uint64_t xcr0, void *area);
+/* Where component i is in an XSAVE area; sizes 0 if it is not. */
+void xstate_component(unsigned i, uint32_t *size, uint32_t *offset);
 
 /* Leaves for good from wherever the kernel is, exceptions included; code is
  * PANIC_*. Returns only if the host enters again. */

@@ -82,9 +82,9 @@ static void mask(uint32_t leaf, uint32_t subleaf, uint32_t r[static 4])
 			r[0] &= ~XSAVE_EAX_HIDDEN;
 			r[1] = xsave_size;
 			r[2] = r[3] = 0;
-		} else if (subleaf >= 64 ||
-			(xsave_mask && !(xsave_mask >> subleaf & 1))) {
-			memset(r, 0, 4 * sizeof(*r));
+		} else {
+			xstate_component(subleaf, &r[0], &r[1]);
+			r[2] = r[3] = 0;
 		}
 		break;
 	case 0x12: /* SGX */

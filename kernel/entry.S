@@ -382,7 +382,10 @@ xstate_save:
 	mov	%esi, %eax
 	mov	%rsi, %rdx
 	shr	$32, %rdx
-	xsaveopt64 (%rdi)
+	/* Not XSAVEOPT: it leaves out what it thinks unchanged since the last
+	 * XRSTOR from the same linear address, and the host, outside, can
+	 * have its own memory at that address. */
+	xsave64	(%rdi)
 	ret
 
 	/* void xstate_load(const void *area, uint64_t mask) */
