@@ -43,6 +43,7 @@ static const uint32_t behaviour = (uint32_t)EPOLLET | EPOLLONESHOT |
 	EPOLLEXCLUSIVE | EPOLLWAKEUP;
 
 struct epoll {
+	const struct file *self; /* it holds this; not a reference */
 	struct waitq sleepers; /* epoll_wait */
 	struct waitq pollers; /* poll() of the instance itself */
 	struct list ready; /* ready_node */
@@ -262,6 +263,7 @@ static int64_t create(bool cloexec)
 	list_init(&ep->ready);
 	list_init(&ep->items);
 	f->priv = ep;
+	ep->self = f;
 	fd = fd_install(f, cloexec, 0);
 	if (fd < 0)
 		file_put(f);
@@ -296,20 +298,53 @@ static int by_fd_grow(struct epoll *ep, int fd)
 	return 0;
 }
 
-/* Would watching f from ep close a circle, or nest too deep? */
-static bool reaches(const struct file *f, const struct epoll *ep, int depth)
+/* Instances in the longest chain of them that begins at f and goes to what
+ * each watches. More than EPOLL_NEST_MAX, also if it comes to ep: too many. */
+static int depth_below(const struct file *f, const struct epoll *ep, int depth)
 {
 	const struct epoll *inner = f->priv;
 	const struct item *it;
+	int most = depth + 1;
 
 	if (f->ops != &epoll_ops)
-		return false;
-	if (inner == ep || depth > EPOLL_NEST_MAX)
-		return true;
-	list_for_each_entry (it, &inner->items, ep_node)
-		if (reaches(it->file, ep, depth + 1))
-			return true;
-	return false;
+		return depth;
+	if (inner == ep)
+		return EPOLL_NEST_MAX + 1;
+	list_for_each_entry (it, &inner->items, ep_node) {
+		int below = most > EPOLL_NEST_MAX
+			? most
+			: depth_below(it->file, ep, depth + 1);
+
+		if (below > most)
+			most = below;
+	}
+	return most;
+}
+
+/* The same from f to those that watch it. */
+static int depth_above(const struct file *f, int depth)
+{
+	const struct item *it;
+	int most = depth + 1;
+
+	list_for_each_entry (it, &f->epoll_items, file_node) {
+		int above = most > EPOLL_NEST_MAX
+			? most
+			: depth_above(it->ep->self, depth + 1);
+
+		if (above > most)
+			most = above;
+	}
+	return most;
+}
+
+/* Would f, watched from epf, close a circle or make a chain too long? Asking
+ * and waking recurse along it, on a small stack. */
+static bool too_deep(const struct file *f, const struct file *epf)
+{
+	return f->ops == &epoll_ops &&
+		depth_below(f, epf->priv, 0) + depth_above(epf, 0) >
+		EPOLL_NEST_MAX + 1;
 }
 
 /* Puts it on the ready list if the file is ready now: ADD and MOD. */
@@ -388,7 +423,7 @@ static int control(struct file *epf, struct file *f, int op, int fd,
 	case EPOLL_CTL_ADD:
 		if (it != NULL)
 			return -EEXIST;
-		if (reaches(f, ep, 0))
+		if (too_deep(f, epf))
 			return -ELOOP;
 		if ((ev->events & EPOLLEXCLUSIVE) && f->ops == &epoll_ops)
 			return -EINVAL;

@@ -458,6 +458,46 @@ static void test_epoll_nested(void **state)
 	assert_int_equal(wait_n(out, ev, 4, -1), 1);
 }
 
+/* Asking and waking recurse along a chain of instances: it must stay short
+ * from whichever end it is built. */
+static void test_epoll_chain(void **state)
+{
+	int ep[8], up = 0, down = 0;
+	struct pollfd p = {.events = POLLIN};
+
+	for (int i = 0; i < 8; i++)
+		ep[i] = (int)CALL(epoll_create1, 0);
+	while (up < 7 && !ctl(ep[up + 1], EPOLL_CTL_ADD, ep[up], EPOLLIN, 0))
+		up++;
+	assert_in_range(up, 3, 5);
+	assert_int_equal(
+		ctl(ep[up + 1], EPOLL_CTL_ADD, ep[up], EPOLLIN, 0), -ELOOP);
+	p.fd = ep[up];
+	assert_int_equal(CALL(poll, P(&p), 1, 0), 0);
+	for (int i = 0; i < 8; i++)
+		fd_close(ep[i]);
+	for (int i = 0; i < 8; i++)
+		ep[i] = (int)CALL(epoll_create1, 0);
+	while (down < 7 &&
+		!ctl(ep[down], EPOLL_CTL_ADD, ep[down + 1], EPOLLIN, 0))
+		down++;
+	assert_int_equal(down, up);
+	/* Two short chains must not be joined to a long one. */
+	for (int i = 0; i < 8; i++)
+		fd_close(ep[i]);
+	for (int i = 0; i < 8; i++)
+		ep[i] = (int)CALL(epoll_create1, 0);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(
+			ctl(ep[i], EPOLL_CTL_ADD, ep[i + 1], EPOLLIN, 0), 0);
+		assert_int_equal(
+			ctl(ep[i + 3], EPOLL_CTL_ADD, ep[i + 4], EPOLLIN, 0),
+			0);
+	}
+	assert_int_equal(ctl(ep[2], EPOLL_CTL_ADD, ep[3], EPOLLIN, 0), -ELOOP);
+	assert_int_equal(ctl(ep[5], EPOLL_CTL_ADD, ep[3], EPOLLIN, 0), -ELOOP);
+}
+
 /* More ready than asked for: nobody starves, all come round. */
 static void test_epoll_fair(void **state)
 {
@@ -545,6 +585,8 @@ int main(void)
 			test_epoll_close, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			test_epoll_nested, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_epoll_chain, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			test_epoll_fair, setup, teardown),
 		cmocka_unit_test_setup_teardown(
