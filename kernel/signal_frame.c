@@ -93,6 +93,11 @@ struct xsave_head {
 static_assert_offset(struct xsave_head, sw, 464);
 static_assert_size(struct xsave_head, LEGACY_SIZE + HEADER_SIZE);
 
+static bool user_address(uint64_t a)
+{
+	return a < USER_END;
+}
+
 static bool on_altstack(const struct thread *t, uint64_t rsp)
 {
 	const struct thread_signals *s = &t->sig;
@@ -175,7 +180,9 @@ int signal_push_frame(struct thread *t, struct trapframe *f,
 	uint32_t magic2 = XSTATE_MAGIC2;
 	bool was_on = on_altstack(t, f->rsp);
 
-	if (!(sa->flags & SA_RESTORER))
+	/* A handler that is no address at all would fault in the kernel, at the
+	 * jump to it. */
+	if (!(sa->flags & SA_RESTORER) || !user_address(sa->handler))
 		return -EFAULT;
 	f->rip = aspace_canonical_rip(t->proc->as, f->rip);
 	thread_save_xstate(t);
@@ -263,11 +270,6 @@ static int restore_xstate(struct thread *t, uint64_t fp)
 	if (size < xsave_size) /* components beyond the image do not exist */
 		x->xstate_bv &= 3;
 	return 0;
-}
-
-static bool user_address(uint64_t a)
-{
-	return a < USER_END;
 }
 
 int64_t sys_rt_sigreturn(const uint64_t *a)

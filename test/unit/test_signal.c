@@ -150,6 +150,24 @@ static void test_forged_frame(void **state)
 	assert_true(t->sig.pending & 1ul << (SIGSEGV - 1));
 }
 
+/* Jumping there would fault in the kernel. */
+static void test_wild_handler(void **state)
+{
+	static const uint64_t wild[] = {
+		0xf80000000, 0x1000000000, 1ul << 47, 1ul << 63};
+
+	(void)state;
+	for (int i = 0; i < 4; i++) {
+		const struct sigaction_entry sa = {
+			wild[i], SA_SIGINFO | SA_RESTORER_FLAG, RESTORER, 0};
+		const struct ksiginfo info = {.signo = SIGUSR1};
+
+		assert_int_equal(
+			signal_push_frame(t, t->frame, &info, &sa, 0), -EFAULT);
+		assert_int_equal(t->frame->rip, 0x100050002);
+	}
+}
+
 static void test_altstack(void **state)
 {
 	uint64_t a[2] = {env_user, 0}, *ss = (uint64_t *)(uintptr_t)env_user;
@@ -349,6 +367,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(frame),
 		TEST(forged_frame),
+		TEST(wild_handler),
 		TEST(altstack),
 		TEST(restart),
 		TEST(queue),
