@@ -178,13 +178,17 @@ static void check_result(const struct call *c, int64_t result)
 {
 	if (unlikely(!hostcall_result_ok(c->d, c->wire, result)))
 		panic_host("call %s: result %ld", c->d->name, result);
+	shared_fence();
 	if (result >= 0 && c->d->result == HC_RESULT_FD) {
-		if (result >= FD_MAX || hostcall_fd_owned((int)result))
+		if (result >= FD_MAX)
+			panic_host(
+				"call %s: descriptor %ld", c->d->name, result);
+		shared_fence(); /* it is an index now (S-18) */
+		if (hostcall_fd_owned((int)result))
 			panic_host(
 				"call %s: descriptor %ld", c->d->name, result);
 		fd_flip(result);
 	}
-	shared_fence();
 }
 
 void hostcall_fd_adopt(int fd)

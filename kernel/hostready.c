@@ -8,6 +8,7 @@
 #include "kernel/hostcall.h"
 #include "kernel/kalloc.h"
 #include "kernel/poll.h"
+#include "kernel/shared.h"
 #include "kernel/signal.h"
 #include "kernel/time.h"
 #include "lib/string.h"
@@ -191,6 +192,7 @@ static void deliver(uint64_t key, uint64_t u_events, uint64_t started)
 
 	if (index >= slot_count || events == 0)
 		return;
+	shared_fence(); /* S-18 */
 	h = slots[index].h;
 	if (h == NULL || h->key != key)
 		return; /* late, of a descriptor that was closed */
