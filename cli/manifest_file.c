@@ -8,6 +8,7 @@
 
 #include <openssl/evp.h>
 
+#include "cli/schema_encode.h"
 #include "cli/yaml.h"
 
 /* The whole file, at most MANIFEST_SIZE_MAX bytes. */

@@ -22,6 +22,7 @@
 #include "cli/manifest_file.h"
 #include "cli/program.h"
 #include "cli/run_options.h"
+#include "cli/schema_encode.h"
 #include "host/launch.h"
 #include "host/probe.h"
 #include "lib/config.h"

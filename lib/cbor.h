@@ -6,7 +6,8 @@
  *
  * Equal values have equal bytes and the reader refuses every other encoding,
  * so a hash of the bytes names the value. The reader never reads outside its
- * input and copies nothing: strings point into the input.
+ * input and copies nothing: strings point into the input. The writer is in
+ * cli/cbor_put.h, for no enclave writes any.
  */
 #pragma once
 
@@ -21,24 +22,8 @@ enum cbor_kind {
 	CBOR_SIMPLE = 7,
 };
 
-/* @len counts on when @size is exceeded, so that a first pass can measure. */
-struct cbor_writer {
-	uint8_t *buf;
-	size_t size;
-	size_t len;
-};
-
-void cbor_writer_init(struct cbor_writer *w, void *buf, size_t size);
-void cbor_put_uint(struct cbor_writer *w, uint64_t v);
-void cbor_put_bool(struct cbor_writer *w, bool v);
-void cbor_put_bytes(struct cbor_writer *w, const void *data, size_t size);
-void cbor_put_text(struct cbor_writer *w, const char *text, size_t size);
-/* Heads: @count elements, or pairs of key and value in canonical order, follow.
- */
-void cbor_put_array(struct cbor_writer *w, uint64_t count);
-void cbor_put_map(struct cbor_writer *w, uint64_t count);
-/* 0, or -ENOSPC if the text did not fit; w->len is then the size needed. */
-must_check int cbor_writer_check(const struct cbor_writer *w);
+/* Arguments of CBOR_SIMPLE. */
+enum { CBOR_FALSE = 20, CBOR_TRUE = 21 };
 
 struct cbor_reader {
 	const uint8_t *at, *end;
@@ -70,9 +55,3 @@ bool cbor_reader_at_end(const struct cbor_reader *r);
  */
 int cbor_key_compare(
 	const char *a, size_t a_size, const char *b, size_t b_size);
-
-/*
- * Pure validator: exactly one item, canonical throughout, at most @depth
- * levels of arrays and maps, map keys text. 0 or -EBADMSG.
- */
-must_check int cbor_check(const void *data, size_t size, int depth);

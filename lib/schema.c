@@ -44,7 +44,7 @@ static const void *item_at(
 	return (const uint8_t *)list->item + i * s->size;
 }
 
-static bool is_absent(const struct schema_field *f, const void *object)
+bool schema_is_absent(const struct schema_field *f, const void *object)
 {
 	const void *at = field_at(f, object);
 
@@ -65,89 +65,6 @@ static bool is_absent(const struct schema_field *f, const void *object)
 		return ((const struct item_list *)at)->count == 0;
 	default:
 		return false;
-	}
-}
-
-/* Encoding. */
-
-static void put_string(
-	struct cbor_writer *w, const struct schema_field *f, const char *text)
-{
-	if (f->flags & SCHEMA_RAW)
-		cbor_put_bytes(w, text, strlen(text));
-	else
-		cbor_put_text(w, text, strlen(text));
-}
-
-static void put_text_map(struct cbor_writer *w, const struct schema_field *f,
-	const struct text_map *map)
-{
-	cbor_put_map(w, map->count);
-	for (size_t i = 0; i < map->count; i++) {
-		cbor_put_text(w, map->item[i].key, strlen(map->item[i].key));
-		put_string(w, f, map->item[i].value);
-	}
-}
-
-static void put_field(
-	struct cbor_writer *w, const struct schema_field *f, const void *at)
-{
-	const struct text_list *texts = at;
-	const struct item_list *items = at;
-	const struct bytes *bytes = at;
-
-	switch (f->kind) {
-	case SCHEMA_UINT:
-	case SCHEMA_SIZE:
-	case SCHEMA_ENUM:
-	case SCHEMA_FLAGS:
-		cbor_put_uint(w, *(const uint64_t *)at);
-		break;
-	case SCHEMA_BOOL:
-		cbor_put_bool(w, *(const bool *)at);
-		break;
-	case SCHEMA_TEXT:
-		put_string(w, f, *(const char *const *)at);
-		break;
-	case SCHEMA_BYTES:
-		cbor_put_bytes(w, bytes->data, bytes->size);
-		break;
-	case SCHEMA_TEXT_LIST:
-		cbor_put_array(w, texts->count);
-		for (size_t i = 0; i < texts->count; i++)
-			put_string(w, f, texts->item[i]);
-		break;
-	case SCHEMA_TEXT_MAP:
-		put_text_map(w, f, at);
-		break;
-	case SCHEMA_STRUCT:
-		schema_encode(f->sub, at, w);
-		break;
-	case SCHEMA_STRUCT_LIST:
-		cbor_put_array(w, items->count);
-		for (size_t i = 0; i < items->count; i++)
-			schema_encode(f->sub, item_at(f->sub, items, i), w);
-		break;
-	case SCHEMA_RESERVED:
-		break;
-	}
-}
-
-void schema_encode(
-	const struct schema *s, const void *object, struct cbor_writer *w)
-{
-	uint64_t present = 0;
-
-	for (size_t i = 0; i < s->count; i++)
-		present += !is_absent(&s->fields[i], object);
-	cbor_put_map(w, present);
-	for (size_t i = 0; i < s->count; i++) {
-		const struct schema_field *f = &s->fields[i];
-
-		if (is_absent(f, object))
-			continue;
-		cbor_put_text(w, f->key, strlen(f->key));
-		put_field(w, f, field_at(f, object));
 	}
 }
 
@@ -273,28 +190,11 @@ int schema_check(const struct schema *s, const void *object, struct err *e)
 		const struct schema_field *f = &s->fields[i];
 		int ret;
 
-		if (is_absent(f, object))
+		if (schema_is_absent(f, object))
 			continue;
 		ret = check_field(s, f, field_at(f, object), e);
 		if (ret < 0)
 			return ret;
-	}
-	return 0;
-}
-
-int schema_check_table(const struct schema *s)
-{
-	for (size_t i = 0; i < s->count; i++) {
-		const struct schema_field *f = &s->fields[i];
-
-		if (i > 0 &&
-			cbor_key_compare(f[-1].key, strlen(f[-1].key), f->key,
-				strlen(f->key)) >= 0)
-			return -EINVAL;
-		if (f->offset >= s->size)
-			return -EINVAL;
-		if (f->sub != NULL && schema_check_table(f->sub) < 0)
-			return -EINVAL;
 	}
 	return 0;
 }
@@ -491,7 +391,7 @@ static int get_struct(struct decoder *d, const struct schema *s, void *object)
 		if (ret < 0)
 			return ret;
 		/* Empty, though present: a second encoding of the same. */
-		if (is_absent(f, object))
+		if (schema_is_absent(f, object))
 			return malformed(d, s, f);
 		next++;
 	}

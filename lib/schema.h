@@ -107,10 +107,6 @@ must_check char *arena_text(struct arena *a, const char *text, size_t size);
 /* Enough for any structure decoded from @size bytes of CBOR. */
 #define SCHEMA_ARENA_SIZE(size) (32 * (size) + 16384)
 
-/* Appends the encoding. @object must satisfy the schema. */
-void schema_encode(
-	const struct schema *s, const void *object, struct cbor_writer *w);
-
 /*
  * Decodes exactly @size bytes into @object, whose pointers then point into
  * @arena. 0, -EBADMSG (not canonical, key unknown or missing), -ERANGE (value
@@ -126,5 +122,5 @@ must_check int schema_decode(const struct schema *s, void *object,
 must_check int schema_check(
 	const struct schema *s, const void *object, struct err *e);
 
-/* Pure validator of the table itself: order of keys. For tests. */
-must_check int schema_check_table(const struct schema *s);
+/* True if @object has no value for an optional (or reserved) field. */
+bool schema_is_absent(const struct schema_field *f, const void *object);

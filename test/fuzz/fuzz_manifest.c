@@ -9,7 +9,9 @@
 
 #include <string.h>
 
+#include "cli/schema_encode.h"
 #include "lib/config.h"
+#include "test/unit/cbor_check.h"
 
 static uint8_t memory[1 << 20], again[1 << 18];
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "cli/parse.c"
+#include "cli/schema_encode.h"
 #include "cli/yaml.c"
 #include "lib/manifest.h"
 

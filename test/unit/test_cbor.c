@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "cli/cbor_put.h"
+#include "test/unit/cbor_check.h"
 #include "test/unit/unit.h"
 
 /* "1903e8" to bytes; returns their number. */

@@ -7,8 +7,29 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/schema_encode.h"
 #include "cli/yaml.h"
+#include "lib/cbor.h"
+#include "test/unit/cbor_check.h"
 #include "test/unit/unit.h"
+
+/* The table itself: order of keys, fields within the structure. */
+static int check_table(const struct schema *s)
+{
+	for (size_t i = 0; i < s->count; i++) {
+		const struct schema_field *f = &s->fields[i];
+
+		if (i > 0 &&
+			cbor_key_compare(f[-1].key, strlen(f[-1].key), f->key,
+				strlen(f->key)) >= 0)
+			return -EINVAL;
+		if (f->offset >= s->size)
+			return -EINVAL;
+		if (f->sub != NULL && check_table(f->sub) < 0)
+			return -EINVAL;
+	}
+	return 0;
+}
 
 static uint8_t memory[4 << 20];
 
@@ -54,8 +75,8 @@ static const char full[] =
 
 static void test_tables(void **state)
 {
-	assert_int_equal(schema_check_table(&manifest_schema), 0);
-	assert_int_equal(schema_check_table(&config_schema), 0);
+	assert_int_equal(check_table(&manifest_schema), 0);
+	assert_int_equal(check_table(&config_schema), 0);
 }
 
 static void test_full(void **state)
