@@ -184,16 +184,7 @@ uint64_t rewrite_resume_rip(const struct rewrite_plan *plan, uint64_t bias,
 const struct rewrite_site *rewrite_find_site(
 	const struct rewrite_plan *plan, uint64_t va);
 
-/*
- * A site by run-time proof: the instruction at address va has just trapped
- * there. code holds before bytes in front of it and after bytes from it on.
- * Fills site (form K1, va as given, tramp 0) if what is in front is plainly
- * `mov $nr, %eax` or `mov $nr, %rax`. 0, or -ENOENT.
- */
-must_check int rewrite_lazy(uint64_t va, const uint8_t *code, size_t before,
-	size_t after, struct rewrite_site *site);
-
-/* One site at a time, for rewrite_lazy(): trampoline and window as above.
+/* One site at a time: trampoline and window as above.
  * Sizes: rewrite_site_tramp_size(); the window is pre bytes before va. */
 uint32_t rewrite_site_tramp_size(const struct rewrite_site *site);
 void rewrite_site_emit(const struct rewrite_site *site, uint64_t bias,

@@ -314,8 +314,6 @@ const struct rewrite_site *rewrite_find_site(
 	return i < plan->count && va >= s->va - s->pre ? s : NULL;
 }
 
-/* ---- run-time proof ---- */
-
 unsigned int rewrite_mov_nr(const uint8_t *site, size_t before)
 {
 	if (before >= 7 && site[-7] == 0x48 && site[-6] == 0xc7 &&
@@ -325,30 +323,5 @@ unsigned int rewrite_mov_nr(const uint8_t *site, size_t before)
 	if (before >= 6 && site[-5] == 0xb8 && get32(site - 4) < 0x400 &&
 		(site[-6] & 0xf0) != 0x40 && site[-6] != 0x66)
 		return 5;
-	return 0;
-}
-
-int rewrite_lazy(uint64_t va, const uint8_t *code, size_t before, size_t after,
-	struct rewrite_site *site)
-{
-	const uint8_t *p = code + before;
-	unsigned int mov = rewrite_mov_nr(p, before);
-	struct insn in;
-
-	if (!insn_decode(p, after, &in) || !mov)
-		return -ENOENT;
-	if (in.kind != INSN_SYSCALL && in.kind != INSN_CPUID)
-		return -ENOENT;
-	if (in.len != 2)
-		return -ENOENT;
-	*site = (struct rewrite_site){
-		.va = va,
-		.kind = in.kind == INSN_SYSCALL ? REWRITE_SYSCALL
-						: REWRITE_CPUID,
-		.form = REWRITE_K1,
-		.pre = (uint8_t)mov,
-		.len = 2,
-	};
-	memcpy(site->orig, p - mov, mov + 2);
 	return 0;
 }

@@ -389,44 +389,6 @@ static void test_changed_bytes(void **state)
 	free(want);
 }
 
-static void test_lazy(void **state)
-{
-	static struct state in, native, patched;
-	uint64_t at = (uint64_t)(form_k1_site - forms_begin);
-	struct rewrite_site s;
-	uint8_t *page;
-
-	(void)state;
-	assert_int_equal(rewrite_lazy(link_va(form_k1_site), forms_begin, at,
-				 size - at, &s),
-		0);
-	page = mmap(NULL, size + 4096, PROT_READ | PROT_WRITE | PROT_EXEC,
-		MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	assert_ptr_not_equal(page, MAP_FAILED);
-	memcpy(page, forms_begin, size);
-	uint64_t b = (uint64_t)page - link_va(forms_begin);
-	assert_true(rewrite_site_tramp_size(&s) <= 4096);
-	rewrite_site_emit(&s, b, (uint64_t)page + size, &gs, page + size);
-	rewrite_site_patch(&s, b, (uint64_t)page + size, page + at - s.pre);
-	uint64_t before = table.syscalls;
-	random_state(&in);
-	forms_run(&in, &native, form_k1);
-	forms_run(&in, &patched, page + (form_k1 - forms_begin));
-	assert_int_equal(table.syscalls, before + 1);
-	patched.reg[RCX] += (uint64_t)copy - (uint64_t)page;
-	compare(&forms[0], &native, &patched);
-	munmap(page, size + 4096);
-
-	/* mov to %r8d, and a number that is none. */
-	static const uint8_t not [][8] = {
-		{0x41, 0xb8, 39, 0, 0, 0, 0x0f, 0x05},
-		{0x90, 0xb8, 39, 0, 1, 0, 0x0f, 0x05},
-		{0x90, 0xb8, 39, 0, 0, 0, 0x0f, 0x06},
-	};
-	for (size_t i = 0; i < ARRAY_SIZE(not ); i++)
-		assert_int_equal(rewrite_lazy(0x1000, not [i], 6, 2, &s), -2);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -437,7 +399,6 @@ int main(void)
 		cmocka_unit_test(test_rip_maps),
 		cmocka_unit_test(test_resume),
 		cmocka_unit_test(test_changed_bytes),
-		cmocka_unit_test(test_lazy),
 	};
 
 	return cmocka_run_group_tests(tests, setup, NULL);
