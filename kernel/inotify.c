@@ -323,7 +323,6 @@ int64_t sys_inotify_add_watch(const uint64_t *a)
 	unsigned wf = mask & IN_DONT_FOLLOW ? 0 : WALK_FOLLOW;
 	struct walk w;
 	struct file *f;
-	char *path;
 	int64_t n;
 	int err;
 
@@ -333,13 +332,9 @@ int64_t sys_inotify_add_watch(const uint64_t *a)
 	f = instance_fd(a[0], &err);
 	if (!f)
 		return err;
-	n = path_from_user(a[1], &path);
-	if (n)
-		goto put;
 	if (mask & IN_ONLYDIR)
 		wf |= WALK_DIRECTORY;
-	n = vfs_walk(AT_FDCWD, path, wf, &w);
-	path_buf_put(path);
+	n = walk_from_user(AT_FDCWD, a[1], wf, &w);
 	if (n)
 		goto put;
 	if (!w.dentry || !w.dentry->vnode)

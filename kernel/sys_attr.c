@@ -26,15 +26,11 @@ static int set_path(int dfd, uint64_t u_path, int flags, const struct kattr *a)
 {
 	unsigned wf = flags & AT_SYMLINK_NOFOLLOW ? 0 : WALK_FOLLOW;
 	struct walk w;
-	char *path;
-	int err = path_from_user(u_path, &path);
+	int err;
 
-	if (err)
-		return err;
 	if (flags & AT_EMPTY_PATH)
 		wf |= WALK_EMPTY;
-	err = vfs_walk(dfd, path, wf, &w);
-	path_buf_put(path);
+	err = walk_from_user(dfd, u_path, wf, &w);
 	if (err)
 		return err;
 	if (w.dentry && w.dentry->vnode)
@@ -141,16 +137,11 @@ int64_t sys_truncate(const uint64_t *a)
 {
 	struct kattr k = {.valid = ATTR_SIZE, .size = a[1]};
 	struct walk w;
-	char *path;
 	int err;
 
 	if ((int64_t)a[1] < 0)
 		return -EINVAL;
-	err = path_from_user(a[0], &path);
-	if (err)
-		return err;
-	err = vfs_walk(AT_FDCWD, path, WALK_FOLLOW, &w);
-	path_buf_put(path);
+	err = walk_from_user(AT_FDCWD, a[0], WALK_FOLLOW, &w);
 	if (err)
 		return err;
 	if (!w.dentry || w.file)
@@ -294,14 +285,10 @@ static int target_check(struct target *t)
 
 static int target_path(uint64_t u_path, bool follow, struct target *t)
 {
-	char *path;
-	int err = path_from_user(u_path, &path);
+	int err;
 
-	if (err)
-		return err;
 	*t = (struct target){0};
-	err = vfs_walk(AT_FDCWD, path, follow ? WALK_FOLLOW : 0, &t->w);
-	path_buf_put(path);
+	err = walk_from_user(AT_FDCWD, u_path, follow ? WALK_FOLLOW : 0, &t->w);
 	if (err)
 		return err;
 	t->d = t->w.dentry;

@@ -22,18 +22,6 @@ enum {
 	EV_ISDIR = 0x40000000,
 };
 
-static int walk_user(int dfd, uint64_t u_path, unsigned flags, struct walk *w)
-{
-	char *path;
-	int err = path_from_user(u_path, &path);
-
-	if (err)
-		return err;
-	err = vfs_walk(dfd, path, flags, w);
-	path_buf_put(path);
-	return err;
-}
-
 /* May a name in w's directory be made or removed? */
 static int dir_writable(const struct walk *w)
 {
@@ -51,7 +39,7 @@ static int dir_writable(const struct walk *w)
 /* Walks to a name that shall be made. */
 static int walk_new(int dfd, uint64_t u_path, bool dir, struct walk *w)
 {
-	int err = walk_user(dfd, u_path, WALK_PARENT | WALK_NAME, w);
+	int err = walk_from_user(dfd, u_path, WALK_PARENT | WALK_NAME, w);
 
 	if (err)
 		return err;
@@ -180,7 +168,7 @@ static int64_t do_link(
 		return -EINVAL;
 	if (flags & AT_EMPTY_PATH)
 		wf |= WALK_EMPTY;
-	err = walk_user(old_dfd, u_old, wf, &from);
+	err = walk_from_user(old_dfd, u_old, wf, &from);
 	if (err)
 		return err;
 	if (!from.dentry) {
@@ -223,7 +211,7 @@ static int64_t do_unlink(int dfd, uint64_t u_path, bool dir)
 	struct vnode *v;
 	struct walk w;
 	bool is_dir;
-	int err = walk_user(dfd, u_path, WALK_NAME, &w);
+	int err = walk_from_user(dfd, u_path, WALK_NAME, &w);
 
 	if (err)
 		return err;
@@ -332,10 +320,10 @@ static int64_t do_rename(
 		(flags & (RENAME_NOREPLACE | RENAME_EXCHANGE)) ==
 			(RENAME_NOREPLACE | RENAME_EXCHANGE))
 		return -EINVAL;
-	err = walk_user(old_dfd, u_old, WALK_NAME, &from);
+	err = walk_from_user(old_dfd, u_old, WALK_NAME, &from);
 	if (err)
 		return err;
-	err = walk_user(dfd, u_path, WALK_PARENT | WALK_NAME, &to);
+	err = walk_from_user(dfd, u_path, WALK_PARENT | WALK_NAME, &to);
 	if (err)
 		goto from;
 	err = rename_check(&from, &to, flags);
@@ -389,7 +377,8 @@ static int enter_dir(struct dentry **slot, struct dentry *d)
 int64_t sys_chdir(const uint64_t *a)
 {
 	struct walk w;
-	int err = walk_user(AT_FDCWD, a[0], WALK_FOLLOW | WALK_DIRECTORY, &w);
+	int err = walk_from_user(
+		AT_FDCWD, a[0], WALK_FOLLOW | WALK_DIRECTORY, &w);
 
 	if (err)
 		return err;
@@ -420,7 +409,7 @@ int64_t sys_chroot(const uint64_t *a)
 
 	if (curproc->euid != 0)
 		return -EPERM;
-	err = walk_user(AT_FDCWD, a[0], WALK_FOLLOW | WALK_DIRECTORY, &w);
+	err = walk_from_user(AT_FDCWD, a[0], WALK_FOLLOW | WALK_DIRECTORY, &w);
 	if (err)
 		return err;
 	err = w.file ? -ENOTDIR : enter_dir(&curproc->fs->root, w.dentry);
@@ -471,7 +460,7 @@ static int64_t do_statfs(struct dentry *d, uint64_t u_buf)
 int64_t sys_statfs(const uint64_t *a)
 {
 	struct walk w;
-	int64_t err = walk_user(AT_FDCWD, a[0], WALK_FOLLOW, &w);
+	int64_t err = walk_from_user(AT_FDCWD, a[0], WALK_FOLLOW, &w);
 
 	if (err)
 		return err;

@@ -140,16 +140,11 @@ static int stat_path(int dfd, uint64_t u_path, int flags, struct kstat *st)
 {
 	unsigned wf = flags & AT_SYMLINK_NOFOLLOW ? 0 : WALK_FOLLOW;
 	struct walk w;
-	char *path;
 	int err;
 
-	err = path_from_user(u_path, &path);
-	if (err)
-		return err;
 	if (flags & AT_EMPTY_PATH)
 		wf |= WALK_EMPTY;
-	err = vfs_walk(dfd, path, wf, &w);
-	path_buf_put(path);
+	err = walk_from_user(dfd, u_path, wf, &w);
 	if (err)
 		return err;
 	err = w.file ? vfs_file_getattr(w.file, st) : vfs_getattr(w.dentry, st);
@@ -263,18 +258,13 @@ static int64_t do_access(int dfd, uint64_t u_path, int mask, int flags)
 {
 	unsigned wf = flags & AT_SYMLINK_NOFOLLOW ? 0 : WALK_FOLLOW;
 	struct walk w;
-	char *path;
 	int err;
 
 	if (mask & ~7)
 		return -EINVAL;
-	err = path_from_user(u_path, &path);
-	if (err)
-		return err;
 	if (flags & AT_EMPTY_PATH)
 		wf |= WALK_EMPTY;
-	err = vfs_walk(dfd, path, wf, &w);
-	path_buf_put(path);
+	err = walk_from_user(dfd, u_path, wf, &w);
 	if (err)
 		return err;
 	if (w.dentry && (!w.file || w.file->dentry)) {

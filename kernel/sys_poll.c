@@ -29,12 +29,19 @@ struct wait_time {
 	int64_t sec, nsec;
 };
 
-static int poll_round(struct poll_table *t, struct pollfd *fds, uint64_t count)
+struct poll_fds {
+	struct pollfd *fds;
+	uint64_t count;
+};
+
+static int poll_round(struct poll_table *t, void *ctx)
 {
+	const struct poll_fds *set = ctx;
+	struct pollfd *fds = set->fds;
 	struct file *f;
 	int ready = 0;
 
-	for (uint64_t i = 0; i < count; i++) {
+	for (uint64_t i = 0; i < set->count; i++) {
 		fds[i].revents = 0;
 		if (fds[i].fd < 0)
 			continue;
@@ -55,8 +62,10 @@ static int poll_round(struct poll_table *t, struct pollfd *fds, uint64_t count)
 	return ready;
 }
 
-/* Number ready, 0 after the deadline (0: do not wait), or -errno. */
-static int poll_wait_fds(struct pollfd *fds, uint64_t count, uint64_t deadline)
+/* Rounds of round(t, ctx) until one finds something. Number ready, 0 after the
+ * deadline (0: do not wait), or -errno. */
+static int wait_rounds(int (*round)(struct poll_table *t, void *ctx), void *ctx,
+	uint64_t deadline)
 {
 	struct poll_table t;
 	bool looked = false;
@@ -65,8 +74,8 @@ static int poll_wait_fds(struct pollfd *fds, uint64_t count, uint64_t deadline)
 	poll_table_init(&t);
 	t.registered = deadline == 0;
 	for (;;) {
-		ready = poll_round(&t, fds, count);
-		if (ready > 0)
+		ready = round(&t, ctx);
+		if (ready != 0)
 			break;
 		if (deadline == 0) {
 			if (looked || !hostready_look())
@@ -76,7 +85,7 @@ static int poll_wait_fds(struct pollfd *fds, uint64_t count, uint64_t deadline)
 		}
 		err = poll_table_sleep(&t, deadline);
 		if (err == -ETIMEDOUT) {
-			ready = poll_round(&t, fds, count);
+			ready = round(&t, ctx);
 			break;
 		}
 		if (err) {
@@ -105,7 +114,8 @@ static int64_t do_poll(uint64_t u_fds, uint64_t u_count, uint64_t deadline)
 	}
 	ready = user_read(fds, u_fds, size);
 	if (ready == 0)
-		ready = poll_wait_fds(fds, u_count, deadline);
+		ready = wait_rounds(
+			poll_round, &(struct poll_fds){fds, u_count}, deadline);
 	for (uint64_t i = 0; ready >= 0 && i < u_count; i++) {
 		uint64_t u_revents = u_fds + i * sizeof(*fds) +
 			offsetof(struct pollfd, revents);
@@ -191,8 +201,9 @@ static const uint32_t set_events[3] = {
 };
 
 /* Number of bits set in have, or -EBADF. */
-static int select_round(struct poll_table *t, struct fd_sets *s)
+static int select_round(struct poll_table *t, void *ctx)
 {
+	struct fd_sets *s = ctx;
 	int ready = 0;
 
 	memset(s->have[0], 0, 3 * s->size);
@@ -222,38 +233,6 @@ static int select_round(struct poll_table *t, struct fd_sets *s)
 	return ready;
 }
 
-static int select_wait(struct fd_sets *s, uint64_t deadline)
-{
-	struct poll_table t;
-	bool looked = false;
-	int ready, err;
-
-	poll_table_init(&t);
-	t.registered = deadline == 0;
-	for (;;) {
-		ready = select_round(&t, s);
-		if (ready != 0)
-			break;
-		if (deadline == 0) {
-			if (looked || !hostready_look())
-				break;
-			looked = true;
-			continue;
-		}
-		err = poll_table_sleep(&t, deadline);
-		if (err == -ETIMEDOUT) {
-			ready = select_round(&t, s);
-			break;
-		}
-		if (err) {
-			ready = err == -ERESTARTSYS ? -ERESTARTNOHAND : err;
-			break;
-		}
-	}
-	poll_table_fini(&t);
-	return ready;
-}
-
 static int64_t do_select(const uint64_t *a, uint64_t deadline)
 {
 	int u_count = (int)a[0];
@@ -279,7 +258,7 @@ static int64_t do_select(const uint64_t *a, uint64_t deadline)
 		if (a[1 + k])
 			ready = user_read(s.want[k], a[1 + k], s.size);
 	if (ready == 0)
-		ready = select_wait(&s, deadline);
+		ready = wait_rounds(select_round, &s, deadline);
 	for (int k = 0; k < 3 && ready >= 0; k++)
 		if (a[1 + k] && user_write(a[1 + k], s.have[k], s.size))
 			ready = -EFAULT;

@@ -247,6 +247,9 @@ struct walk {
  * May sleep. */
 int vfs_walk(int dfd, const char *path, unsigned flags, struct walk *w)
 	__attribute__((warn_unused_result));
+/* The same with a path of the application. */
+int walk_from_user(int dfd, uint64_t u_path, unsigned flags, struct walk *w)
+	__attribute__((warn_unused_result));
 void walk_done(struct walk *w);
 
 /* ---- what everybody uses (vfs.c) ---- */

@@ -410,3 +410,15 @@ void walk_done(struct walk *w)
 	file_put(w->file);
 	*w = (struct walk){0};
 }
+
+int walk_from_user(int dfd, uint64_t u_path, unsigned flags, struct walk *w)
+{
+	char *path;
+	int err = path_from_user(u_path, &path);
+
+	if (err)
+		return err;
+	err = vfs_walk(dfd, path, flags, w);
+	path_buf_put(path);
+	return err;
+}
