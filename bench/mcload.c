@@ -53,8 +53,8 @@ static void send_set(struct client *c, uint32_t key)
 	static char buf[BUF];
 	int n = snprintf(buf, sizeof(buf), "set key%u 0 0 %d\r\n", key, VALUE);
 
-	/* Not a string. NOLINTNEXTLINE(bugprone-not-null-terminated-result) */
 	memcpy(buf + n, value, VALUE);
+	/* Not a string. NOLINTNEXTLINE(bugprone-not-null-terminated-result) */
 	memcpy(buf + n + VALUE, "\r\n", 2);
 	if (write(c->fd, buf, (size_t)n + VALUE + 2) != n + VALUE + 2)
 		fail("write");

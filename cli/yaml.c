@@ -260,7 +260,7 @@ static int settle(
 			ret = err_setf(r->e, -ENOMEM, "%s: too large", r->name);
 	}
 	if (ret == 0) {
-		if (g->data != NULL)
+		if (copy != NULL && g->data != NULL)
 			memcpy(copy, g->data, g->count * g->size);
 		memcpy(item, &copy, sizeof(copy));
 		*count = g->count;

@@ -188,7 +188,7 @@ static int finish(struct elf_image *img, const Elf64_Ehdr *h, struct err *e)
 
 int elf_read(const struct elf_src *src, struct elf_image *img, struct err *err)
 {
-	Elf64_Ehdr h;
+	Elf64_Ehdr h = {0};
 	Elf64_Phdr ph[PHDR_BATCH];
 	int rc = read_all(src, 0, &h, sizeof(h), err);
 

@@ -111,6 +111,7 @@ static void replace(struct flock_table *t, const void *owner,
 			right->start = r->end;
 			l->end = r->start;
 			list_add(&l->node, &right->node);
+			break; /* the owner's others lie outside */
 		} else if (l->start < r->start) {
 			l->end = r->start;
 		} else if (l->end > r->end) {

@@ -434,7 +434,7 @@ static void read_rel(struct insn *out, const struct dec *d, size_t imm)
 	const uint8_t *p = d->code + d->pos - imm;
 
 	out->has_rel = 1;
-	if (imm == 1)
+	if (imm == 1) /* NOLINTNEXTLINE(bugprone-signed-char-misuse) */
 		out->rel = (int8_t)p[0];
 	else if (imm == 2)
 		out->rel = (int16_t)(p[0] | p[1] << 8);
