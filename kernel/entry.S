@@ -22,6 +22,7 @@
 #define ENCLU_EEXIT 4
 #define GPR_URSP 144 /* struct GPRSGX: URSP, URBP (SDM vol. 3D, 35.9.2.1) */
 #define GPR_URBP 152
+#define UACCESS_SHORT 192 /* struct stat and less */
 #define FRAME_RFLAGS 136 /* struct trapframe */
 /* CF, PF, AF, ZF, SF, OF; IF and the fixed bit are always there */
 #define FLAGS_USUAL 0xad7
@@ -324,8 +325,26 @@ context_switch:
 uaccess_start:
 uaccess_copy:
 	mov	%rdx, %rcx
-	rep movsb
-	mov	%rcx, %rax
+	cmp	$UACCESS_SHORT, %rcx	/* rep starts slowly */
+	ja	3f
+1:	cmp	$8, %rcx
+	jb	2f
+	mov	(%rsi), %rax
+	mov	%rax, (%rdi)
+	add	$8, %rsi
+	add	$8, %rdi
+	sub	$8, %rcx
+	jmp	1b
+2:	test	%rcx, %rcx
+	jz	4f
+	mov	(%rsi), %al
+	mov	%al, (%rdi)
+	inc	%rsi
+	inc	%rdi
+	dec	%rcx
+	jmp	2b
+3:	rep movsb
+4:	mov	%rcx, %rax
 	ret
 
 	/* size_t uaccess_copy_words(void *dst, const void *src, size_t n):
@@ -344,8 +363,16 @@ uaccess_copy_words:
 uaccess_clear:
 	mov	%rsi, %rcx
 	xor	%eax, %eax
-	rep stosb
-	mov	%rcx, %rax
+	cmp	$8, %rcx
+	ja	2f
+1:	test	%rcx, %rcx
+	jz	3f
+	mov	%al, (%rdi)
+	inc	%rdi
+	dec	%rcx
+	jmp	1b
+2:	rep stosb
+3:	mov	%rcx, %rax
 	ret
 
 	/* size_t uaccess_load32(const uint32_t *p, uint32_t *val) */

@@ -51,13 +51,21 @@ void *memcpy(void *restrict dst, const void *restrict src, size_t size)
 {
 	void *d = dst;
 
-	if (size <= 16)
+	if (size <= 16) {
 		copy_short(dst, src, size);
-	else
+	} else if (size <= 128) {
+		const uint8_t *from = src;
+		uint8_t *to = dst;
+
+		copy_short(to + size - 16, from + size - 16, 16);
+		for (size_t i = 0; i < size - 16; i += 8)
+			*(u64_any *)(to + i) = *(const u64_any *)(from + i);
+	} else {
 		__asm__ volatile("rep movsb"
 				 : "+D"(d), "+S"(src), "+c"(size)
 				 :
 				 : "memory");
+	}
 	return dst;
 }
 
