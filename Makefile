@@ -10,6 +10,7 @@
 #   make fuzz     every fuzzer for FUZZ_SECONDS
 #   make asan     the unit tests with the address and UB sanitizers
 #   make loc      size of the trusted code
+#   make repro    two builds in two places have one MRENCLAVE
 
 B ?= build
 PYTHON ?= /usr/bin/python3
@@ -50,7 +51,10 @@ asan: deps
 loc:
 	@tools/loc
 
+repro: deps
+	@tools/repro
+
 clean:
 	rm -rf $(B) build-asan
 
-.PHONY: all deps check demo bench lint fuzz asan loc clean
+.PHONY: all deps check demo bench lint fuzz asan loc repro clean

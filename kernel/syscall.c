@@ -42,7 +42,7 @@ bool syscall_trace;
  * else: they neither need the lock nor change what user_return looks at.
  */
 static const bool lock_free[SYSCALL_COUNT] = {
-	[39] = true,  /* getpid */
+	[39] = true, /* getpid */
 	[102] = true, /* getuid */
 	[104] = true, /* getgid */
 	[107] = true, /* geteuid */

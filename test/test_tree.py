@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / os.environ.get("SCONCE_BUILD", "build")
 TOOLS = ROOT / "tools"
-CHECKS = ["check-includes"]
+CHECKS = ["check-format", "check-includes"]
 
 
 def run(*args):
