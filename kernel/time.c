@@ -6,7 +6,8 @@
  * line; at each new one the line bends so that the error is worked off within
  * a second, and it never falls (S-31): the clock's value at the bend is the
  * old line's. A host that lies can make the clock too fast or too slow, not
- * run backwards.
+ * run backwards, not even by setting the TSC back. (The vDSO keeps no state:
+ * there it can, between two bends.)
  */
 #include "kernel/time.h"
 
@@ -19,6 +20,8 @@
 #include "lib/types.h"
 
 #define SYNC_INTERVAL_NS NSEC_PER_SEC
+/* 146 years: longer than any machine is up, and no sum of two wraps. */
+#define NS_MAX ((uint64_t)1 << 62)
 /* Slopes outside of this are refused: a TSC between 100 MHz and 100 GHz. */
 #define MULT_MIN ((uint64_t)1 << 32 >> 7)
 #define MULT_MAX ((uint64_t)10 << 32)
@@ -45,9 +48,25 @@ static uint64_t line_at(uint64_t tsc)
 		(uint64_t)((unsigned __int128)ticks * line.mult >> 32);
 }
 
+/* What was said last: the host can set the TSC back, or so far ahead that the
+ * line wraps. Cpus that race here differ by what their reading takes. */
+static uint64_t latest;
+
+static uint64_t not_before_latest(uint64_t ns)
+{
+	uint64_t last = __atomic_load_n(&latest, __ATOMIC_RELAXED);
+
+	if (unlikely(ns < last))
+		return last;
+	if (unlikely(ns > NS_MAX))
+		return last;
+	__atomic_store_n(&latest, ns, __ATOMIC_RELAXED);
+	return ns;
+}
+
 uint64_t time_mono_ns(void)
 {
-	return line_at(read_tsc());
+	return not_before_latest(line_at(read_tsc()));
 }
 
 uint64_t time_real_ns(void)
@@ -82,6 +101,8 @@ static int read_host(struct host_clock *h)
 
 	if (err)
 		return err;
+	if (h->monotonic_ns > NS_MAX / 2 || h->realtime_ns > INT64_MAX)
+		panic_host("time of %lu ns", (unsigned long)h->monotonic_ns);
 	after = read_tsc();
 	if (h->tsc < before || h->tsc > after)
 		h->tsc = after;
@@ -139,7 +160,7 @@ void clock_sync(uint64_t now)
 	next_sync = now + SYNC_INTERVAL_NS;
 	if (read_host(&h))
 		return;
-	ours = line_at(h.tsc);
+	ours = not_before_latest(line_at(h.tsc));
 	rate = h.monotonic_ns > first_ns && h.tsc > first_tsc
 		? slope(h.monotonic_ns - first_ns, h.tsc - first_tsc)
 		: line.mult;
