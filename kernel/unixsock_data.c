@@ -20,13 +20,27 @@
 #include "lib/string.h"
 #include "lib/types.h"
 
+/* A message may hold the last reference on a socket whose queue holds a
+ * message that holds the last reference on a socket, as long as the program
+ * likes. So whoever frees one while another is being freed leaves it here. */
+static struct list doomed = LIST_INIT(doomed);
+static bool freeing;
+
 static void message_free(struct unixmsg *m)
 {
-	for (size_t i = 0; i < m->file_count; i++)
-		file_put(m->files[i]);
-	kfree(m->files);
-	unixaddr_put(m->from);
-	kfree(m);
+	list_add_tail(&doomed, &m->node);
+	if (freeing)
+		return;
+	freeing = true;
+	while ((m = list_first(&doomed, struct unixmsg, node))) {
+		list_del(&m->node);
+		for (size_t i = 0; i < m->file_count; i++)
+			file_put(m->files[i]);
+		kfree(m->files);
+		unixaddr_put(m->from);
+		kfree(m);
+	}
+	freeing = false;
 }
 
 void unixsock_drop_messages(struct unixsock *u)

@@ -16,6 +16,7 @@
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/un.h>
+#include <ucontext.h>
 
 #include "host/serve_net.h"
 #include "kernel/file.h"
@@ -304,6 +305,54 @@ static void test_scm_rights(void **state)
 	assert_int_equal(CALL(sendmsg, (uint64_t)s[0], P(&m), 0), -EBADF);
 	c.h.cmsg_len = sizeof(c) + 1;
 	assert_int_equal(CALL(sendmsg, (uint64_t)s[0], P(&m), 0), -EINVAL);
+}
+
+/*
+ * Sockets in messages of sockets in messages: closing the first frees all of
+ * them, on a stack of 16 KiB.
+ */
+static char small_stack[16384] __attribute__((aligned(16)));
+static ucontext_t chain_context, main_context;
+static int chain_head;
+
+static void close_chain(void)
+{
+	fd_close(chain_head);
+}
+
+static void test_scm_chain(void **state)
+{
+	int s[2], next[2];
+	struct iovec iov = {x, 1};
+	struct {
+		struct cmsghdr h;
+		int fds[2];
+	} c = {.h = {20, SOL_SOCKET, SCM_RIGHTS}};
+	struct msghdr m = {.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = &c,
+		.msg_controllen = 20};
+
+	(void)state;
+	pair(SOCK_DGRAM, s);
+	for (int i = 0; i < 1000; i++) {
+		/* s[1], whose queue is the chain so far, into next's queue */
+		pair(SOCK_DGRAM, next);
+		c.fds[0] = s[1];
+		assert_int_equal(CALL(sendmsg, (uint64_t)next[0], P(&m), 0), 1);
+		fd_close(s[0]);
+		fd_close(s[1]);
+		s[0] = next[0];
+		s[1] = next[1];
+	}
+	fd_close(s[0]);
+	chain_head = s[1];
+	getcontext(&chain_context);
+	chain_context.uc_stack.ss_sp = small_stack;
+	chain_context.uc_stack.ss_size = sizeof(small_stack);
+	chain_context.uc_link = &main_context;
+	makecontext(&chain_context, close_chain, 0);
+	swapcontext(&main_context, &chain_context);
 }
 
 /* No room for the descriptors: they are closed, the reader is told. */
@@ -674,6 +723,7 @@ int main(void)
 		UNIX(test_unix_listen),
 		UNIX(test_unix_dgram),
 		UNIX(test_scm_rights),
+		UNIX(test_scm_chain),
 		UNIX(test_scm_truncated),
 		UNIX(test_pass_cred),
 		HOST(test_no_network),
