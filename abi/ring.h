@@ -3,6 +3,8 @@
  * The shared region: untrusted memory through which calls and data travel.
  * Offsets from its start; everything is an aligned 64-bit word (S-14..S-16).
  *
+ *	RING_DEADLINE    when the enclave's next timer is due, in ns of the host's
+ *	             CLOCK_MONOTONIC: a hint for the ticks of busy threads
  *	RING_PANIC_TEXT  the enclave's last words, NUL-terminated
  *	RING_CPUS    one block of RING_CPU_SIZE per enclave thread
  *	RING_DATA    buffers of calls, allocated by the enclave
@@ -30,6 +32,7 @@ enum { RING_REQ_ID, RING_REQ_NR, RING_REQ_ARGS, RING_REQ_WORDS = 8 };
 /* Words of a completion. */
 enum { RING_DONE_ID, RING_DONE_RESULT, RING_DONE_WORDS };
 
+#define RING_DEADLINE 0x400ul
 #define RING_PANIC_TEXT 0x800ul
 #define RING_PANIC_SIZE 512
 #define RING_CPUS 0x1000ul

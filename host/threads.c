@@ -17,7 +17,7 @@
 #include "abi/sgx.h"
 #include "host/serve_net.h"
 
-enum { TICK_NS = 10000000 };
+enum { TICK_NS = 10000000, TICK_MIN_NS = 200000 };
 
 static void stop(struct launcher *l, int error, int wait_status)
 {
@@ -298,18 +298,34 @@ static void tick_all(struct launcher *l)
 	}
 }
 
+/*
+ * When the threads inside get their next tick: after TICK_NS, or earlier if a
+ * timer of the enclave is due before, but never in less than TICK_MIN_NS.
+ */
+static uint64_t next_tick(const struct launcher *l, uint64_t now)
+{
+	uint64_t due = __atomic_load_n(
+		(const uint64_t *)(const void *)(l->shared + RING_DEADLINE),
+		__ATOMIC_RELAXED);
+
+	return u64_max(u64_min(due ? due : UINT64_MAX, now + TICK_NS),
+		now + TICK_MIN_NS);
+}
+
 /* Waits for the end, ticking meanwhile. Must hold l->lock. */
 static void wait_for_end(struct launcher *l)
 {
 	struct timespec at;
 
-	clock_gettime(CLOCK_MONOTONIC, &at);
 	while (!l->stopped) {
-		at.tv_nsec += TICK_NS;
-		if (at.tv_nsec >= 1000000000) {
-			at.tv_nsec -= 1000000000;
-			at.tv_sec++;
-		}
+		uint64_t tick;
+
+		clock_gettime(CLOCK_MONOTONIC, &at);
+		tick = next_tick(l,
+			(uint64_t)at.tv_sec * 1000000000u +
+				(uint64_t)at.tv_nsec);
+		at.tv_sec = (time_t)(tick / 1000000000u);
+		at.tv_nsec = (long)(tick % 1000000000u);
 		if (pthread_cond_timedwait(&l->ended, &l->lock, &at) ==
 			ETIMEDOUT)
 			tick_all(l);

@@ -17,6 +17,7 @@
 #include <errno.h>
 
 #include "abi/entry.h"
+#include "abi/ring.h"
 #include "kernel/clock.h"
 #include "kernel/cpu.h"
 #include "kernel/hostcall.h"
@@ -25,6 +26,7 @@
 #include "kernel/klog.h"
 #include "kernel/process.h"
 #include "kernel/ptimer.h"
+#include "kernel/shared.h"
 #include "kernel/signal.h"
 #include "kernel/thread.h"
 #include "kernel/time.h"
@@ -196,6 +198,17 @@ void sched_finish_switch(void)
 		thread_free(dead);
 }
 
+/* Tells the host when a busy thread should get its next tick. */
+static void publish_deadline(uint64_t deadline)
+{
+	static uint64_t published;
+
+	if (deadline == published)
+		return;
+	published = deadline;
+	shared_store(RING_DEADLINE, deadline);
+}
+
 static void switch_to(struct thread *next)
 {
 	struct cpu *c = this_cpu();
@@ -216,6 +229,8 @@ static void switch_to(struct thread *next)
 			thread_save_xstate(prev);
 	}
 	c->thread = next;
+	if (next)
+		publish_deadline(timers_next());
 	if (next) {
 		next->state = THREAD_RUNNING;
 		next->cpu = c->index;
@@ -304,7 +319,7 @@ static void resched(void)
 {
 	uint64_t now = time_mono_ns();
 
-	timers_run(now);
+	publish_deadline(timers_run(now));
 	poll_host(now);
 	if (!run_count)
 		return;
@@ -328,7 +343,7 @@ void user_return(struct thread *t, struct trapframe *f)
 	struct cpu *c;
 
 	if (unlikely(ptimer_armed))
-		timers_run(time_mono_ns());
+		publish_deadline(timers_run(time_mono_ns()));
 	for (;;) {
 		c = this_cpu();
 		if (c->need_resched) {

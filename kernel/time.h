@@ -36,3 +36,4 @@ static inline bool timer_armed(const struct timer *t)
 
 /* For the scheduler: runs what is due; returns the next deadline. */
 uint64_t timers_run(uint64_t now);
+uint64_t timers_next(void); /* the next deadline, NO_DEADLINE if none */

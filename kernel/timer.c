@@ -81,6 +81,11 @@ void timer_cancel(struct timer *t)
 		sift_down(last, i);
 }
 
+uint64_t timers_next(void)
+{
+	return count ? heap[0]->deadline : NO_DEADLINE;
+}
+
 uint64_t timers_run(uint64_t now)
 {
 	while (count && heap[0]->deadline <= now) {
@@ -89,5 +94,5 @@ uint64_t timers_run(uint64_t now)
 		timer_cancel(t);
 		t->fn(t);
 	}
-	return count ? heap[0]->deadline : NO_DEADLINE;
+	return timers_next();
 }
