@@ -54,8 +54,9 @@ enclave_entry:
 	popfq
 	lea	(SLOT_SSA + SSA_FRAME_PAGES * 4096 - 184 - SLOT_CPU)(%rdx), %rax
 	mov	%rax, %gs:CPU_SSA_GPR
+	mov	%rdx, %gs:CPU_SELF
 	lea	(SLOT_EXC_STACK_TOP - SLOT_CPU)(%rdx), %rax
-	mov	%rax, %gs:CPU_EXC_STACK
+	mov	%rax, %gs:CPU_EXC_STACK	/* last: from here on, stage 1 works */
 	mov	%rcx, %gs:CPU_HOST_RET
 	xor	%ebp, %ebp
 	call	cpu_first_entry		/* (cmd, arg, cpu); does not return */
@@ -77,9 +78,10 @@ enclave_entry:
 	ret
 
 .Lexception:
-	mov	%gs:CPU_EXC_STACK, %rsp
-	test	%rsp, %rsp		/* exception before the first entry */
-	jz	.Lrefuse
+	mov	%gs:CPU_EXC_STACK, %rdx
+	test	%rdx, %rdx
+	jz	.Learly
+	mov	%rdx, %rsp
 	pushq	$2
 	popfq
 	mov	%rcx, %gs:CPU_EXC_RET
@@ -96,6 +98,14 @@ enclave_exit_exception:
 	mov	%gs:CPU_SSA_GPR, %rdx
 	add	$(SSA_FRAME_PAGES * 4096), %rdx	/* frame 1: this entry's */
 	jmp	.Lleave
+
+	/* A tick in the first instructions of the first entry. They cannot
+	 * fault, so there is nothing to do but to go on. */
+.Learly:
+	mov	%rcx, %rbx
+	mov	$EXIT_RESUME, %edi
+	xor	%esi, %esi
+	jmp	.Lscrub
 
 	/* Nothing can be trusted to be set up: leave without touching memory.
 	 * The host entered against the protocol and gets told so. */
