@@ -3,11 +3,11 @@
  * The shared region: untrusted memory through which calls and data travel.
  * Offsets from its start; everything is an aligned 64-bit word (S-14..S-16).
  *
- *	RING_DEADLINE    when the enclave's next timer is due, in ns of the host's
- *	             CLOCK_MONOTONIC: a hint for the ticks of busy threads
- *	RING_PANIC_TEXT  the enclave's last words, NUL-terminated
- *	RING_CPUS    one block of RING_CPU_SIZE per enclave thread
- *	RING_DATA    buffers of calls, allocated by the enclave
+ *	RING_DEADLINE    when the enclave's next timer is due, in ns of the
+ *host's CLOCK_MONOTONIC: a hint for the ticks of busy threads RING_PANIC_TEXT
+ *the enclave's last words, NUL-terminated RING_CPUS    one block of
+ *RING_CPU_SIZE per enclave thread RING_DATA    buffers of calls, allocated by
+ *the enclave
  *
  * A block:
  *	call slot    request of the call for which this thread exits, and its
