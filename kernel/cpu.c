@@ -37,7 +37,8 @@ static_assert_offset(struct cpu, ssa_gpr, CPU_SSA_GPR);
 static_assert_offset(struct cpu, exc_stack, CPU_EXC_STACK);
 static_assert_offset(struct cpu, idle_stack, CPU_IDLE_STACK);
 static_assert_offset(struct cpu, exc_ret, CPU_EXC_RET);
-static_assert_offset(struct trapframe, rflags, 136); /* entry.S */
+static_assert_offset(struct trapframe, rip, 128); /* entry.S */
+static_assert_offset(struct trapframe, rflags, 136);
 _Static_assert(sizeof(struct cpu) <= PAGE_SIZE, "struct cpu is one page");
 
 void enclave_entry(void);

@@ -23,7 +23,8 @@
 #define GPR_URSP 144 /* struct GPRSGX: URSP, URBP (SDM vol. 3D, 35.9.2.1) */
 #define GPR_URBP 152
 #define UACCESS_SHORT 192 /* struct stat and less */
-#define FRAME_RFLAGS 136 /* struct trapframe */
+#define FRAME_RIP 128 /* struct trapframe */
+#define FRAME_RFLAGS 136
 /* CF, PF, AF, ZF, SF, OF; IF and the fixed bit are always there */
 #define FLAGS_USUAL 0xad7
 
@@ -198,6 +199,8 @@ return_to_user:
 	mov	FRAME_RFLAGS(%rsp), %ecx
 	test	$~FLAGS_USUAL, %ecx
 	jnz	.Lreturn_popfq
+	mov	FRAME_RIP(%rsp), %rdx
+	mov	%rdx, %gs:CPU_RIP	/* early: the jump waits for it */
 	mov	%ecx, %eax
 	shr	$11, %eax
 	and	$1, %eax
@@ -219,10 +222,7 @@ return_to_user:
 	pop	%r13
 	pop	%r14
 	pop	%r15
-	lea	8(%rsp), %rsp		/* orig_rax */
-	pop	%gs:CPU_RIP
-	lea	8(%rsp), %rsp		/* rflags */
-	pop	%rsp
+	mov	24(%rsp), %rsp		/* past orig_rax, rip, rflags */
 	jmp	*%gs:CPU_RIP
 
 .Lreturn_popfq:

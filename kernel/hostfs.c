@@ -190,7 +190,7 @@ static int64_t hostfs_readlink(struct dentry *d, char *buf, size_t size)
 	struct hostfs_node *n = hostfs_node(d->vnode);
 	size_t len;
 
-	if (!n->target || n->expires <= time_mono_ns()) {
+	if (!n->target || n->expires <= time_coarse_ns()) {
 		char *target;
 		int64_t r;
 
@@ -226,7 +226,7 @@ int hostfs_getattr(
 		st->nlink = 0;
 		return 0;
 	}
-	if (n->expires <= time_mono_ns()) {
+	if (n->expires <= time_coarse_ns()) {
 		struct host_stat h;
 		int err;
 

@@ -31,6 +31,7 @@ static struct {
 } line;
 static uint64_t first_tsc, first_ns; /* for the long-term rate */
 static uint64_t next_sync;
+static uint64_t coarse; /* what time_mono_ns last returned */
 
 static inline uint64_t read_tsc(void)
 {

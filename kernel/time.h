@@ -13,6 +13,8 @@
 #define NSEC_PER_SEC 1000000000ull
 
 uint64_t time_mono_ns(void); /* CLOCK_MONOTONIC */
+/* The same, late by a tick at most: for ages of seconds. */
+uint64_t time_coarse_ns(void);
 uint64_t time_real_ns(void); /* CLOCK_REALTIME, since 1970 */
 
 /*

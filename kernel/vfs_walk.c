@@ -382,7 +382,7 @@ static int walk(struct state *s, int dfd, const char *path)
 
 int vfs_walk(int dfd, const char *path, unsigned flags, struct walk *w)
 {
-	struct state s = {.flags = flags, .now = time_mono_ns()};
+	struct state s = {.flags = flags, .now = time_coarse_ns()};
 	int err = walk(&s, dfd, path);
 
 	kfree(s.link_buf);

@@ -53,6 +53,11 @@ WEAK uint64_t time_mono_ns(void)
 	return env_now;
 }
 
+uint64_t time_coarse_ns(void)
+{
+	return time_mono_ns();
+}
+
 uint64_t time_real_ns(void)
 {
 	return 1700000000 * NSEC_PER_SEC + env_now;
