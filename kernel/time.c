@@ -31,7 +31,6 @@ static struct {
 } line;
 static uint64_t first_tsc, first_ns; /* for the long-term rate */
 static uint64_t next_sync;
-static uint64_t coarse; /* what time_mono_ns last returned */
 
 static inline uint64_t read_tsc(void)
 {
@@ -68,6 +67,11 @@ static uint64_t not_before_latest(uint64_t ns)
 uint64_t time_mono_ns(void)
 {
 	return not_before_latest(line_at(read_tsc()));
+}
+
+uint64_t time_coarse_ns(void)
+{
+	return __atomic_load_n(&latest, __ATOMIC_RELAXED);
 }
 
 uint64_t time_real_ns(void)
