@@ -29,3 +29,6 @@ int measure_page(struct measure *m, uint64_t offset, uint64_t secinfo_flags,
 int measure_raw(struct measure *m, const void *data, size_t size);
 /* The value so far; more records may follow. */
 int measure_value(const struct measure *m, uint8_t mrenclave[32]);
+
+/* SHA-256 of something else that has to do with an enclave. */
+void measure_hash(const void *data, size_t size, uint8_t hash[32]);

@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "attest/sigstruct.h"
+/* The format and its verification: what a launcher needs at every start.
+ * Signing is sigstruct_sign.c. */
+#include "attest/sigstruct_int.h"
 
 #include <errno.h>
 #include <string.h>
 
-#include <openssl/bn.h>
-#include <openssl/core_names.h>
-#include <openssl/evp.h>
-#include <openssl/rsa.h>
+#include <openssl/sha.h>
+
+#include "attest/measure.h"
 
 enum {
 	SIGNED1_SIZE = 128,
 	SIGNED2_OFFSET = 900,
 	SIGNED2_SIZE = 128,
-	RSA_EXPONENT = 3,
 };
 
 static const uint8_t header1[16] = {
@@ -59,19 +59,18 @@ int sigstruct_parse(struct sgx_sigstruct *out, const void *data, size_t size)
 	return sigstruct_check(out);
 }
 
-/* Hash of the two signed parts. */
-static int hash_signed(const struct sgx_sigstruct *sig, uint8_t hash[32])
+int sigstruct_hash(const struct sgx_sigstruct *sig, uint8_t hash[32])
 {
 	const uint8_t *bytes = (const uint8_t *)sig;
-	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-	int ok = ctx && EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) == 1 &&
-		EVP_DigestUpdate(ctx, bytes, SIGNED1_SIZE) == 1 &&
-		EVP_DigestUpdate(ctx, bytes + SIGNED2_OFFSET, SIGNED2_SIZE) ==
-			1 &&
-		EVP_DigestFinal_ex(ctx, hash, NULL) == 1;
+	SHA256_CTX ctx;
 
-	EVP_MD_CTX_free(ctx);
-	return ok ? 0 : -EIO;
+	return SHA256_Init(&ctx) == 1 &&
+			SHA256_Update(&ctx, bytes, SIGNED1_SIZE) == 1 &&
+			SHA256_Update(&ctx, bytes + SIGNED2_OFFSET,
+				SIGNED2_SIZE) == 1 &&
+			SHA256_Final(hash, &ctx) == 1
+		? 0
+		: -EIO;
 }
 
 /* EMSA-PKCS1-v1_5 encoding, big-endian. */
@@ -87,11 +86,7 @@ static void encode_message(uint8_t out[SGX_RSA_SIZE], const uint8_t hash[32])
 	memcpy(out + SGX_RSA_SIZE - 32, hash, 32);
 }
 
-/*
- * With x = S mod N of the caller: q1 = x*x div N, r = x*x mod N,
- * q2 = r*x div N, message = r*x mod N.
- */
-static int cube(const BIGNUM *s, const BIGNUM *n, BIGNUM *q1, BIGNUM *q2,
+int sigstruct_cube(const BIGNUM *s, const BIGNUM *n, BIGNUM *q1, BIGNUM *q2,
 	BIGNUM *message, BN_CTX *ctx)
 {
 	BIGNUM *t = BN_CTX_get(ctx);
@@ -123,7 +118,7 @@ int sigstruct_verify(const struct sgx_sigstruct *sig)
 	given2 = BN_CTX_get(ctx);
 	expected = BN_CTX_get(ctx);
 	rc = -ENOMEM;
-	if (!expected || hash_signed(sig, hash) ||
+	if (!expected || sigstruct_hash(sig, hash) ||
 		!BN_lebin2bn(sig->modulus, SGX_RSA_SIZE, n) ||
 		!BN_lebin2bn(sig->signature, SGX_RSA_SIZE, s) ||
 		!BN_lebin2bn(sig->q1, SGX_RSA_SIZE, given1) ||
@@ -136,7 +131,7 @@ int sigstruct_verify(const struct sgx_sigstruct *sig)
 		goto out;
 	encode_message(want, hash);
 	if (!BN_bin2bn(want, sizeof(want), expected) ||
-		!cube(s, n, q1, q2, message, ctx)) {
+		!sigstruct_cube(s, n, q1, q2, message, ctx)) {
 		rc = -ENOMEM;
 		goto out;
 	}
@@ -152,8 +147,7 @@ out:
 void sigstruct_mrsigner(
 	const struct sgx_sigstruct *sig, uint8_t mrsigner[SGX_HASH_SIZE])
 {
-	EVP_Digest(
-		sig->modulus, SGX_RSA_SIZE, mrsigner, NULL, EVP_sha256(), NULL);
+	measure_hash(sig->modulus, SGX_RSA_SIZE, mrsigner);
 }
 
 void sigstruct_init(struct sgx_sigstruct *sig)
@@ -166,82 +160,4 @@ void sigstruct_init(struct sgx_sigstruct *sig)
 	sig->attributes_mask.flags = ~SGX_ATTR_DEBUG;
 	/* AVX, AVX-512 and AMX are the machine's, not the signer's, affair. */
 	sig->attributes_mask.xfrm = UINT64_C(0xfffffffffff9ff1b);
-}
-
-static int key_check(EVP_PKEY *key)
-{
-	BIGNUM *e = NULL;
-	int ok = EVP_PKEY_get_base_id(key) == EVP_PKEY_RSA &&
-		EVP_PKEY_get_bits(key) == 8 * SGX_RSA_SIZE &&
-		EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_RSA_E, &e) == 1 &&
-		BN_is_word(e, RSA_EXPONENT);
-
-	BN_free(e);
-	return ok ? 0 : -EINVAL;
-}
-
-static int raw_sign(
-	EVP_PKEY *key, const uint8_t hash[32], uint8_t signature[SGX_RSA_SIZE])
-{
-	size_t size = SGX_RSA_SIZE;
-	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new(key, NULL);
-	int ok = ctx && EVP_PKEY_sign_init(ctx) == 1 &&
-		EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PADDING) == 1 &&
-		EVP_PKEY_CTX_set_signature_md(ctx, EVP_sha256()) == 1 &&
-		EVP_PKEY_sign(ctx, signature, &size, hash, 32) == 1 &&
-		size == SGX_RSA_SIZE;
-
-	EVP_PKEY_CTX_free(ctx);
-	return ok ? 0 : -EIO;
-}
-
-int sigstruct_sign(struct sgx_sigstruct *sig, EVP_PKEY *key)
-{
-	uint8_t hash[32], raw[SGX_RSA_SIZE];
-	BIGNUM *n = NULL, *s, *q1, *q2, *message;
-	BN_CTX *ctx;
-	int rc = key_check(key);
-
-	if (rc)
-		return rc;
-	if (hash_signed(sig, hash) || raw_sign(key, hash, raw))
-		return -EIO;
-	ctx = BN_CTX_new();
-	if (!ctx)
-		return -ENOMEM;
-	BN_CTX_start(ctx);
-	s = BN_CTX_get(ctx);
-	q1 = BN_CTX_get(ctx);
-	q2 = BN_CTX_get(ctx);
-	message = BN_CTX_get(ctx);
-	rc = -EIO;
-	if (message && BN_bin2bn(raw, sizeof(raw), s) &&
-		EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_RSA_N, &n) == 1 &&
-		cube(s, n, q1, q2, message, ctx) &&
-		BN_bn2lebinpad(n, sig->modulus, SGX_RSA_SIZE) > 0 &&
-		BN_bn2lebinpad(s, sig->signature, SGX_RSA_SIZE) > 0 &&
-		BN_bn2lebinpad(q1, sig->q1, SGX_RSA_SIZE) > 0 &&
-		BN_bn2lebinpad(q2, sig->q2, SGX_RSA_SIZE) > 0)
-		rc = 0;
-	BN_free(n);
-	BN_CTX_end(ctx);
-	BN_CTX_free(ctx);
-	return rc;
-}
-
-EVP_PKEY *sigstruct_key_new(void)
-{
-	EVP_PKEY *key = NULL;
-	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_id(EVP_PKEY_RSA, NULL);
-	BIGNUM *e = BN_new();
-
-	if (!ctx || !e || !BN_set_word(e, RSA_EXPONENT) ||
-		EVP_PKEY_keygen_init(ctx) != 1 ||
-		EVP_PKEY_CTX_set_rsa_keygen_bits(ctx, 8 * SGX_RSA_SIZE) != 1 ||
-		EVP_PKEY_CTX_set1_rsa_keygen_pubexp(ctx, e) != 1 ||
-		EVP_PKEY_keygen(ctx, &key) != 1)
-		key = NULL;
-	BN_free(e);
-	EVP_PKEY_CTX_free(ctx);
-	return key;
 }

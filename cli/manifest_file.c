@@ -6,8 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <openssl/evp.h>
-
+#include "attest/measure.h"
 #include "cli/schema_encode.h"
 #include "cli/yaml.h"
 
@@ -41,7 +40,6 @@ static int read_file(const char *path, char **text, size_t *size, struct err *e)
 static int make_canonical(struct manifest_file *f, struct err *e)
 {
 	struct cbor_writer w;
-	unsigned size = 0;
 
 	cbor_writer_init(&w, NULL, 0);
 	schema_encode(&manifest_schema, &f->manifest, &w);
@@ -53,10 +51,7 @@ static int make_canonical(struct manifest_file *f, struct err *e)
 		return err_setf(e, -ENOMEM, "no memory");
 	cbor_writer_init(&w, f->canonical, f->canonical_size);
 	schema_encode(&manifest_schema, &f->manifest, &w);
-	if (EVP_Digest(f->canonical, f->canonical_size, f->hash, &size,
-		    EVP_sha256(), NULL) != 1 ||
-		size != sizeof(f->hash))
-		return err_setf(e, -EIO, "SHA-256 failed");
+	measure_hash(f->canonical, f->canonical_size, f->hash);
 	return 0;
 }
 

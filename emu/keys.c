@@ -1,31 +1,55 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* CMAC: NIST SP 800-38B, over AES itself and not EVP (see attest/measure.c). */
 #include "emu/keys.h"
 
 #include <errno.h>
+#include <string.h>
 
-#include <openssl/core_names.h>
-#include <openssl/evp.h>
-#include <openssl/params.h>
+#include <openssl/aes.h>
+
+enum { BLOCK = AES_BLOCK_SIZE, R128 = 0x87 };
+
+/* Twice a number of GF(2^128), big-endian. */
+static void twice(uint8_t x[BLOCK])
+{
+	uint8_t carry = x[0] >> 7;
+
+	for (int i = 0; i < BLOCK - 1; i++)
+		x[i] = (uint8_t)(x[i] << 1 | x[i + 1] >> 7);
+	x[BLOCK - 1] = (uint8_t)(x[BLOCK - 1] << 1 ^ (carry ? R128 : 0));
+}
+
+static void mix(uint8_t x[BLOCK], const uint8_t *y, size_t size)
+{
+	for (size_t i = 0; i < size; i++)
+		x[i] ^= y[i];
+}
 
 int keys_cmac(const uint8_t key[SGX_KEY_SIZE], const void *data, size_t size,
 	uint8_t mac[SGX_MAC_SIZE])
 {
-	char cipher[] = "AES-128-CBC";
-	OSSL_PARAM params[] = {
-		OSSL_PARAM_construct_utf8_string(
-			OSSL_MAC_PARAM_CIPHER, cipher, 0),
-		OSSL_PARAM_construct_end(),
-	};
-	EVP_MAC *algorithm = EVP_MAC_fetch(NULL, "CMAC", NULL);
-	EVP_MAC_CTX *ctx = algorithm ? EVP_MAC_CTX_new(algorithm) : NULL;
-	size_t out;
-	int ok = ctx && EVP_MAC_init(ctx, key, SGX_KEY_SIZE, params) == 1 &&
-		EVP_MAC_update(ctx, data, size) == 1 &&
-		EVP_MAC_final(ctx, mac, &out, SGX_MAC_SIZE) == 1;
+	static const uint8_t zero[BLOCK], padding = 0x80;
+	uint8_t subkey[BLOCK], x[BLOCK] = {0};
+	const uint8_t *p = data;
+	AES_KEY aes;
 
-	EVP_MAC_CTX_free(ctx);
-	EVP_MAC_free(algorithm);
-	return ok ? 0 : -EIO;
+	if (AES_set_encrypt_key(key, 8 * SGX_KEY_SIZE, &aes))
+		return -EIO;
+	AES_encrypt(zero, subkey, &aes);
+	twice(subkey);
+	for (; size > BLOCK; size -= BLOCK, p += BLOCK) {
+		mix(x, p, BLOCK);
+		AES_encrypt(x, x, &aes);
+	}
+	mix(x, p, size);
+	if (size < BLOCK) {
+		twice(subkey);
+		mix(x + size, &padding, 1);
+	}
+	mix(x, subkey, BLOCK);
+	AES_encrypt(x, mac, &aes);
+	memset(&aes, 0, sizeof(aes));
+	return 0;
 }
 
 int keys_derive(const struct emu_platform *platform,

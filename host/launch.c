@@ -143,6 +143,7 @@ int host_run(const struct launch *launch, int *wait_status, struct err *e)
 	static struct bytes_file kernel, sig; /* large */
 	int init_fd = -1, err;
 
+	tsc_start();
 	if (!l)
 		return err_set(
 			e, -ENOMEM, "launcher", "out of memory", NULL, NULL);

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <sys/platform/x86.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -204,16 +205,17 @@ static enum probe_state look_fsgsbase(char *seen, size_t size)
 		"AT_HWCAP2 reports it", "AT_HWCAP2 does not report it");
 }
 
+/* The C library has these from its own start. */
 static enum probe_state look_rdrand(char *seen, size_t size)
 {
-	return say(leaf(1, 0, ECX) >> 30 & 1, seen, size, "CPUID reports it",
+	return say(CPU_FEATURE_PRESENT(RDRAND), seen, size, "CPUID reports it",
 		"CPUID reports none");
 }
 
 static enum probe_state look_xsave(char *seen, size_t size)
 {
-	return say((leaf(1, 0, ECX) >> 27 & 1) && (leaf(0xd, 1, EAX) & 2), seen,
-		size, "XSAVE and XSAVEC", "no XSAVE, or no XSAVEC");
+	return say(CPU_FEATURE_PRESENT(OSXSAVE) && CPU_FEATURE_PRESENT(XSAVEC),
+		seen, size, "XSAVE and XSAVEC", "no XSAVE, or no XSAVEC");
 }
 
 static bool try_reserve(void)
@@ -471,14 +473,18 @@ static bool is_slow(const struct probe *p)
 		p->look == look_exec_memory || p->look == look_io_uring;
 }
 
-static void look_at(struct probe_report *report, bool slow_ones)
+/* All probes, or those that a start in emulated mode depends on: CPUID costs
+ * some ten microseconds in a virtual machine. */
+static void look_at(struct probe_report *report, bool all)
 {
 	*report = (struct probe_report){0};
 	for (size_t i = 0; i < ARRAY_SIZE(probes); i++) {
 		const struct probe *p = &probes[i];
 		struct probe_result *r = &report->result[report->count];
 
-		if (is_slow(p) && !slow_ones)
+		if (!all &&
+			(is_slow(p) || p->need == PROBE_HARDWARE ||
+				p->need == PROBE_INFO))
 			continue;
 		report->count++;
 		r->name = p->name;
@@ -539,7 +545,7 @@ int probe_mode(enum launch_mode wanted, enum launch_mode *mode, struct err *e)
 	static struct probe_report report; /* large; one caller */
 	const struct probe_result *r;
 
-	look_at(&report, false);
+	look_at(&report, wanted == LAUNCH_HARDWARE);
 	if (wanted == LAUNCH_HARDWARE) {
 		r = first_missing(&report, PROBE_HARDWARE);
 		if (r != NULL)

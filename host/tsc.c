@@ -24,15 +24,24 @@ static uint64_t now_ns(void)
 	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
+static uint64_t t0, c0;
+
+/* From tsc_start() to now. */
 static uint64_t measure(void)
 {
-	uint64_t t0 = now_ns(), c0 = __builtin_ia32_rdtsc(), t1, c1;
+	uint64_t t1, c1;
 
 	do {
 		t1 = now_ns();
 		c1 = __builtin_ia32_rdtsc();
 	} while (t1 - t0 < MEASURE_NS);
 	return (c1 - c0) * 1000000u / (t1 - t0);
+}
+
+void tsc_start(void)
+{
+	t0 = now_ns();
+	c0 = __builtin_ia32_rdtsc();
 }
 
 /* 0: not to be had. */

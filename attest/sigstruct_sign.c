@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Keys and signatures: only for those who sign. Apart from sigstruct.c, since
+ * this links most of libcrypto. */
+#include "attest/sigstruct_int.h"
+
+#include <errno.h>
+
+#include <openssl/core_names.h>
+#include <openssl/evp.h>
+#include <openssl/rsa.h>
+
+static int key_check(EVP_PKEY *key)
+{
+	BIGNUM *e = NULL;
+	int ok = EVP_PKEY_get_base_id(key) == EVP_PKEY_RSA &&
+		EVP_PKEY_get_bits(key) == 8 * SGX_RSA_SIZE &&
+		EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_RSA_E, &e) == 1 &&
+		BN_is_word(e, RSA_EXPONENT);
+
+	BN_free(e);
+	return ok ? 0 : -EINVAL;
+}
+
+static int raw_sign(
+	EVP_PKEY *key, const uint8_t hash[32], uint8_t signature[SGX_RSA_SIZE])
+{
+	size_t size = SGX_RSA_SIZE;
+	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new(key, NULL);
+	int ok = ctx && EVP_PKEY_sign_init(ctx) == 1 &&
+		EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PADDING) == 1 &&
+		EVP_PKEY_CTX_set_signature_md(ctx, EVP_sha256()) == 1 &&
+		EVP_PKEY_sign(ctx, signature, &size, hash, 32) == 1 &&
+		size == SGX_RSA_SIZE;
+
+	EVP_PKEY_CTX_free(ctx);
+	return ok ? 0 : -EIO;
+}
+
+int sigstruct_sign(struct sgx_sigstruct *sig, EVP_PKEY *key)
+{
+	uint8_t hash[32], raw[SGX_RSA_SIZE];
+	BIGNUM *n = NULL, *s, *q1, *q2, *message;
+	BN_CTX *ctx;
+	int rc = key_check(key);
+
+	if (rc)
+		return rc;
+	if (sigstruct_hash(sig, hash) || raw_sign(key, hash, raw))
+		return -EIO;
+	ctx = BN_CTX_new();
+	if (!ctx)
+		return -ENOMEM;
+	BN_CTX_start(ctx);
+	s = BN_CTX_get(ctx);
+	q1 = BN_CTX_get(ctx);
+	q2 = BN_CTX_get(ctx);
+	message = BN_CTX_get(ctx);
+	rc = -EIO;
+	if (message && BN_bin2bn(raw, sizeof(raw), s) &&
+		EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_RSA_N, &n) == 1 &&
+		sigstruct_cube(s, n, q1, q2, message, ctx) &&
+		BN_bn2lebinpad(n, sig->modulus, SGX_RSA_SIZE) > 0 &&
+		BN_bn2lebinpad(s, sig->signature, SGX_RSA_SIZE) > 0 &&
+		BN_bn2lebinpad(q1, sig->q1, SGX_RSA_SIZE) > 0 &&
+		BN_bn2lebinpad(q2, sig->q2, SGX_RSA_SIZE) > 0)
+		rc = 0;
+	BN_free(n);
+	BN_CTX_end(ctx);
+	BN_CTX_free(ctx);
+	return rc;
+}
+
+EVP_PKEY *sigstruct_key_new(void)
+{
+	EVP_PKEY *key = NULL;
+	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_id(EVP_PKEY_RSA, NULL);
+	BIGNUM *e = BN_new();
+
+	if (!ctx || !e || !BN_set_word(e, RSA_EXPONENT) ||
+		EVP_PKEY_keygen_init(ctx) != 1 ||
+		EVP_PKEY_CTX_set_rsa_keygen_bits(ctx, 8 * SGX_RSA_SIZE) != 1 ||
+		EVP_PKEY_CTX_set1_rsa_keygen_pubexp(ctx, e) != 1 ||
+		EVP_PKEY_keygen(ctx, &key) != 1)
+		key = NULL;
+	BN_free(e);
+	EVP_PKEY_CTX_free(ctx);
+	return key;
+}
