@@ -67,46 +67,25 @@ static unsigned int match_kind(const uint8_t *p, size_t avail)
 	return REWRITE_KINDS;
 }
 
-/* Matches that start in p[0..count); avail bytes are readable. Eight bytes at
- * a time, since nearly all of the file is looked at only here. */
-static bool scan_bytes(struct builder *b, unsigned int region, uint64_t va,
-	const uint8_t *p, size_t count, size_t avail)
+/* Where to look for candidates. */
+struct opcodes {
+	struct builder *b;
+	unsigned int region;
+	uint64_t va;
+	const uint8_t *p;
+	size_t avail;
+};
+
+static bool use_opcode(void *ctx, size_t at)
 {
-	const uint32_t kinds = b->src->kinds;
-	const uint64_t tsc = kinds &
-			(1u << REWRITE_RDTSC | 1u << REWRITE_RDTSCP)
-		? UINT64_MAX
-		: 0;
+	const struct opcodes *o = ctx;
+	unsigned int kind;
 
-	for (size_t i = 0; i < count; i += 8) {
-		uint64_t hits = rewrite_high_bits; /* each byte, near the end */
-
-		if (avail - i > 8) {
-			uint64_t x = rewrite_load64(p + i);
-			uint64_t y = rewrite_load64(p + i + 1);
-
-			hits = rewrite_bytes_equal(x, 0x0f) &
-				(rewrite_bytes_equal(y, 0x05) |
-					rewrite_bytes_equal(y, 0xa2) |
-					(tsc &
-						(rewrite_bytes_equal(y, 0x31) |
-							rewrite_bytes_equal(
-								y, 0x01))));
-		}
-		for (; hits; hits &= hits - 1) {
-			size_t at = i + ((size_t)__builtin_ctzll(hits) >> 3);
-			unsigned int kind;
-
-			if (at >= count || p[at] != 0x0f)
-				continue;
-			kind = match_kind(p + at, avail - at);
-			if (kind == REWRITE_KINDS || !(kinds & 1u << kind))
-				continue;
-			if (!add_candidate(b, region, va + at, (uint8_t)kind))
-				return false;
-		}
-	}
-	return true;
+	if (o->p[at] != 0x0f)
+		return true;
+	kind = match_kind(o->p + at, o->avail - at);
+	return kind == REWRITE_KINDS || !(o->b->src->kinds & 1u << kind) ||
+		add_candidate(o->b, o->region, o->va + at, (uint8_t)kind);
 }
 
 int rewrite_find_candidates(struct builder *b)
@@ -117,19 +96,21 @@ int rewrite_find_candidates(struct builder *b)
 
 		while (at < reg->size) {
 			uint64_t avail = reg->size - at, count;
-			const uint8_t *p;
+			struct opcodes o = {.b = b, .region = r};
 
 			/* The next window repeats the last two bytes. */
 			if (avail > b->text_view.cap - 4096)
 				avail = b->text_view.cap - 4096;
 			count = at + avail < reg->size ? avail - 2 : avail;
-			p = rewrite_view_at(
-				b, &b->text_view, reg->off + at, (size_t)avail);
-			if (!p)
+			o.va = reg->va + at;
+			o.avail = (size_t)avail;
+			o.p = rewrite_view_at(
+				b, &b->text_view, reg->off + at, o.avail);
+			if (!o.p)
 				return b->err;
 			/* A full table means no more candidates. */
-			if (!scan_bytes(b, r, reg->va + at, p, (size_t)count,
-				    (size_t)avail))
+			if (!rewrite_scan(o.p, (size_t)count, o.avail,
+				    REWRITE_OPCODES, use_opcode, &o))
 				return b->err;
 			at += count;
 			b->plan->stats.text_size += count;

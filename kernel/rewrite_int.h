@@ -6,6 +6,7 @@
  * rewrite_find.c  candidates, and which function or gap each lies in
  * rewrite_unwind.c  functions by .eh_frame_hdr and .eh_frame
  * rewrite_plan.c  decoding of those, choice of windows, the plan itself
+ * rewrite_scan.c  bytes that may be such an instruction, or a jump
  * rewrite_emit.c  patched bytes, trampolines, maps of rip (needs no builder)
  *
  * Bounds against hostile files: reads are charged to read_budget, decoding
@@ -111,6 +112,14 @@ must_check bool rewrite_unwind_place(struct builder *b);
 must_check bool rewrite_unwind_each(
 	struct builder *b, rewrite_function_fn *use, void *ctx);
 
+/* rewrite_scan.c */
+enum rewrite_pattern { REWRITE_OPCODES, REWRITE_JUMPS };
+typedef bool rewrite_scan_fn(void *ctx, size_t at);
+/* Calls hit for each place in p[0..count) where the pattern may begin, and for
+ * others, until it returns false. avail >= count bytes are readable. */
+bool rewrite_scan(const uint8_t *p, size_t count, size_t avail,
+	enum rewrite_pattern which, rewrite_scan_fn *hit, void *ctx);
+
 /* rewrite_emit.c */
 /* Length of a plain `mov $nr,%eax` or `%rax` that ends at site, or 0; before
  * bytes in front of site are readable. */
@@ -130,24 +139,4 @@ static inline uint32_t get32(const uint8_t *p)
 static inline uint64_t get64(const uint8_t *p)
 {
 	return get32(p) | (uint64_t)get32(p + 4) << 32;
-}
-
-/* Eight bytes at once: bit 7 of each byte is that byte's answer. */
-static const uint64_t rewrite_high_bits = 0x8080808080808080ull;
-
-static inline uint64_t rewrite_load64(const uint8_t *p)
-{
-	uint64_t v;
-
-	/* The builtin: freestanding code has no inline memcpy by name. */
-	__builtin_memcpy(&v, p, 8);
-	return v;
-}
-
-/* Which bytes of x equal byte; behind a true one there may be a false one, so
- * look again. */
-static inline uint64_t rewrite_bytes_equal(uint64_t x, uint8_t byte)
-{
-	x ^= byte * 0x0101010101010101ull;
-	return (x - 0x0101010101010101ull) & ~x & rewrite_high_bits;
 }

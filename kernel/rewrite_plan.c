@@ -506,40 +506,31 @@ static void landed(struct fragile *f, uint64_t va)
 		f->drop[lo - 1] = true;
 }
 
-/* Every e9 and 0f 8x in p[0..size), taken as a jump. (Calls go to the start
- * of functions, short jumps do not leave theirs.) */
-static void scan_jumps(
-	struct fragile *f, uint64_t va, const uint8_t *p, size_t size)
+/* Bytes of code at va. */
+struct jumps {
+	struct fragile *f;
+	uint64_t va;
+	const uint8_t *p;
+	size_t size;
+};
+
+/* Every e9 and 0f 8x is taken as a jump. (Calls go to the start of functions,
+ * short jumps do not leave theirs.) */
+static bool use_jump(void *ctx, size_t at)
 {
-	for (size_t i = 0; i + 5 <= size; i += 8) {
-		uint64_t hits = rewrite_high_bits;
+	const struct jumps *j = ctx;
+	const uint8_t *p = j->p;
+	uint64_t target;
 
-		if (size - i >= 16) {
-			uint64_t x = rewrite_load64(p + i);
-			uint64_t y = rewrite_load64(p + i + 1);
-
-			hits = rewrite_bytes_equal(x, 0xe9) |
-				(rewrite_bytes_equal(x, 0x0f) &
-					rewrite_bytes_equal(
-						y & ~0x0f0f0f0f0f0f0f0full,
-						0x80));
-		}
-		for (; hits; hits &= hits - 1) {
-			size_t at = i + ((size_t)__builtin_ctzll(hits) >> 3);
-			uint64_t target;
-
-			if (at + 6 <= size && p[at] == 0x0f &&
-				(p[at + 1] & 0xf0) == 0x80)
-				at++;
-			else if (at + 5 > size || p[at] != 0xe9)
-				continue;
-			at++;
-			target = va + at + 4 +
-				(uint64_t)(int64_t)(int32_t)get32(p + at);
-			if (may_land(f, target))
-				landed(f, target);
-		}
-	}
+	if (at + 6 <= j->size && p[at] == 0x0f && (p[at + 1] & 0xf0) == 0x80)
+		at++;
+	else if (at + 5 > j->size || p[at] != 0xe9)
+		return true;
+	at++;
+	target = j->va + at + 4 + (uint64_t)(int64_t)(int32_t)get32(p + at);
+	if (may_land(j->f, target))
+		landed(j->f, target);
+	return true;
 }
 
 static bool find_jumps(struct builder *b, struct fragile *f)
@@ -550,15 +541,17 @@ static bool find_jumps(struct builder *b, struct fragile *f)
 
 		while (at + 5 <= reg->size) {
 			uint64_t size = reg->size - at;
-			const uint8_t *p;
+			struct jumps j = {.f = f, .va = reg->va + at};
 
 			if (size > b->text_view.cap - 4096)
 				size = b->text_view.cap - 4096;
-			p = rewrite_view_at(
-				b, &b->text_view, reg->off + at, (size_t)size);
-			if (!p)
+			j.size = (size_t)size;
+			j.p = rewrite_view_at(
+				b, &b->text_view, reg->off + at, j.size);
+			if (!j.p)
 				return false;
-			scan_jumps(f, reg->va + at, p, (size_t)size);
+			rewrite_scan(j.p, j.size, j.size, REWRITE_JUMPS,
+				use_jump, &j);
 			if (at + size == reg->size)
 				break;
 			at += size - 8;
