@@ -24,6 +24,8 @@
 #define PR_SYS_DISPATCH_ON 1
 #endif
 
+enum { LARGE_PAGE = 2 * 1024 * 1024 };
+
 #define ADDRESS_SPACE_END (UINT64_C(1) << 47)
 
 struct enclave *emu_current;
@@ -164,6 +166,20 @@ static int add_page(struct enclave *e, uint64_t addr, const void *src,
 	return rc;
 }
 
+/*
+ * EADD and EAUG take EPC pages now, not when they are touched; a fault for each
+ * would cost more than the page. Whole large pages are one. Only hints.
+ */
+static void populate(uint64_t addr, size_t len)
+{
+	uint64_t first = (addr + LARGE_PAGE - 1) & ~(uint64_t)(LARGE_PAGE - 1);
+	uint64_t end = (addr + len) & ~(uint64_t)(LARGE_PAGE - 1);
+
+	if (first < end)
+		madvise((void *)(uintptr_t)first, end - first, MADV_HUGEPAGE);
+	madvise((void *)(uintptr_t)addr, len, MADV_POPULATE_WRITE);
+}
+
 static int driver_add_pages(struct enclave *e, uint64_t addr, const void *src,
 	size_t len, uint64_t secinfo_flags, bool measure)
 {
@@ -178,6 +194,7 @@ static int driver_add_pages(struct enclave *e, uint64_t addr, const void *src,
 		rc = -errno;
 		goto out;
 	}
+	populate(addr, len);
 	for (size_t i = 0; !rc && i < len; i += SGX_PAGE_SIZE) {
 		memcpy(page, (const uint8_t *)src + i, SGX_PAGE_SIZE);
 		rc = to_errno(add_page(e, addr + i, page, &secinfo, measure));
@@ -220,11 +237,8 @@ static int driver_augment(struct enclave *e, uint64_t addr, size_t len)
 	}
 	if (!rc && !e->epcm.hide_pending) {
 		rc = epcm_apply(&e->epcm, addr, len);
-		/* EAUG takes EPC pages now, not when they are touched; a fault
-		 * for each would cost more than the page. Only a hint. */
 		if (!rc)
-			madvise((void *)(uintptr_t)addr, len,
-				MADV_POPULATE_WRITE);
+			populate(addr, len);
 	}
 	while (rc && done) { /* all or nothing */
 		done -= SGX_PAGE_SIZE;

@@ -104,6 +104,13 @@ static void decode_bytes(struct builder *b, struct area *a)
 	b->plan->stats.decoded += at;
 }
 
+/* A window over code that has room for size bytes and some in front. */
+static bool grow_text(struct builder *b, uint64_t size)
+{
+	rewrite_view_fini(b, &b->text_view);
+	return !rewrite_view_init(b, &b->text_view, (size_t)size + 2 * 4096);
+}
+
 /*
  * Decode what is around c. A gap that is too large is not decoded: only the
  * bytes next to c are shown, and clean == lo. False if there is nothing to
@@ -119,7 +126,8 @@ static bool decode_area(struct builder *b, const struct cand *c, struct area *a)
 	if (lo < reg->va || hi > reg->va + reg->size || lo > c->va ||
 		hi <= c->va)
 		return false;
-	blind = hi - lo > REWRITE_AREA || hi - lo > b->text_view.cap - LEAD;
+	blind = hi - lo > REWRITE_AREA - LEAD ||
+		(hi - lo > b->text_view.cap - LEAD && !grow_text(b, hi - lo));
 	if (blind) {
 		if (c->evidence != EV_GAP)
 			return false;
@@ -639,8 +647,8 @@ static int build(struct builder *b)
 	if (!text)
 		return 0;
 	text += 2 * 4096;
-	if (text > REWRITE_AREA)
-		text = REWRITE_AREA;
+	if (text > REWRITE_CODE)
+		text = REWRITE_CODE;
 	err = rewrite_view_init(b, &b->text_view, (size_t)text);
 	if (!err)
 		err = rewrite_find_candidates(b);
