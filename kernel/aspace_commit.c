@@ -190,12 +190,12 @@ void commit_fill(uint64_t lo, uint64_t hi, int prot, const void *src)
 			p += PAGE_SIZE;
 	}
 	pages_set(lo, hi, PAGE_COMMITTED | have);
-	if (perm != have)
-		change(lo, hi, PAGE_COMMITTED | have, perm);
 	/* The host starts with RW in its page table. */
 	if ((have & perm & PAGE_X) &&
 		host_enclave_protect(lo, hi - lo, perm) < 0)
 		panic_host("page protection refused");
+	if (perm != have)
+		change(lo, hi, PAGE_COMMITTED | have, perm);
 }
 
 int commit_copy(
