@@ -23,7 +23,8 @@ enum {
 	REWRITE_LOADS = 32,
 	REWRITE_CANDS = 1 << 16,
 	REWRITE_VIEW = 64 << 10, /* window over tables */
-	REWRITE_CODE = 256 << 10, /* window over code: fits a processor's cache */
+	REWRITE_CODE =
+		256 << 10, /* window over code: fits a processor's cache */
 	REWRITE_AREA = 4 << 20, /* the largest function or gap looked at */
 };
 
