@@ -44,9 +44,14 @@ fuzz: deps all
 asan: deps
 	@test -f build-asan/build.ninja || meson setup build-asan \
 		-Db_sanitize=address,undefined -Db_lundef=false >/dev/null
-	@ninja -C build-asan unit
-	@SCONCE_BUILD=build-asan $(PYTHON) -m pytest -c test/pytest.ini \
-		test/test_unit.py $(if $(T),-k '$(T)')
+	@test -f build-ubsan/build.ninja || meson setup build-ubsan \
+		-Db_sanitize=undefined -Db_lundef=false >/dev/null
+	@ninja -C build-asan unit-asan
+	@ninja -C build-ubsan unit-ubsan
+	@for b in build-asan build-ubsan; do \
+		UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
+		SCONCE_BUILD=$$b $(PYTHON) -m pytest -c test/pytest.ini \
+		test/test_unit.py -k '$(or $(T),unit-)' || exit; done
 
 loc:
 	@tools/loc
@@ -55,6 +60,6 @@ repro: deps
 	@tools/repro
 
 clean:
-	rm -rf $(B) build-asan
+	rm -rf $(B) build-asan build-ubsan
 
 .PHONY: all deps check demo bench lint fuzz asan loc repro clean

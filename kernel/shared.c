@@ -57,14 +57,17 @@ void shared_store(uint64_t off, uint64_t val)
 	*word(off, 8) = val;
 }
 
+/* A word of the kernel's own memory may stand anywhere. */
+typedef uint64_t any_word __attribute__((aligned(1)));
+
 /* Whole words only, in both directions. Requests and small structs are done
  * before the string instruction would have started. */
 static always_inline void copy_words(uint64_t dst, uint64_t src, size_t words)
 {
 	if (words <= FEW_WORDS) {
 		for (size_t i = 0; i < words; i++)
-			((volatile uint64_t *)dst)[i] =
-				((const volatile uint64_t *)src)[i];
+			((volatile any_word *)dst)[i] =
+				((const volatile any_word *)src)[i];
 		return;
 	}
 	__asm__ volatile("rep movsq"

@@ -259,8 +259,10 @@ static void begin(void)
 
 struct thread *thread_new(struct process *proc, const struct trapframe *frame)
 {
-	struct coroutine *c = calloc(1, sizeof(*c));
+	struct coroutine *c = aligned_alloc(
+		_Alignof(struct coroutine), sizeof(*c));
 
+	memset(c, 0, sizeof(*c));
 	c->t.proc = proc;
 	c->t.state = THREAD_SLEEPING;
 	c->t.xsave = c->xsave;

@@ -189,9 +189,11 @@ static void test_wake_op(void **state)
 			FUTEX_OP(FUTEX_OP_ADD, -1, FUTEX_OP_CMP_GT, 5)),
 		0);
 	assert_int_equal(*word(1), 2);
-	assert_int_equal(futex(at(0), FUTEX_WAKE_OP, 1, 1, at(1),
-				 FUTEX_OP((FUTEX_OP_OR | FUTEX_OP_OPARG_SHIFT),
-					 4, FUTEX_OP_CMP_EQ, 5)),
+	assert_int_equal(
+		futex(at(0), FUTEX_WAKE_OP, 1, 1, at(1),
+			FUTEX_OP((FUTEX_OP_OR |
+					 (unsigned int)FUTEX_OP_OPARG_SHIFT),
+				4, FUTEX_OP_CMP_EQ, 5)),
 		0);
 	assert_int_equal(*word(1), 18);
 }

@@ -32,6 +32,7 @@ bool wait_env_host, wait_env_stuck;
 static struct coroutine main_thread;
 static struct thread *running;
 static struct list ready = LIST_INIT(ready), all = LIST_INIT(all);
+static struct list dead = LIST_INIT(dead); /* until the test ends */
 
 struct thread *current_thread(void)
 {
@@ -186,6 +187,7 @@ static void begin(void)
 
 	c->fn(c->arg);
 	list_del(&c->all);
+	list_add(&dead, &c->all);
 	c->t.state = THREAD_DEAD;
 	switch_away();
 	abort();
@@ -231,6 +233,13 @@ void wait_env_init(void)
 
 bool wait_env_fini(void)
 {
+	struct coroutine *c, *tmp;
+
 	wait_env_yield();
+	list_for_each_entry_safe (c, tmp, &dead, all) {
+		list_del(&c->all);
+		free(c->stack);
+		free(c);
+	}
 	return !wait_env_stuck && list_count(&all) == 1;
 }
