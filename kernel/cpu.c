@@ -142,17 +142,16 @@ static inline void write_fs_base(uint64_t v)
  */
 static int measure_component(int i, uint8_t *area)
 {
-	size_t start = PAGE_SIZE, end = 0;
+	size_t start = 0, end = 0;
 
 	memset(area, 0x5a, PAGE_SIZE);
 	memset(area + XSTATE_HEADER, 0, XSTATE_END - XSTATE_HEADER);
 	xstate_save(area, 1ul << i);
 	for (size_t at = XSTATE_END; at < PAGE_SIZE; at++) {
-		if (area[at] == 0x5a)
-			continue;
-		if (start == PAGE_SIZE)
-			start = at;
-		end = at + 1;
+		if (area[at] != 0x5a) {
+			start = end ? start : at;
+			end = at + 1;
+		}
 	}
 	if (end == 0)
 		return -1;

@@ -306,14 +306,12 @@ static int depth_below(const struct file *f, const struct epoll *ep, int depth)
 	const struct item *it;
 	int most = depth + 1;
 
-	if (f->ops != &epoll_ops)
+	if (f->ops != &epoll_ops || depth > EPOLL_NEST_MAX)
 		return depth;
 	if (inner == ep)
 		return EPOLL_NEST_MAX + 1;
 	list_for_each_entry (it, &inner->items, ep_node) {
-		int below = most > EPOLL_NEST_MAX
-			? most
-			: depth_below(it->file, ep, depth + 1);
+		int below = depth_below(it->file, ep, depth + 1);
 
 		if (below > most)
 			most = below;
@@ -321,16 +319,14 @@ static int depth_below(const struct file *f, const struct epoll *ep, int depth)
 	return most;
 }
 
-/* The same from f to those that watch it. */
+/* The same from f to those that watch it; what exists is not too deep. */
 static int depth_above(const struct file *f, int depth)
 {
 	const struct item *it;
 	int most = depth + 1;
 
 	list_for_each_entry (it, &f->epoll_items, file_node) {
-		int above = most > EPOLL_NEST_MAX
-			? most
-			: depth_above(it->ep->self, depth + 1);
+		int above = depth_above(it->ep->self, depth + 1);
 
 		if (above > most)
 			most = above;

@@ -56,9 +56,7 @@ static uint64_t not_before_latest(uint64_t ns)
 {
 	uint64_t last = __atomic_load_n(&latest, __ATOMIC_RELAXED);
 
-	if (unlikely(ns < last))
-		return last;
-	if (unlikely(ns > NS_MAX))
+	if (unlikely(ns < last || ns > NS_MAX))
 		return last;
 	__atomic_store_n(&latest, ns, __ATOMIC_RELAXED);
 	return ns;
