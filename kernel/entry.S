@@ -28,6 +28,18 @@
 /* CF, PF, AF, ZF, SF, OF; IF and the fixed bit are always there */
 #define FLAGS_USUAL 0xad7
 
+/* PUSHS r15, r14: in this order. */
+.macro PUSHS regs:vararg
+	.irp reg, \regs
+	push	%\reg
+	.endr
+.endm
+.macro POPS regs:vararg
+	.irp reg, \regs
+	pop	%\reg
+	.endr
+.endm
+
 /* Five bytes, so that the emulator can turn them into a call. */
 .macro ENCLU
 	.byte 0x0f, 0x01, 0xd7, 0x66, 0x90
@@ -70,12 +82,7 @@ enclave_entry:
 	movq	$CPU_STATE_INSIDE, %gs:CPU_STATE
 	mov	%rcx, %gs:CPU_HOST_RET
 	mov	%rsi, %rax		/* the host's hint */
-	pop	%r15
-	pop	%r14
-	pop	%r13
-	pop	%r12
-	pop	%rbp
-	pop	%rbx
+	POPS	r15, r14, r13, r12, rbp, rbx
 	ret
 
 .Lexception:
@@ -122,12 +129,7 @@ enclave_exit_exception:
 	.globl enclave_exit
 	.type enclave_exit, @function
 enclave_exit:
-	push	%rbx
-	push	%rbp
-	push	%r12
-	push	%r13
-	push	%r14
-	push	%r15
+	PUSHS	rbx, rbp, r12, r13, r14, r15
 	mov	%rsp, %gs:CPU_EXIT_RSP
 	movq	$CPU_STATE_EXITED, %gs:CPU_STATE
 	mov	%gs:CPU_HOST_RET, %rbx
@@ -166,22 +168,9 @@ kentry:
 	pushfq
 	push	%rcx			/* rip */
 	push	%rax			/* orig_rax */
-	push	%r15
-	push	%r14
-	push	%r13
-	push	%r12
+	PUSHS	r15, r14, r13, r12
 	mov	40(%rsp), %r11		/* rflags, as syscall leaves them */
-	push	%r11
-	push	%rbp
-	push	%rcx
-	push	%rbx
-	push	%rax
-	push	%r9
-	push	%r8
-	push	%r10
-	push	%rdx
-	push	%rsi
-	push	%rdi
+	PUSHS	r11, rbp, rcx, rbx, rax, r9, r8, r10, rdx, rsi, rdi
 	test	$0x40500, %r11d		/* AC, DF, TF */
 	jnz	.Lflags
 .Lflags_done:
@@ -207,40 +196,14 @@ return_to_user:
 	mov	%cl, %ah
 	add	$0x7f, %al
 	sahf
-	pop	%rdi
-	pop	%rsi
-	pop	%rdx
-	pop	%r10
-	pop	%r8
-	pop	%r9
-	pop	%rax
-	pop	%rbx
-	pop	%rcx
-	pop	%rbp
-	pop	%r11
-	pop	%r12
-	pop	%r13
-	pop	%r14
-	pop	%r15
+	POPS	rdi, rsi, rdx, r10, r8, r9, rax, rbx, rcx, rbp, r11, r12, r13
+	POPS	r14, r15
 	mov	24(%rsp), %rsp		/* past orig_rax, rip, rflags */
 	jmp	*%gs:CPU_RIP
 
 .Lreturn_popfq:
-	pop	%rdi
-	pop	%rsi
-	pop	%rdx
-	pop	%r10
-	pop	%r8
-	pop	%r9
-	pop	%rax
-	pop	%rbx
-	pop	%rcx
-	pop	%rbp
-	pop	%r11
-	pop	%r12
-	pop	%r13
-	pop	%r14
-	pop	%r15
+	POPS	rdi, rsi, rdx, r10, r8, r9, rax, rbx, rcx, rbp, r11, r12, r13
+	POPS	r14, r15
 	add	$8, %rsp		/* orig_rax */
 	pop	%gs:CPU_RIP
 	popfq
@@ -262,21 +225,8 @@ kentry_cpuid:
 	pushfq
 	push	%rdx			/* rip */
 	push	$-1			/* orig_rax */
-	push	%r15
-	push	%r14
-	push	%r13
-	push	%r12
-	push	%r11
-	push	%rbp
-	push	%rcx
-	push	%rbx
-	push	%rax
-	push	%r9
-	push	%r8
-	push	%r10
-	push	%rdx
-	push	%rsi
-	push	%rdi
+	PUSHS	r15, r14, r13, r12, r11, rbp, rcx, rbx, rax, r9, r8, r10, rdx
+	PUSHS	rsi, rdi
 	pushq	$2
 	popfq
 	mov	%rsp, %rdi
@@ -306,20 +256,10 @@ thread_start:
 	.globl context_switch
 	.type context_switch, @function
 context_switch:
-	push	%rbx
-	push	%rbp
-	push	%r12
-	push	%r13
-	push	%r14
-	push	%r15
+	PUSHS	rbx, rbp, r12, r13, r14, r15
 	mov	%rsp, (%rdi)
 	mov	%rsi, %rsp
-	pop	%r15
-	pop	%r14
-	pop	%r13
-	pop	%r12
-	pop	%rbp
-	pop	%rbx
+	POPS	r15, r14, r13, r12, rbp, rbx
 	ret
 
 	/*
