@@ -235,8 +235,12 @@ bool hostready_look(void)
 	return true;
 }
 
+void (*hostready_before_look)(void);
+
 void hostready_refresh(void)
 {
+	if (hostready_before_look)
+		hostready_before_look();
 	if (registered && time_mono_ns() - fetched_at > REFRESH_NS)
 		hostready_fetch(0);
 }

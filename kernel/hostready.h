@@ -81,5 +81,7 @@ void hostready_fetch(uint64_t timeout_ns);
 /* A poll without waiting found nothing: ask the host. False if there is
  * nothing to ask. */
 bool hostready_look(void);
+/* Called first by hostready_refresh(), if set. May sleep. */
+extern void (*hostready_before_look)(void);
 /* The same, but only if it has not been done for a while. */
 void hostready_refresh(void);

@@ -15,6 +15,7 @@
 #include <linux/in.h>
 #include <linux/in6.h>
 #include <linux/sockios.h>
+#include <linux/tcp.h>
 
 #include "abi/net.h"
 #include "kernel/file.h"
@@ -32,9 +33,11 @@
 
 enum {
 	SOL_IP = 0,
+	SOL_TCP = 6,
 	SOL_UDP = 17,
 	SOL_IPV6 = 41,
 	SEND_FLAGS = MSG_OOB | MSG_DONTROUTE | MSG_EOR | MSG_CONFIRM | MSG_MORE,
+	HEADER_MAX = 4096,
 	RECV_FLAGS = MSG_OOB | MSG_PEEK | MSG_TRUNC | MSG_ERRQUEUE |
 		MSG_DONTROUTE,
 	RECV_OUT_FLAGS = MSG_OOB | MSG_TRUNC | MSG_CTRUNC | MSG_EOR |
@@ -47,7 +50,12 @@ struct inetsock {
 	int fd; /* -1: none yet */
 	bool connecting; /* a blocking connect may have been interrupted */
 	bool drained; /* the last receive took all there was */
+	bool header; /* the last operation was a send of the application */
+	enum { PAIRS_UNKNOWN, PAIRS_SEEN, PAIRS_NEVER } pairs;
 };
+
+/* A header that waits on the host (MSG_MORE) for the file that follows. */
+static struct inetsock *corked;
 
 static struct inetsock *of(struct socket *s)
 {
@@ -94,6 +102,8 @@ static void release(struct socket *s)
 {
 	struct inetsock *is = of(s);
 
+	if (corked == is)
+		corked = NULL;
 	if (is->fd >= 0)
 		host_close_now(is->fd);
 	hostready_fini(&is->ready);
@@ -330,12 +340,62 @@ static int control_out(const struct sockmsg *m, struct host_msg *out)
 	return 0;
 }
 
+/* Nothing followed: the header leaves now, and is not held back again. */
+static void push(void)
+{
+	struct inetsock *is = corked;
+	struct file *f;
+	int off = 0;
+
+	if (is == NULL)
+		return;
+	corked = NULL;
+	is->pairs = PAIRS_NEVER;
+	f = file_get(is->sk.file);
+	(void)host_sock_setopt(is->fd, SOL_TCP, TCP_CORK, &off, sizeof(off));
+	file_put(f);
+}
+
+/*
+ * Web servers write a header, then sendfile() the body. On a socket where the
+ * one has followed the other at once, the header is sent with MSG_MORE: one
+ * segment less to travel and for the peer to wake up for. If something else
+ * follows, whatever looks for readiness pushes it (the host does after 0.2 s).
+ */
+static uint32_t more_follows(struct inetsock *is, const struct sockmsg *m)
+{
+	bool body = m->u.kernel;
+
+	if (is->sk.family == AF_UNIX || !is_stream(is) || m->u.resid == 0)
+		return 0;
+	if (body) {
+		if (is->pairs == PAIRS_UNKNOWN && is->header &&
+			hostready_is_latest(&is->ready))
+			is->pairs = PAIRS_SEEN;
+		if (corked == is)
+			corked = NULL;
+		is->header = false;
+		return 0;
+	}
+	is->header = true;
+	if (corked == is) {
+		corked = NULL; /* this one pushes it */
+		is->pairs = PAIRS_NEVER;
+	}
+	if (corked || is->pairs != PAIRS_SEEN || m->flags || !m->nonblock ||
+		m->u.resid > HEADER_MAX)
+		return 0;
+	corked = is;
+	hostready_before_look = push;
+	return MSG_MORE;
+}
+
 static int64_t send_once(
 	struct inetsock *is, struct sockmsg *m, const struct host_msg *out)
 {
 	size_t size = u64_min(m->u.resid, HOSTCALL_BUF_MAX);
 	uint64_t seen = hostready_begin(&is->ready);
-	uint32_t flags = m->flags & SEND_FLAGS;
+	uint32_t flags = (m->flags & SEND_FLAGS) | more_follows(is, m);
 	enum hostready_how how = HOSTREADY_SOME;
 	int64_t n;
 
@@ -469,6 +529,9 @@ static int64_t recv_once(
 	uint32_t flags = m->flags & RECV_FLAGS;
 	int64_t n;
 
+	is->header = false;
+	if (corked == is)
+		push();
 	if (in) {
 		n = host_sock_recvmsg(is->fd, &m->u, size, flags, in);
 		more = in->more;
@@ -520,6 +583,7 @@ static int64_t recv_wait(
 		if (!waited)
 			deadline = socket_recv_deadline(&is->sk);
 		waited = true;
+		push();
 		n = hostready_wait(&is->ready, POLLIN, deadline);
 		if (n) {
 			n = socket_wait_error(
@@ -576,6 +640,11 @@ static int setsockopt(
 
 	if (max == 0)
 		return -ENOPROTOOPT;
+	if (level == SOL_TCP && name == TCP_CORK) { /* it knows better */
+		of(s)->pairs = PAIRS_NEVER;
+		if (corked == of(s))
+			corked = NULL;
+	}
 	return (int)host_sock_setopt(of(s)->fd, (uint64_t)level, (uint64_t)name,
 		value, u64_min(size, max));
 }

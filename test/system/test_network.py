@@ -120,6 +120,49 @@ start = time.monotonic()
 print(select.select([], [], [], 0.05), time.monotonic() - start >= 0.05)
 """
 
+# A header that sendfile() has followed before waits on the host for the next
+# one. If another thing follows it must not wait for long.
+HEADERS = """
+import os, select, socket, tempfile, time
+body = tempfile.TemporaryFile()
+body.write(b"b" * 100000)
+body.flush()
+listener = socket.create_server(("127.0.0.1", 0))
+def wait_select(s):
+    select.select([s], [], [], 5)
+def wait_epoll(s):
+    with select.epoll() as ep:
+        ep.register(s, select.EPOLLIN)
+        ep.poll(5)
+def shut(s):
+    server.shutdown(socket.SHUT_WR)
+def second(s):
+    server.send(b"")
+    server.send(b"second")
+def cork(s):
+    server.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 0)
+for then in (None, wait_select, wait_epoll, shut, second, cork):
+    times = []
+    for _ in range(5):
+        client = socket.create_connection(listener.getsockname(), 5)
+        server = listener.accept()[0]
+        server.setblocking(False)
+        for size in (10, 1000, 5):
+            server.send(b"header")
+            os.sendfile(server.fileno(), body.fileno(), 0, size)
+            got = client.recv(6 + size, socket.MSG_WAITALL)
+            assert got == b"header" + b"b" * size
+        start = time.monotonic()
+        server.send(b"alone")
+        if then:
+            then(client)
+        assert client.recv(5, socket.MSG_WAITALL) == b"alone"
+        times.append(time.monotonic() - start)
+        server.close()
+        assert client.recv(10) in (b"", b"second")
+    print(then and then.__name__, min(times) < 0.15)
+"""
+
 NAMES = """
 import socket
 print(socket.getaddrinfo("127.0.0.1", 80, type=socket.SOCK_STREAM)[0][4])
@@ -128,8 +171,9 @@ print((1, "lo") in socket.if_nameindex())
 """
 
 
-@pytest.mark.parametrize("program", [TCP, UDP, ASYNCIO, UNIX, EPOLL, NAMES],
-                         ids="tcp udp asyncio unix epoll names".split())
+@pytest.mark.parametrize("program", [TCP, UDP, ASYNCIO, UNIX, EPOLL, HEADERS,
+                                     NAMES],
+                         ids="tcp udp asyncio unix epoll headers names".split())
 @pytest.mark.parametrize("cpus", ["1", "2"])
 def test_same_as_native(program, cpus):
     native = sconce.run(PYTHON, "-c", program, native=True).check()

@@ -204,6 +204,8 @@ void random_fill(void *buf, size_t size)
  * the real ones ---- */
 #define weak __attribute__((weak))
 
+weak void (*hostready_before_look)(void);
+
 weak int hostready_init(struct hostready *h)
 {
 	return 0;
