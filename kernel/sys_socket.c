@@ -504,28 +504,39 @@ static no_inline int64_t recv_one(
 	return n;
 }
 
-int64_t sys_sendmsg(const uint64_t *a)
+static int64_t one_message(const uint64_t *a,
+	int64_t (*one)(struct socket *s, uint64_t u_msg, uint32_t u_flags))
 {
 	struct socket *s;
 	int64_t n = get_socket(a[0], &s);
 
 	if (n)
 		return n;
-	n = send_one(s, a[1], (uint32_t)a[2]);
+	n = one(s, a[1], (uint32_t)a[2]);
 	put_socket(s);
 	return n;
 }
 
+/* One of several, which also says how much it was. */
+static int64_t one_of_many(struct socket *s, uint64_t u_msg, uint32_t u_flags,
+	int64_t (*one)(struct socket *s, uint64_t u_msg, uint32_t u_flags))
+{
+	int64_t n = one(s, u_msg, u_flags);
+	uint32_t size = (uint32_t)n;
+
+	return n < 0 ? n
+		     : user_write(u_msg + offsetof(struct user_mmsghdr, size),
+			       &size, sizeof(size));
+}
+
+int64_t sys_sendmsg(const uint64_t *a)
+{
+	return one_message(a, send_one);
+}
+
 int64_t sys_recvmsg(const uint64_t *a)
 {
-	struct socket *s;
-	int64_t n = get_socket(a[0], &s);
-
-	if (n)
-		return n;
-	n = recv_one(s, a[1], (uint32_t)a[2]);
-	put_socket(s);
-	return n;
+	return one_message(a, recv_one);
 }
 
 int64_t sys_sendmmsg(const uint64_t *a)
@@ -538,14 +549,8 @@ int64_t sys_sendmmsg(const uint64_t *a)
 		return n;
 	for (i = 0; i < u_count; i++) {
 		uint64_t u_msg = a[1] + i * sizeof(struct user_mmsghdr);
-		uint32_t size;
 
-		n = send_one(s, u_msg, (uint32_t)a[3]);
-		if (n < 0)
-			break;
-		size = (uint32_t)n;
-		n = user_write(u_msg + offsetof(struct user_mmsghdr, size),
-			&size, sizeof(size));
+		n = one_of_many(s, u_msg, (uint32_t)a[3], send_one);
 		if (n < 0)
 			break;
 	}
@@ -574,14 +579,9 @@ int64_t sys_recvmmsg(const uint64_t *a)
 		return n;
 	for (i = 0; i < u_count; i++) {
 		uint64_t u_msg = a[1] + i * sizeof(struct user_mmsghdr);
-		uint32_t size;
 
-		n = recv_one(s, u_msg, u_flags & ~(uint32_t)MSG_WAITFORONE);
-		if (n < 0)
-			break;
-		size = (uint32_t)n;
-		n = user_write(u_msg + offsetof(struct user_mmsghdr, size),
-			&size, sizeof(size));
+		n = one_of_many(s, u_msg, u_flags & ~(uint32_t)MSG_WAITFORONE,
+			recv_one);
 		if (n < 0)
 			break;
 		if (u_flags & MSG_WAITFORONE)
