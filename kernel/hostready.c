@@ -7,6 +7,7 @@
 #include "abi/net.h"
 #include "kernel/hostcall.h"
 #include "kernel/kalloc.h"
+#include "kernel/klog.h"
 #include "kernel/poll.h"
 #include "kernel/shared.h"
 #include "kernel/signal.h"
@@ -209,13 +210,9 @@ static void deliver(uint64_t key, uint64_t u_events, uint64_t started)
 	waitq_wake_all(&h->queue, events);
 }
 
-void hostready_fetch(uint64_t timeout_ns)
+static void deliver_all(
+	const struct host_event *events, int64_t n, uint64_t started)
 {
-	struct host_event events[HOST_EVENTS_MAX];
-	uint64_t started = operations;
-	int64_t n = host_poll_wait(events, HOST_EVENTS_MAX, timeout_ns);
-
-	fetched_at = time_mono_ns();
 	for (int64_t i = 0; i < n; i++) {
 		if (events[i].key == HOST_KEY_KICK)
 			continue;
@@ -225,6 +222,30 @@ void hostready_fetch(uint64_t timeout_ns)
 			events[i].events <= SIGNAL_MAX)
 			signal_from_host((int)events[i].events);
 	}
+}
+
+void hostready_fetch(uint64_t timeout_ns)
+{
+	struct host_event events[HOST_EVENTS_MAX];
+	uint64_t started = operations;
+	int64_t n = host_poll_wait(events, HOST_EVENTS_MAX, timeout_ns);
+
+	fetched_at = time_mono_ns();
+	deliver_all(events, n, started);
+}
+
+int64_t hostready_send_look(
+	int host_fd, struct uio *u, size_t size, uint32_t flags, bool *found)
+{
+	struct host_looked looked = {0};
+	uint64_t started = operations;
+	int64_t n = host_sock_send_look(host_fd, u, size, flags, &looked);
+
+	if (looked.count > HOST_LOOKED_MAX)
+		panic_host("%lu events", looked.count);
+	deliver_all(looked.events, (int64_t)looked.count, started);
+	*found = looked.count > 0;
+	return n;
 }
 
 bool hostready_look(void)

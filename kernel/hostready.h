@@ -15,11 +15,13 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "kernel/wait.h"
 
 struct poll_ctx;
+struct uio;
 
 struct hostready {
 	uint64_t key;
@@ -78,6 +80,9 @@ int hostready_wait(struct hostready *h, uint32_t events, uint64_t deadline)
  * just looks; NO_DEADLINE). Returns after the first batch, a kick or a
  * signal. A sleep point. */
 void hostready_fetch(uint64_t timeout_ns);
+/* host_sock_send() that fetches what is ready afterwards in the same exit. */
+int64_t hostready_send_look(
+	int host_fd, struct uio *u, size_t size, uint32_t flags, bool *found);
 /* A poll without waiting found nothing: ask the host. False if there is
  * nothing to ask. */
 bool hostready_look(void);

@@ -38,6 +38,7 @@ enum {
 	SOL_IPV6 = 41,
 	SEND_FLAGS = MSG_OOB | MSG_DONTROUTE | MSG_EOR | MSG_CONFIRM | MSG_MORE,
 	HEADER_MAX = 4096,
+	LOOK_AGAIN = 100,
 	RECV_FLAGS = MSG_OOB | MSG_PEEK | MSG_TRUNC | MSG_ERRQUEUE |
 		MSG_DONTROUTE,
 	RECV_OUT_FLAGS = MSG_OOB | MSG_TRUNC | MSG_CTRUNC | MSG_EOR |
@@ -50,6 +51,8 @@ struct inetsock {
 	int fd; /* -1: none yet */
 	bool connecting; /* a blocking connect may have been interrupted */
 	bool drained; /* the last receive took all there was */
+	bool answers; /* a blocking receive had to wait after the last send */
+	uint8_t no_look; /* sends until looking may be worth it again */
 	bool header; /* the last operation was a send of the application */
 	enum { PAIRS_UNKNOWN, PAIRS_SEEN, PAIRS_NEVER } pairs;
 };
@@ -396,13 +399,26 @@ static int64_t send_once(
 	size_t size = u64_min(m->u.resid, HOSTCALL_BUF_MAX);
 	uint64_t seen = hostready_begin(&is->ready);
 	uint32_t flags = (m->flags & SEND_FLAGS) | more_follows(is, m);
+	bool found = false, look = is->answers && !m->nonblock;
+
+	/* The threads of a conversation sleep in turns: who sends is about to
+	 * wait, and whom that wakes is known without another exit. */
+	if (look && is->no_look) {
+		is->no_look--;
+		look = false;
+	}
+	is->answers = false;
 	enum hostready_how how = HOSTREADY_SOME;
 	int64_t n;
 
 	if (out)
 		n = host_sock_sendmsg(is->fd, &m->u, size, flags, out);
+	else if (look)
+		n = hostready_send_look(is->fd, &m->u, size, flags, &found);
 	else
 		n = host_sock_send(is->fd, &m->u, size, flags);
+	if (look && !found)
+		is->no_look = LOOK_AGAIN;
 	if (n == -EAGAIN)
 		how = HOSTREADY_DRY;
 	else if (is_stream(is) && n >= 0 && (size_t)n < size)
@@ -582,7 +598,7 @@ static int64_t recv_wait(
 			break;
 		if (!waited)
 			deadline = socket_recv_deadline(&is->sk);
-		waited = true;
+		waited = is->answers = true;
 		push();
 		n = hostready_wait(&is->ready, POLLIN, deadline);
 		if (n) {
