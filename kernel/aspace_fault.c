@@ -15,7 +15,7 @@ enum {
 	WINDOW_MIN = 16, /* pages */
 	WINDOW_MAX = 512,
 	WINDOW_FILE_MAX = 64, /* what one read of a file may cost */
-	WINDOW_CODE = 64, /* code is used all over */
+	WINDOW_CODE = 32, /* code is used all over */
 	WINDOW_ALWAYS = 4,
 };
 
