@@ -46,6 +46,8 @@ void hostfs_stat_convert(const struct host_stat *h, struct kstat *st);
 /* Next time somebody asks, the host is asked. */
 static inline void hostfs_changed(struct vnode *v)
 {
+	if (!v)
+		return; /* the name lost its meaning during the call */
 	hostfs_node(v)->expires = 0;
 	hostcache_drop(&hostfs_node(v)->cache);
 }

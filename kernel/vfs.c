@@ -23,11 +23,14 @@ void vnode_init(struct vnode *v, const struct vnode_ops *ops, struct mount *m,
 	v->dev = m ? m->dev : 0;
 	v->ino = ino;
 	v->locks = NULL;
+	v->next_old = NULL;
+	v->old = false;
 	list_init(&v->watches);
 }
 
 struct vnode *vnode_get(struct vnode *v)
 {
+	ASSERT(v->refs < INT32_MAX);
 	v->refs++;
 	return v;
 }

@@ -135,11 +135,14 @@ struct vnode {
 	uint64_t dev, ino;
 	struct flock_table *locks; /* flock.c; NULL: none */
 	struct list watches; /* inotify.c */
+	struct vnode *next_old; /* on a dentry's list */
+	bool old;
 };
 
 struct dentry {
 	struct dentry *parent; /* itself at the root of a mount */
 	struct vnode *vnode; /* NULL: negative or unknown */
+	struct vnode *old; /* what it was while somebody held it */
 	struct mount *mount;
 	struct mount *mounted; /* what covers this directory */
 	struct dentry *hash_next, **hash_pprev; /* pprev NULL: not in cache */

@@ -49,6 +49,18 @@ static void free_name(struct dentry *d)
 		kfree(d->name);
 }
 
+/* Nobody can have a pointer to what d was any more. */
+static void forget_old(struct dentry *d)
+{
+	struct vnode *v;
+
+	while ((v = d->old)) {
+		d->old = v->next_old;
+		v->old = false;
+		vnode_put(v);
+	}
+}
+
 /* Frees d, which nobody holds; gives back its parent. */
 static struct dentry *destroy(struct dentry *d)
 {
@@ -60,6 +72,7 @@ static struct dentry *destroy(struct dentry *d)
 		list_del(&d->lru);
 		lru_count--;
 	}
+	forget_old(d);
 	free_name(d);
 	kfree(d);
 	vnode_put(v);
@@ -70,6 +83,8 @@ void dentry_put(struct dentry *d)
 {
 	while (d) {
 		ASSERT(d->refs > 0);
+		if (d->refs == 1)
+			forget_old(d); /* may sleep */
 		if (--d->refs > 0)
 			return;
 		if (!d->hash_pprev || d->expires == 0) {
@@ -171,13 +186,31 @@ void dentry_insert(struct dentry *d)
 	list_add_tail(&d->parent->children, &d->child_node);
 }
 
+/* Others who hold d may be in a host call about what it was, and the host
+ * says when a name means something else: keep that until they are done. If
+ * another name keeps it, which is rare, for good. */
+static void keep_old(struct dentry *d, struct vnode *old)
+{
+	const struct vnode *v = d->old;
+
+	while (v && v != old)
+		v = v->next_old;
+	if (v) {
+		vnode_put(old);
+	} else if (old && !old->old) {
+		old->old = true;
+		old->next_old = d->old;
+		d->old = old;
+	}
+}
+
 void dentry_set(struct dentry *d, struct vnode *v, uint64_t expires)
 {
 	struct vnode *old = d->vnode;
 
 	if (v != old) {
 		d->vnode = v ? vnode_get(v) : NULL;
-		vnode_put(old);
+		keep_old(d, old);
 	}
 	d->expires = expires;
 }

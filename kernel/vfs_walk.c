@@ -79,8 +79,11 @@ static int step_up(struct state *s)
 /* Brings d up to date. A name that failed to validate is out of the cache. */
 static int validate(struct state *s, struct dentry *d, bool last, bool slash)
 {
-	const struct vnode_ops *ops = d->parent->vnode->ops;
+	const struct vnode *dir = d->parent->vnode;
+	const struct vnode_ops *ops = dir ? dir->ops : NULL;
 
+	if (!ops)
+		return -ENOENT;
 	if (d->expires > s->now)
 		return 0;
 	if (last && (s->flags & WALK_OPEN) && !slash && ops->open_unknown &&

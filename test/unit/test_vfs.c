@@ -278,6 +278,49 @@ static void test_long(void **state)
 	assert_int_equal(CALL(open, P(path), O_RDONLY), -ENAMETOOLONG);
 }
 
+/*
+ * While a thread asks the host about a name, another one learns from the host
+ * that the name means something else. What the first has in its hands stays.
+ */
+static unsigned released;
+
+static void release(struct vnode *v)
+{
+	v->refs = 0xdead;
+	released++;
+}
+
+static void test_replaced_in_use(void **state)
+{
+	static const struct vnode_ops ops = {.release = release};
+	static struct vnode v[3];
+	struct dentry *d = dentry_new(NULL, NULL, "d", 1), *user;
+	struct vnode *seen;
+
+	(void)state;
+	released = 0;
+	for (int i = 0; i < 3; i++)
+		vnode_init(&v[i], &ops, NULL, S_IFREG, (uint64_t)i);
+	dentry_set(d, &v[0], 1);
+	vnode_put(&v[0]);
+	user = dentry_get(d);
+	seen = user->vnode;
+	for (int i = 0; i < 1000; i++) { /* there and back again */
+		dentry_set(d, &v[1], 1);
+		dentry_set(d, NULL, 1);
+		dentry_set(d, &v[0], 1);
+		dentry_set(d, &v[2], 1);
+	}
+	vnode_put(&v[1]);
+	vnode_put(&v[2]);
+	assert_int_equal(released, 0);
+	assert_true(seen->refs > 0 && seen->refs < 10);
+	dentry_put(d);
+	assert_int_equal(released, 0);
+	dentry_put(user);
+	assert_int_equal(released, 3);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -287,6 +330,7 @@ int main(void)
 		cmocka_unit_test(test_at_and_links),
 		cmocka_unit_test(test_openat2),
 		cmocka_unit_test(test_long),
+		cmocka_unit_test(test_replaced_in_use),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
