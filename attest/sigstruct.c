@@ -4,6 +4,7 @@
 #include "attest/sigstruct_int.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include <openssl/sha.h>
@@ -86,62 +87,97 @@ static void encode_message(uint8_t out[SGX_RSA_SIZE], const uint8_t hash[32])
 	memcpy(out + SGX_RSA_SIZE - 32, hash, 32);
 }
 
-int sigstruct_cube(const BIGNUM *s, const BIGNUM *n, BIGNUM *q1, BIGNUM *q2,
-	BIGNUM *message, BN_CTX *ctx)
-{
-	BIGNUM *t = BN_CTX_get(ctx);
-	BIGNUM *r = BN_CTX_get(ctx);
+/* 3072 bits, the least significant word first, as in the file. */
+enum { WORDS = SGX_RSA_SIZE / 8 };
 
-	return r && BN_sqr(t, s, ctx) && BN_div(q1, r, t, n, ctx) &&
-		BN_mul(t, r, s, ctx) && BN_div(q2, message, t, n, ctx);
+static void multiply(
+	uint64_t product[2 * WORDS], const uint64_t *a, const uint64_t *b)
+{
+	memset(product, 0, 2 * WORDS * sizeof(*product));
+	for (size_t i = 0; i < WORDS; i++) {
+		unsigned __int128 t = 0;
+
+		for (size_t j = 0; j < WORDS; j++) {
+			t += (unsigned __int128)a[i] * b[j] + product[i + j];
+			product[i + j] = (uint64_t)t;
+			t >>= 64;
+		}
+		product[i + WORDS] = (uint64_t)t;
+	}
+}
+
+/* a -= b, both of count words. True: it was less. */
+static bool subtract(uint64_t *a, const uint64_t *b, size_t count)
+{
+	bool borrow = false;
+
+	for (size_t i = 0; i < count; i++) {
+		uint64_t had = a[i];
+
+		a[i] = had - b[i] - borrow;
+		borrow = borrow ? had <= b[i] : had < b[i];
+	}
+	return borrow;
+}
+
+/*
+ * rest = a * b - q * n. False unless that is in [0, n), that is, unless q and
+ * rest are quotient and remainder of a * b by n.
+ */
+static __attribute__((noinline)) bool divide(uint64_t rest[WORDS],
+	const uint64_t *a, const uint64_t *b, const uint64_t *q,
+	const uint64_t *n)
+{
+	uint64_t x[2 * WORDS], y[2 * WORDS];
+
+	multiply(x, a, b);
+	multiply(y, q, n);
+	if (subtract(x, y, 2 * WORDS) ||
+		!all_zero(x + WORDS, WORDS * sizeof(*x)))
+		return false;
+	memcpy(rest, x, WORDS * sizeof(*x));
+	return subtract(x, n, WORDS);
+}
+
+/* rest = S * S * S mod N, if q1 and q2 are the quotients on the way. */
+static __attribute__((noinline)) bool open_signature(
+	const struct sgx_sigstruct *sig, uint64_t rest[WORDS])
+{
+	uint64_t n[WORDS], s[WORDS], q[WORDS];
+
+	memcpy(n, sig->modulus, sizeof(n));
+	memcpy(s, sig->signature, sizeof(s));
+	/* The modulus must have its top bit: anything less is not RSA-3072. */
+	if (!(n[WORDS - 1] >> 63) || !(n[0] & 1))
+		return false;
+	memcpy(q, s, sizeof(q));
+	if (!subtract(q, n, WORDS)) /* S is not below N */
+		return false;
+	memcpy(q, sig->q1, sizeof(q));
+	if (!divide(rest, s, s, q, n))
+		return false;
+	memcpy(q, sig->q2, sizeof(q));
+	return divide(rest, rest, s, q, n);
 }
 
 int sigstruct_verify(const struct sgx_sigstruct *sig)
 {
 	uint8_t hash[32], want[SGX_RSA_SIZE];
-	BIGNUM *n, *s, *q1, *q2, *message, *given1, *given2, *expected;
-	BN_CTX *ctx;
+	uint64_t rest[WORDS];
 	int rc = sigstruct_check(sig);
 
 	if (rc)
 		return rc;
-	ctx = BN_CTX_new();
-	if (!ctx)
-		return -ENOMEM;
-	BN_CTX_start(ctx);
-	n = BN_CTX_get(ctx);
-	s = BN_CTX_get(ctx);
-	q1 = BN_CTX_get(ctx);
-	q2 = BN_CTX_get(ctx);
-	message = BN_CTX_get(ctx);
-	given1 = BN_CTX_get(ctx);
-	given2 = BN_CTX_get(ctx);
-	expected = BN_CTX_get(ctx);
-	rc = -ENOMEM;
-	if (!expected || sigstruct_hash(sig, hash) ||
-		!BN_lebin2bn(sig->modulus, SGX_RSA_SIZE, n) ||
-		!BN_lebin2bn(sig->signature, SGX_RSA_SIZE, s) ||
-		!BN_lebin2bn(sig->q1, SGX_RSA_SIZE, given1) ||
-		!BN_lebin2bn(sig->q2, SGX_RSA_SIZE, given2))
-		goto out;
-	rc = -EBADMSG;
-	/* The modulus must have its top bit: anything less is not RSA-3072. */
-	if (BN_num_bits(n) != 8 * SGX_RSA_SIZE || !BN_is_odd(n) ||
-		BN_cmp(s, n) >= 0)
-		goto out;
+	if (sigstruct_hash(sig, hash))
+		return -EIO;
+	if (!open_signature(sig, rest))
+		return -EBADMSG;
 	encode_message(want, hash);
-	if (!BN_bin2bn(want, sizeof(want), expected) ||
-		!sigstruct_cube(s, n, q1, q2, message, ctx)) {
-		rc = -ENOMEM;
-		goto out;
-	}
-	if (BN_cmp(q1, given1) == 0 && BN_cmp(q2, given2) == 0 &&
-		BN_cmp(message, expected) == 0)
-		rc = 0;
-out:
-	BN_CTX_end(ctx);
-	BN_CTX_free(ctx);
-	return rc;
+	for (size_t i = 0; i < SGX_RSA_SIZE; i++)
+		if (want[SGX_RSA_SIZE - 1 - i] !=
+			(uint8_t)(rest[i / 8] >> 8 * (i % 8)))
+			return -EBADMSG;
+	return 0;
 }
 
 void sigstruct_mrsigner(

@@ -26,7 +26,7 @@ int sigstruct_parse(struct sgx_sigstruct *out, const void *data, size_t size);
 int sigstruct_check(const struct sgx_sigstruct *sig);
 /*
  * 0: well formed, q1 and q2 consistent, signature valid under its own modulus.
- * -EINVAL as above; -EBADMSG: signature, q1 or q2 wrong; -ENOMEM.
+ * -EINVAL as above; -EBADMSG: signature, q1 or q2 wrong; -EIO: libcrypto.
  */
 int sigstruct_verify(const struct sgx_sigstruct *sig);
 /* SHA-256 of the modulus as it stands in the structure. */

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 
+#include <openssl/bn.h>
 #include <openssl/core_names.h>
 #include <openssl/evp.h>
 #include <openssl/rsa.h>
@@ -36,6 +37,17 @@ static int raw_sign(
 	return ok ? 0 : -EIO;
 }
 
+/* q1 = s*s div n, r = s*s mod n, q2 = r*s div n, message = r*s mod n. */
+static int cube(const BIGNUM *s, const BIGNUM *n, BIGNUM *q1, BIGNUM *q2,
+	BIGNUM *message, BN_CTX *ctx)
+{
+	BIGNUM *t = BN_CTX_get(ctx);
+	BIGNUM *r = BN_CTX_get(ctx);
+
+	return r && BN_sqr(t, s, ctx) && BN_div(q1, r, t, n, ctx) &&
+		BN_mul(t, r, s, ctx) && BN_div(q2, message, t, n, ctx);
+}
+
 int sigstruct_sign(struct sgx_sigstruct *sig, EVP_PKEY *key)
 {
 	uint8_t hash[32], raw[SGX_RSA_SIZE];
@@ -58,7 +70,7 @@ int sigstruct_sign(struct sgx_sigstruct *sig, EVP_PKEY *key)
 	rc = -EIO;
 	if (message && BN_bin2bn(raw, sizeof(raw), s) &&
 		EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_RSA_N, &n) == 1 &&
-		sigstruct_cube(s, n, q1, q2, message, ctx) &&
+		cube(s, n, q1, q2, message, ctx) &&
 		BN_bn2lebinpad(n, sig->modulus, SGX_RSA_SIZE) > 0 &&
 		BN_bn2lebinpad(s, sig->signature, SGX_RSA_SIZE) > 0 &&
 		BN_bn2lebinpad(q1, sig->q1, SGX_RSA_SIZE) > 0 &&
