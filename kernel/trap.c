@@ -221,23 +221,41 @@ static void page_fault(struct thread *t, struct trapframe *f)
 		err = -EFAULT;
 	else
 		err = aspace_fault(t->proc->as, address, write, exec);
-	switch (err) {
-	case 0:
-		return;
-	case -EFAULT:
+	if (err == -EFAULT)
 		signal_force_fault(
 			SIGSEGV, SEGV_MAPERR, address, VEC_PF, error);
-		return;
-	case -EACCES:
+	else if (err == -EACCES)
 		signal_force_fault(
 			SIGSEGV, SEGV_ACCERR, address, VEC_PF, error);
-		return;
-	case -ENOMEM:
-		signal_force_fault(SIGBUS, BUS_OBJERR, address, VEC_PF, error);
-		return;
-	default:
-		signal_force_fault(SIGBUS, BUS_ADRERR, address, VEC_PF, error);
-	}
+	else if (err)
+		signal_force_fault(SIGBUS,
+			err == -ENOMEM ? BUS_OBJERR : BUS_ADRERR, address,
+			VEC_PF, error);
+}
+
+/* What the other exceptions become; SIGILL for all that is not here. */
+static const struct {
+	int signo, code;
+	bool has_address; /* of the instruction */
+} signals[] = {
+	[VEC_DE] = {SIGFPE, FPE_INTDIV, true},
+	[VEC_DB] = {SIGTRAP, TRAP_TRACE_CODE, true},
+	[VEC_BP] = {SIGTRAP, SI_KERNEL, false},
+	[VEC_GP] = {SIGSEGV, SI_KERNEL, false},
+	[VEC_MF] = {SIGFPE, FPE_FLTINV, true},
+	[VEC_AC] = {SIGBUS, BUS_ADRALN, false},
+	[VEC_XM] = {SIGFPE, FPE_FLTINV, true},
+};
+
+static void other_exception(struct thread *t, struct trapframe *f, uint8_t vec)
+{
+	this_cpu()->stats.other_exceptions++;
+	if (vec < ARRAY_SIZE(signals) && signals[vec].signo)
+		signal_force_fault(signals[vec].signo, signals[vec].code,
+			signals[vec].has_address ? f->rip : 0, vec,
+			vec == VEC_GP ? t->trap.error : 0);
+	else
+		signal_force_fault(SIGILL, ILL_ILLOPN, f->rip, vec, 0);
 }
 
 void trap_enter(struct trapframe *f)
@@ -249,40 +267,12 @@ void trap_enter(struct trapframe *f)
 	if (vector == VEC_TICK) {
 		this_cpu()->stats.ticks++;
 		this_cpu()->need_resched = 1;
-	} else if (vector != VEC_PF && vector != VEC_UD) {
-		this_cpu()->stats.other_exceptions++;
-	}
-	switch (vector) {
-	case VEC_TICK:
-		break;
-	case VEC_PF:
+	} else if (vector == VEC_PF) {
 		page_fault(t, f);
-		break;
-	case VEC_UD:
+	} else if (vector == VEC_UD) {
 		undefined_opcode(t, f);
-		break;
-	case VEC_DE:
-		signal_force_fault(SIGFPE, FPE_INTDIV, f->rip, vector, 0);
-		break;
-	case VEC_DB:
-		signal_force_fault(SIGTRAP, TRAP_TRACE_CODE, f->rip, vector, 0);
-		break;
-	case VEC_BP:
-		signal_force_fault(SIGTRAP, SI_KERNEL, 0, vector, 0);
-		break;
-	case VEC_GP:
-		signal_force_fault(
-			SIGSEGV, SI_KERNEL, 0, vector, t->trap.error);
-		break;
-	case VEC_MF:
-	case VEC_XM:
-		signal_force_fault(SIGFPE, FPE_FLTINV, f->rip, vector, 0);
-		break;
-	case VEC_AC:
-		signal_force_fault(SIGBUS, BUS_ADRALN, 0, vector, 0);
-		break;
-	default:
-		signal_force_fault(SIGILL, ILL_ILLOPN, f->rip, vector, 0);
+	} else {
+		other_exception(t, f, vector);
 	}
 	user_return(t, f);
 	bkl_unlock();
