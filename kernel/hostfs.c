@@ -315,7 +315,7 @@ static int open_host(
 		(O_ACCMODE | O_APPEND | O_CREAT | O_EXCL | O_TRUNC |
 			O_DIRECTORY | O_SYNC | O_DSYNC | O_NOATIME);
 	struct hostfs_node *n;
-	struct host_stat h;
+	struct host_stat h = {0};
 	int64_t fd;
 
 	fd = ON_HOST(d, host_open(root, path, pass, mode & 07777, &h));

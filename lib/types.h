@@ -2,10 +2,6 @@
 /*
  * The vocabulary of every file: integer types, marks, checked arithmetic.
  *
- * le16/le32/le64 hold wire, disk and shared-memory integers. They are byte
- * arrays: alignment 1, so that packed structures need no attribute, and no
- * accidental arithmetic.
- *
  * __host marks a pointer into untrusted memory. clang refuses to dereference
  * it (noderef); only the audited copy primitives cast the mark away.
  *
@@ -61,59 +57,6 @@
 /* For one access that the compiler must neither split, repeat nor merge. */
 #define READ_ONCE(x) (*(const volatile __typeof__(x) *)&(x))
 #define WRITE_ONCE(x, v) (*(volatile __typeof__(x) *)&(x) = (v))
-
-typedef struct {
-	uint8_t b[2];
-} le16;
-typedef struct {
-	uint8_t b[4];
-} le32;
-typedef struct {
-	uint8_t b[8];
-} le64;
-static_assert_size(le16, 2);
-static_assert_size(le32, 4);
-static_assert_size(le64, 8);
-
-static inline uint16_t le16_get(le16 v)
-{
-	return (uint16_t)(v.b[0] | v.b[1] << 8);
-}
-
-static inline uint32_t le32_get(le32 v)
-{
-	return (uint32_t)v.b[0] | (uint32_t)v.b[1] << 8 |
-		(uint32_t)v.b[2] << 16 | (uint32_t)v.b[3] << 24;
-}
-
-static inline uint64_t le64_get(le64 v)
-{
-	uint64_t r = 0;
-
-	for (int i = 7; i >= 0; i--)
-		r = r << 8 | v.b[i];
-	return r;
-}
-
-static inline le16 le16_make(uint16_t v)
-{
-	return (le16){{(uint8_t)v, (uint8_t)(v >> 8)}};
-}
-
-static inline le32 le32_make(uint32_t v)
-{
-	return (le32){{(uint8_t)v, (uint8_t)(v >> 8), (uint8_t)(v >> 16),
-		(uint8_t)(v >> 24)}};
-}
-
-static inline le64 le64_make(uint64_t v)
-{
-	le64 r;
-
-	for (int i = 0; i < 8; i++)
-		r.b[i] = (uint8_t)(v >> 8 * i);
-	return r;
-}
 
 static inline uint64_t u64_min(uint64_t a, uint64_t b)
 {
