@@ -64,7 +64,6 @@ static void stop_error(struct launcher *l, const char *fmt, ...)
 	pthread_mutex_lock(&l->lock);
 	if (!l->stopped) {
 		va_start(ap, fmt);
-		/* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized) */
 		vsnprintf(l->err.text, sizeof(l->err.text), fmt, ap);
 		va_end(ap);
 		l->err.code = -EIO;
