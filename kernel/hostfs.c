@@ -162,7 +162,7 @@ int hostfs_path(const struct dentry *d, char **out, int *root_fd)
 static int hostfs_revalidate(struct dentry *d)
 {
 	struct hostfs_node *n;
-	struct host_stat h;
+	struct host_stat h = {0};
 	int err;
 
 	err = (int)ON_HOST(d, host_stat(root, path, &h));
@@ -288,7 +288,7 @@ static int hostfs_access(struct dentry *d, int mask)
 
 static int hostfs_statfs(struct dentry *d, struct kstatfs *s)
 {
-	struct host_statfs h;
+	struct host_statfs h = {0};
 	int err;
 
 	err = (int)ON_HOST(d, host_statfs(root, path, &h));
@@ -464,7 +464,7 @@ static int hostfs_tmpfile(
 	struct dentry *dir, uint32_t flags, uint32_t mode, struct file **out)
 {
 	struct hostfs_node *n;
-	struct host_stat h;
+	struct host_stat h = {0};
 	struct dentry *d;
 	int64_t fd;
 	int err;
@@ -516,7 +516,7 @@ int hostfs_mount(struct mount *m, const char *source, uint64_t size)
 {
 	struct hostfs_mount *hm = kzalloc(sizeof(*hm));
 	struct hostfs_node *n;
-	struct host_stat h;
+	struct host_stat h = {0};
 	int64_t fd;
 
 	if (!hm)

@@ -80,7 +80,7 @@ static void look(const uint8_t *p, size_t count, enum rewrite_pattern which,
 bool rewrite_scan(const uint8_t *p, size_t count, size_t avail,
 	enum rewrite_pattern which, rewrite_scan_fn *hit, void *ctx)
 {
-	uint16_t mask[BLOCKS];
+	uint16_t mask[BLOCKS] = {0};
 	size_t at = 0;
 
 	while (at < count) {
