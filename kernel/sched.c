@@ -33,7 +33,7 @@
 #include "lib/string.h"
 
 enum {
-	LOCK_SPINS = 4000, /* about 100 us, then let the host run
+	LOCK_SPINS = 400, /* about 10 us, then let the host run
 			      whoever holds the lock */
 	POLL_INTERVAL_NS = 200000, /* look for host events at least this often
 				      while threads are runnable */
