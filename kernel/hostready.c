@@ -120,7 +120,12 @@ void hostready_done(struct hostready *h, uint64_t seen, uint32_t event,
 		return;
 	switch (how) {
 	case HOSTREADY_DRY:
-		h->ready &= ~event;
+		/* Nor is there an error or the end, which would have been the
+		 * result: a new socket's HUP, delivered by another enclave
+		 * thread after connect(), must not make waits return at once
+		 * for ever. */
+		h->ready &= ~(event | STICKY);
+		h->doubt &= ~(uint32_t)STICKY;
 		break;
 	case HOSTREADY_SHORT:
 		/* The end of the stream and errors give no edge of their own
