@@ -8,6 +8,7 @@
  * MRENCLAVE). What is refused ends the enclave with the reason.
  */
 #include <linux/errno.h>
+#include <linux/resource.h>
 #include <stdarg.h>
 
 #include "abi/entry.h"
@@ -332,6 +333,12 @@ static void make_process_one(void)
 	p->gid = p->egid = p->sgid = (uint32_t)config.gid;
 	if (!p->actions || process_new_thread(p, &frame, &t))
 		refuse("no memory for process 1");
+	if (config.threads) /* init's own is not counted */
+		p->rlimit[RLIMIT_NPROC][0] = p->rlimit[RLIMIT_NPROC][1] =
+			config.threads + 1;
+	if (config.files)
+		p->rlimit[RLIMIT_NOFILE][0] = p->rlimit[RLIMIT_NOFILE][1] =
+			config.files;
 	t->start = boot_init;
 	sched_wake(t);
 }

@@ -158,6 +158,13 @@ int64_t sys_personality(const uint64_t *a)
 
 /* ---- limits and usage ---- */
 
+/* Does the manifest bound it? Then nobody raises it. */
+static bool owner_bounds(uint64_t which)
+{
+	return (which == RLIMIT_NPROC && boot_config()->threads) ||
+		(which == RLIMIT_NOFILE && boot_config()->files);
+}
+
 static int64_t limit(
 	struct process *p, uint64_t u_which, uint64_t u_new, uint64_t u_old)
 {
@@ -171,7 +178,7 @@ static int64_t limit(
 	if (u_new) {
 		if (new[0] > new[1])
 			return -EINVAL;
-		if (new[1] > old[1] && curproc->euid)
+		if (new[1] > old[1] && (curproc->euid || owner_bounds(u_which)))
 			return -EPERM;
 		if (u_which == RLIMIT_NOFILE && new[1] > NOFILE_MAX)
 			return -EPERM;

@@ -92,3 +92,42 @@ def test_network(manifest):
     assert "PermissionError" in done.stderr
     done = run(manifest("/usr/bin/python3", CONNECT + "network: true\n"))
     assert done.returncode == 0, done.stderr
+
+
+LIMITS = """
+import os, resource, threading
+fds = []
+try:
+    while True:
+        fds.append(os.open("/dev/null", os.O_RDONLY))
+except OSError as e:
+    print("files", e.errno, len(fds) <= 40)
+for fd in fds:
+    os.close(fd)
+for which in resource.RLIMIT_NOFILE, resource.RLIMIT_NPROC:
+    try:
+        resource.setrlimit(which, (100000, 100000))
+        print("raised")
+    except ValueError:
+        print("not raised")
+stop = threading.Event()
+threads = []
+try:
+    while len(threads) < 50:
+        t = threading.Thread(target=stop.wait)
+        t.start()
+        threads.append(t)
+except RuntimeError:
+    pass
+stop.set()
+print("threads", len(threads))
+"""
+
+
+def test_limits(manifest):
+    """Bounds of the manifest hold even against the program's root user."""
+    path = manifest("/usr/bin/python3",
+                    "args: {host: append}\nlimits: {threads: 8, files: 40}\n")
+    done = run(path, "/usr/bin/python3", "-c", LIMITS)
+    assert done.stdout.splitlines() == [
+        "files 24 True", "not raised", "not raised", "threads 7"], done.stderr
