@@ -395,7 +395,7 @@ int cmd_run(int argc, char **argv)
 {
 	static struct run r;
 	struct err e = {0};
-	int wait_status = 0, ret;
+	int wait_status = 0, ret, status;
 
 	ret = run_options_parse(&r.options, argc, argv, &e);
 	if (ret == 0 && r.options.help) {
@@ -411,7 +411,7 @@ int cmd_run(int argc, char **argv)
 	/* An unreadable manifest is not a missing program. */
 	ret = prepare(&r, &e);
 	if (ret < 0) {
-		int status = r.options.manifest != NULL && r.env == NULL
+		status = r.options.manifest != NULL && r.env == NULL
 			? LAUNCH_FAILED
 			: status_of(ret);
 
@@ -420,8 +420,9 @@ int cmd_run(int argc, char **argv)
 	}
 	print_notes(&r);
 	ret = host_run(&r.launch, &wait_status, &e);
-	free_run(&r);
-	if (ret < 0)
-		return cmd_fail(&e, status_of(ret));
-	return end_like(wait_status);
+	status = ret < 0 ? cmd_fail(&e, status_of(ret)) : end_like(wait_status);
+	/* Threads of the enclave may still run: nothing is taken down under
+	 * them, neither here nor by exit handlers. */
+	fflush(NULL);
+	_exit(status);
 }
