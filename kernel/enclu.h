@@ -14,7 +14,6 @@
 
 enum enclu_leaf {
 	ENCLU_EREPORT = 0,
-	ENCLU_EGETKEY = 1,
 	ENCLU_EACCEPT = 5,
 	ENCLU_EMODPE = 6,
 	ENCLU_EACCEPTCOPY = 7,
@@ -93,18 +92,6 @@ static inline void enclu_report(
 			 : "+a"(rax)
 			 : "b"(target), "c"(data), "d"(report)
 			 : "memory", "cc");
-}
-
-/* request 512 bytes aligned 512, key 16 bytes aligned 16. */
-static inline uint64_t enclu_getkey(const void *request, void *key)
-{
-	uint64_t rax = ENCLU_EGETKEY;
-
-	__asm__ volatile(ENCLU
-			 : "+a"(rax)
-			 : "b"(request), "c"(key)
-			 : "memory", "cc");
-	return rax;
 }
 
 #endif
