@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * How the volume library's own files work together. Layers, upper ones know
+ * lower ones only:
+ *
+ *	name.c dir.c file.c inode.c xattr.c	what volume.h offers
+ *	commit.c log.c recover.c		making changes last
+ *	tree.c cache.c alloc.c			blocks, pointers, slots
+ *	super.c block.c keys.c			bytes on disk, authentic
+ *
+ * One lock, the caller's; it is given up only inside of ops that sleep. A
+ * change of the file system lies between vol_begin and vol_end; a record or
+ * commit is made when no change is under way, so it holds whole ones.
+ */
+#pragma once
+
+#include "lib/list.h"
+#include "volume/volume.h"
+
+/* ---- keys.c: volume key -> wrapping and superblock keys -> data keys ---- */
+
+struct vol_keys; /* what is expanded; freed and cleared by vol_keys_fini */
+
+must_check int vol_keys_init(struct volume *v, const uint8_t key[VOL_KEY_SIZE]);
+void vol_keys_fini(struct volume *v);
+/* A data key of its own for what is written from now on: its record is in the
+ * file of keys and flushed when this returns. Done before the first write of
+ * a mount, so that no two mounts, not even of copies, share a nonce. */
+must_check int vol_keys_epoch_new(struct volume *v);
+
+/* ---- block.c: one block sealed or opened ---- */
+
+/* Gives @ptr (slot already set by the caller, in slot_epoch's low bits) epoch,
+ * counter and tag, and @out the VOL_BLOCK_SIZE bytes for the host. @n blocks at
+ * a time, so that the processor's lanes are used. */
+struct vol_seal {
+	struct vol_place place;
+	const uint8_t *data;
+	uint8_t *out;
+	struct vol_ptr *ptr;
+};
+must_check int vol_block_seal(struct volume *v, struct vol_seal *b, size_t n);
+/* in (from the host, already copied) -> data; -EBADMSG if any is not what its
+ * pointer says, and then data of all that failed is cleared. in == data is
+ * allowed. Sleeps if a data key must be fetched. */
+struct vol_open {
+	struct vol_place place;
+	struct vol_ptr ptr;
+	const uint8_t *in;
+	uint8_t *data;
+	bool bad; /* result */
+};
+must_check int vol_block_open(struct volume *v, struct vol_open *b, size_t n);
+/* A record of the log: seals body (size bytes) in place with that additional
+ * data; header->epoch, counter, tag are set. And back. */
+must_check int vol_block_seal_record(struct volume *v,
+	struct vol_disk_record *header, const uint8_t previous[VOL_TAG_SIZE],
+	uint8_t *body);
+must_check int vol_block_open_record(struct volume *v,
+	const struct vol_disk_record *header,
+	const uint8_t previous[VOL_TAG_SIZE], uint8_t *body);
+
+/* ---- super.c ---- */
+
+/* Reads both copies; the authentic one with the higher sequence becomes v's
+ * state. -EBADMSG: neither is authentic under this key. */
+must_check int vol_super_read(struct volume *v, struct err *err);
+/* Writes and flushes the copy whose turn it is, from v's fields, and computes
+ * the commit's tag (SHA-256 of its 4096 bytes). */
+must_check int vol_super_write(struct volume *v, uint8_t tag[VOL_TAG_SIZE]);
+
+/* ---- cache.c: blocks in memory ---- */
+
+struct vol_object;
+
+enum vol_block_state {
+	VOL_BLOCK_LOADING = 1, /* being read by somebody; wait on it */
+	VOL_BLOCK_DIRTY = 2, /* not as in the slot that its parent names */
+	VOL_BLOCK_UNLOGGED = 4, /* changed since the last record or commit */
+	VOL_BLOCK_WRITING = 8, /* the host does not have all of it yet */
+};
+
+struct vol_block {
+	struct vol_object *object;
+	struct vol_block *parent; /* held; NULL: under the object's tops */
+	uint64_t index; /* within its level */
+	uint32_t level;
+	uint32_t state; /* VOL_BLOCK_* */
+	uint32_t refs; /* pins: users, children in memory */
+	uint8_t *data; /* VOL_BLOCK_SIZE bytes, 16-byte aligned */
+	struct vol_block *hash_next;
+	struct list lru; /* clean, refs 0: may go */
+	struct list dirty; /* on its object's list while DIRTY */
+};
+
+/* ---- tree.c: the blocks of an object ---- */
+
+/* An object in memory; the owner (a node, or v's inodes and table) keeps it. */
+struct vol_object {
+	struct volume *volume;
+	uint64_t number;
+	uint64_t blocks; /* of level 0 that are not holes */
+	uint32_t height;
+	struct vol_ptr top[VOL_TOPS];
+	struct list dirty; /* blocks of any level */
+	struct list changed; /* on v's list while anything is dirty */
+	uint64_t ahead, ahead_size; /* read-ahead: next expected, window */
+};
+
+void vol_object_init(struct vol_object *o, struct volume *v, uint64_t number);
+/* Blocks are dropped; none may be dirty or in use. */
+void vol_object_fini(struct vol_object *o);
+
+enum vol_access {
+	VOL_READ, /* NULL for a hole */
+	VOL_WRITE, /* loaded or, for a hole, cleared; becomes dirty */
+	VOL_REPLACE, /* the same, but contents need not be loaded: the caller
+			overwrites all of it */
+};
+/* Block @index of @o at level 0, pinned. Sleeps. VOL_WRITE and VOL_REPLACE only
+ * between vol_begin and vol_end: whoever may write holds the change open as
+ * long as he modifies data. */
+must_check int vol_tree_get(struct vol_object *o, uint64_t index,
+	enum vol_access how, struct vol_block **out);
+void vol_tree_put(struct vol_block *b); /* NULL is fine */
+/* Blocks [index, index + count) become holes; count UINT64_MAX: to the end.
+ * Slots are given back, and the log told. Sleeps. */
+must_check int vol_tree_punch(
+	struct vol_object *o, uint64_t index, uint64_t count);
+/* The first block from @index on that is (@hole) or is not a hole;
+ * UINT64_MAX: no such block below the object's capacity. Sleeps. */
+must_check int vol_tree_next(struct vol_object *o, uint64_t index, bool hole,
+	uint64_t *out);
+
+/* ---- alloc.c, commit.c, log.c ---- */
+
+/* Opens a change that dirties at most @blocks blocks of level 0. -ENOSPC (and
+ * more room was asked of the host in vain), -EROFS. Sleeps: while a record or
+ * commit is made, and while too much is dirty. */
+must_check int vol_begin(struct volume *v, uint64_t blocks);
+void vol_end(struct volume *v);
+
+/* ---- inode.c ---- */
+
+struct volume_node {
+	struct vol_object object; /* number is the inode's */
+	struct vol_disk_inode inode; /* height, top, blocks: see object */
+	uint32_t refs;
+	bool changed; /* not yet in the table of inodes */
+	bool locked; /* vol_node_lock */
+	struct volume_node *hash_next;
+	struct list change; /* on v's list while changed */
+	struct list lru; /* refs 0, kept for a while */
+};
+
+/* The node's fields are to be stored: within a change. */
+void vol_node_changed(struct volume_node *n);
+/* Stores all changed nodes into the table of inodes; called when a record or
+ * commit is made, before the blocks are looked at. */
+must_check int vol_node_store_all(struct volume *v);
+/* While replaying: block @index of the table of inodes now has @data; heights,
+ * tops and counts of blocks stay as they are in memory or in the block before
+ * (an inline link's are empty). */
+must_check int vol_node_replay(
+	struct volume *v, uint64_t index, const uint8_t *data);
+/* The object with that number, node referenced by the caller; 0 and 1 too
+ * (*node is NULL then). For replay, compaction and verification. */
+must_check int vol_node_object(struct volume *v, uint64_t number,
+	struct volume_node **node, struct vol_object **out);
+/* Frees what was unlinked but open when the volume was last in use. */
+must_check int vol_node_reap(struct volume *v);
+
+/* ---- volume.c ---- */
+
+struct volume {
+	struct volume_env env;
+	unsigned flags; /* VOLUME_READ_ONLY, ... */
+	bool failed; /* a flush failed: read-only from now on */
+	bool sealed;
+
+	/* From or for the superblock. */
+	enum vol_suite suite;
+	unsigned segment_shift;
+	uint8_t uuid[VOL_UUID_SIZE];
+	uint32_t keys_file; /* number of the file of wrapped keys */
+	uint64_t segments;
+	uint8_t hash_key[16];
+	struct vol_state state;
+	uint8_t tag[VOL_TAG_SIZE]; /* of the last record or commit */
+	uint8_t previous[VOL_TAG_SIZE]; /* what super says came before it */
+
+	struct vol_keys *keys;
+	uint32_t epoch; /* highest given; */
+	bool epoch_ready; /* and this mount may write with it */
+	uint64_t counter; /* next nonce of the epoch, from 1 */
+
+	struct vol_object inodes, table;
+	struct list changed_objects; /* struct vol_object.changed */
+	struct list changed_nodes; /* struct volume_node.change */
+
+	struct vol_cache *cache; /* cache.c */
+	struct vol_alloc *alloc; /* alloc.c */
+	struct vol_commit *commit; /* commit.c, log.c */
+	struct vol_nodes *nodes; /* inode.c */
+};
+
+/* Memory: cleared, or NULL. */
+void *vol_alloc_memory(struct volume *v, size_t size);
+void vol_free_memory(struct volume *v, void *p, size_t size);
