@@ -166,10 +166,10 @@ kentry:
 	mov	%gs:CPU_KSTACK, %rsp
 	push	%gs:CPU_USER_RSP
 	pushfq
+	mov	(%rsp), %r11		/* rflags, as syscall leaves them */
 	push	%rcx			/* rip */
 	push	%rax			/* orig_rax */
 	PUSHS	r15, r14, r13, r12
-	mov	40(%rsp), %r11		/* rflags, as syscall leaves them */
 	PUSHS	r11, rbp, rcx, rbx, rax, r9, r8, r10, rdx, rsi, rdi
 	test	$0x40500, %r11d		/* AC, DF, TF */
 	jnz	.Lflags

@@ -38,7 +38,7 @@ def build(tmp_path_factory):
 @pytest.mark.parametrize("cpus", [1, 2])
 @pytest.mark.parametrize("kind", COMPILERS)
 @pytest.mark.parametrize("name", ["threads", "signals", "timers", "spawn",
-                                  "wildjump"])
+                                  "wildjump", "flags"])
 def test_same_as_native(build, name, kind, cpus):
     exe = build(name, kind)
     native = sconce.run(exe, native=True).check()
