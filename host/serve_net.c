@@ -14,7 +14,6 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
-#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -24,6 +23,7 @@
 #include "lib/types.h"
 
 static int epoll_fd = -1, kick_fd = -1, signal_fd = -1;
+static uint64_t signals_pending; /* bit n: signal n */
 
 static int watch(int fd, uint32_t events, uint64_t key)
 {
@@ -38,25 +38,37 @@ static int watch_edges(int fd, uint64_t key)
 		fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET, key);
 }
 
-int serve_net_init(const sigset_t *signals)
+int serve_net_init(void)
 {
 	int err;
 
 	epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	kick_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	signal_fd = signalfd(-1, signals, SFD_NONBLOCK | SFD_CLOEXEC);
+	signal_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (epoll_fd < 0 || kick_fd < 0 || signal_fd < 0)
 		return -errno;
 	err = watch(kick_fd, EPOLLIN, HOST_KEY_KICK);
 	return err ? err : watch(signal_fd, EPOLLIN, HOST_KEY_SIGNAL);
 }
 
-void serve_net_kick(void)
+static void ring_bell(int fd)
 {
 	int saved = errno;
 
-	(void)!write(kick_fd, &(uint64_t){1}, sizeof(uint64_t));
+	(void)!write(fd, &(uint64_t){1}, sizeof(uint64_t));
 	errno = saved;
+}
+
+void serve_net_kick(void)
+{
+	ring_bell(kick_fd);
+}
+
+void serve_net_signal(int signo)
+{
+	__atomic_fetch_or(
+		&signals_pending, UINT64_C(1) << signo, __ATOMIC_RELEASE);
+	ring_bell(signal_fd);
 }
 
 /* ---- readiness ---- */
@@ -84,11 +96,18 @@ static int wait_events(struct epoll_event *ev, int max, uint64_t timeout)
 /* False: somebody else took it. */
 static bool take_signal(uint64_t *signo)
 {
-	struct signalfd_siginfo info;
+	uint64_t rings, set;
 
-	if (read(signal_fd, &info, sizeof(info)) != sizeof(info))
-		return false;
-	*signo = info.ssi_signo;
+	(void)!read(signal_fd, &rings, sizeof(rings));
+	set = __atomic_load_n(&signals_pending, __ATOMIC_ACQUIRE);
+	do {
+		if (!set)
+			return false;
+		*signo = (uint64_t)__builtin_ctzll(set);
+	} while (!__atomic_compare_exchange_n(&signals_pending, &set,
+		set & (set - 1), false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE));
+	if (set & (set - 1))
+		ring_bell(signal_fd);
 	return true;
 }
 

@@ -5,10 +5,9 @@
  */
 #pragma once
 
-#include <signal.h>
-
-/* Before the first host call. The signals of the set are taken by signalfd
- * and become events; the caller has blocked them in every thread. 0/-errno. */
-int serve_net_init(const sigset_t *signals);
+/* Before the first host call. 0/-errno. */
+int serve_net_init(void);
 /* Ends one wait for events soon, now or the next one. Async-signal-safe. */
 void serve_net_kick(void);
+/* Makes a signal (1 to 63) an event. Async-signal-safe. */
+void serve_net_signal(int signo);

@@ -336,6 +336,8 @@ int threads_run(struct launcher *l, unsigned int cpus, struct err *e)
 {
 	static const int forwarded[] = {
 		SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGWINCH, SIGUSR1, SIGUSR2};
+	static const struct sigaction caught = {
+		.sa_handler = serve_net_signal, .sa_flags = SA_RESTART};
 	pthread_condattr_t attr;
 	sigset_t forward, block, before;
 	int err;
@@ -349,15 +351,16 @@ int threads_run(struct launcher *l, unsigned int cpus, struct err *e)
 	pthread_cond_init(&l->ended, &attr);
 	pthread_condattr_destroy(&attr);
 
-	/* Signals for the program are read from a signalfd; a closed pipe is an
-	 * error of the call that met it. Faults and the tick are the enclave's,
-	 * stopping and continuing are the host's. */
+	/* Signals for the program are caught in this thread only; a closed
+	 * pipe is an error of the call that met it. Faults and the tick are
+	 * the enclave's, stopping and continuing are the host's. (A signalfd
+	 * would be woken by every fault of the enclave.) */
 	for (size_t i = 0; i < ARRAY_SIZE(forwarded); i++)
 		sigaddset(&forward, forwarded[i]);
 	block = forward;
 	sigaddset(&block, SIGPIPE);
 	pthread_sigmask(SIG_BLOCK, &block, &before);
-	err = serve_net_init(&forward);
+	err = serve_net_init();
 	if (err) {
 		err_setf(
 			e, err, "cannot watch descriptors: %s", strerror(-err));
@@ -367,6 +370,9 @@ int threads_run(struct launcher *l, unsigned int cpus, struct err *e)
 	pthread_mutex_lock(&l->lock);
 	err = thread_start(l, 0);
 	if (!err) {
+		for (size_t i = 0; i < ARRAY_SIZE(forwarded); i++)
+			sigaction(forwarded[i], &caught, NULL);
+		pthread_sigmask(SIG_UNBLOCK, &forward, NULL);
 		wait_for_end(l);
 		err = l->error;
 		*e = l->err;
