@@ -65,10 +65,11 @@ struct volume_ops {
 	 * of one thread, which never need it. Sleeps. */
 	void (*wait)(void *ctx, const void *on);
 	void (*wake)(void *ctx, const void *on);
-	/* Give up and retake the caller's lock around long computing.
-	 * NULL: nothing to do. */
-	void (*unlock)(void *ctx);
-	void (*lock)(void *ctx);
+	/* Around every use of crypto/ (vector registers; not nested, no other
+	 * op in between). The caller's lock may be given up in between, so
+	 * these sleep. NULL: nothing to do. */
+	void (*crypto_begin)(void *ctx);
+	void (*crypto_end)(void *ctx);
 };
 
 struct volume_env {
