@@ -8,6 +8,7 @@
 #   make bench    the speed table, native beside Sconce
 #   make lint     format, clang-tidy, cppcheck, include directions, the kernel
 #   make fuzz     every fuzzer for FUZZ_SECONDS
+#   make hostile  RUNS runs of programs on a host that lies, from seed SEED on
 #   make asan     the unit tests with the address and UB sanitizers
 #   make loc      size of the trusted code
 #   make repro    two builds in two places have one MRENCLAVE
@@ -15,6 +16,8 @@
 B ?= build
 PYTHON ?= /usr/bin/python3
 FUZZ_SECONDS ?= 20
+RUNS ?= 3000
+SEED ?= 1
 T ?=
 
 all: $(B)/build.ninja
@@ -41,6 +44,10 @@ lint: deps all
 fuzz: deps all
 	@tools/fuzz $(FUZZ_SECONDS)
 
+hostile: deps all
+	@SCONCE_BUILD=$(B) SCONCE_HOSTILE_SEED=$(SEED) \
+		$(PYTHON) test/system/test_hostile_host.py $(RUNS)
+
 asan: deps
 	@test -f build-asan/build.ninja || meson setup build-asan \
 		-Db_sanitize=address,undefined -Db_lundef=false >/dev/null
@@ -62,4 +69,4 @@ repro: deps
 clean:
 	rm -rf $(B) build-asan build-ubsan
 
-.PHONY: all deps check demo bench lint fuzz asan loc repro clean
+.PHONY: all deps check demo bench lint fuzz hostile asan loc repro clean

@@ -10,8 +10,10 @@
 #include "abi/layout.h"
 #include "kernel/aspace_impl.h"
 #include "kernel/aspace_text.h"
+#include "kernel/klog.h"
 
 enum {
+	VAIN_MAX = 100000, /* more than threads that fault at once */
 	WINDOW_MIN = 16, /* pages */
 	WINDOW_MAX = 512,
 	WINDOW_FILE_MAX = 64, /* what one read of a file may cost */
@@ -87,6 +89,9 @@ static void window(struct vma *v, uint64_t page, uint64_t *lo, uint64_t *hi)
 	v->next = *hi;
 }
 
+/* Faults in a row that found nothing to do: the host keeps a page away. */
+static unsigned vain;
+
 static int fault(struct aspace *as, uint64_t addr, bool write, bool exec)
 {
 	struct vma *v = vma_find(&as->set, addr), copy;
@@ -101,8 +106,12 @@ static int fault(struct aspace *as, uint64_t addr, bool write, bool exec)
 	state = pages_get(page);
 	need = write ? PAGE_W : exec ? PAGE_X : PAGE_R;
 	if (state & PAGE_COMMITTED) {
-		if ((state & need) && !(state & PAGE_HIDDEN))
+		if ((state & need) && !(state & PAGE_HIDDEN)) {
+			if (++vain == VAIN_MAX)
+				panic_host("page %lx is not there", page);
 			return 0; /* another thread was faster */
+		}
+		vain = 0;
 		if (v->kind == VMA_SHARED)
 			return commit_protect(
 				page, page + PAGE_SIZE, v->prot, true);
@@ -113,6 +122,7 @@ static int fault(struct aspace *as, uint64_t addr, bool write, bool exec)
 				pages_get(page) | PAGE_DIRTY);
 		return err;
 	}
+	vain = 0;
 	window(v, page, &lo, &hi);
 	copy = *v;
 	copy.prot = (uint8_t)fresh_prot(v);

@@ -456,8 +456,10 @@ static int hostfs_rename(struct dentry *from, struct dentry *to, unsigned flags)
 	if (to->vnode)
 		hostfs_changed(to->vnode);
 	if (flags & RENAME_EXCHANGE)
-		return dentry_exchange(from, to);
-	return dentry_move(from, to);
+		dentry_exchange(from, to);
+	else
+		dentry_move(from, to);
+	return 0;
 }
 
 static int hostfs_tmpfile(

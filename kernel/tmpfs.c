@@ -335,7 +335,8 @@ static int tmpfs_rename(struct dentry *from, struct dentry *to, unsigned flags)
 		touch(a);
 		touch(b);
 		n->ctime = tmpfs_node(to->vnode)->ctime = vfs_now();
-		return dentry_exchange(from, to);
+		dentry_exchange(from, to);
+		return 0;
 	}
 	if (to->vnode) {
 		if (S_ISDIR(to->vnode->mode) && tmpfs_node(to->vnode)->entries)

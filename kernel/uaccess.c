@@ -32,9 +32,7 @@ int user_check(uint64_t u_addr, uint64_t size)
 	return 0;
 }
 
-/* The access stopped at a fault: make the page present, or say no. A page
- * that faults again and again although it is there would loop for ever if
- * the host kept it away, which is no more than refusing to run. */
+/* The access stopped at a fault: make the page present, or say no. */
 static int resolve(bool write)
 {
 	return aspace_fault(curproc->as, this_cpu()->fault_addr, write, false)

@@ -370,17 +370,20 @@ int64_t vfs_file_path(const struct file *f, char *buf, size_t size)
 
 /* ---- where a process is ---- */
 
-struct fs_ctx *fs_ctx_new(void)
+static struct fs_ctx *ctx_at(
+	struct dentry *root, struct dentry *cwd, uint32_t umask)
 {
 	struct fs_ctx *c = kzalloc(sizeof(*c));
 
-	if (!c)
-		return NULL;
-	c->refs = 1;
-	c->umask = 022;
-	c->root = dentry_get(vfs_root);
-	c->cwd = dentry_get(vfs_root);
+	if (c)
+		*c = (struct fs_ctx){
+			1, dentry_get(cwd), dentry_get(root), umask};
 	return c;
+}
+
+struct fs_ctx *fs_ctx_new(void)
+{
+	return ctx_at(vfs_root, vfs_root, 022);
 }
 
 struct fs_ctx *fs_ctx_get(struct fs_ctx *c)
@@ -400,16 +403,8 @@ void fs_ctx_put(struct fs_ctx *c)
 
 int fs_ctx_copy(const struct fs_ctx *c, struct fs_ctx **out)
 {
-	struct fs_ctx *n = kzalloc(sizeof(*n));
-
-	if (!n)
-		return -ENOMEM;
-	n->refs = 1;
-	n->umask = c->umask;
-	n->root = dentry_get(c->root);
-	n->cwd = dentry_get(c->cwd);
-	*out = n;
-	return 0;
+	*out = ctx_at(c->root, c->cwd, c->umask);
+	return *out ? 0 : -ENOMEM;
 }
 
 int fs_ctx_chdir(struct fs_ctx *c, const char *path)

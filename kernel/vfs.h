@@ -192,15 +192,17 @@ static inline uint32_t dentry_hash_step(uint32_t h, char c)
 	return (h ^ (uint8_t)c) * 16777619u;
 }
 void dentry_insert(struct dentry *d); /* into the cache */
-/* d now means v (a reference is taken; NULL: nothing) until expires. */
+/* d now means v (a reference is taken; NULL: nothing) until expires. A name
+ * that means something and that others hold goes on meaning it, out of the
+ * cache: it never turns negative under them. */
 void dentry_set(struct dentry *d, struct vnode *v, uint64_t expires);
 /* The name is gone: negative if nobody else holds it, else out of the cache
  * and marked deleted. */
 void dentry_unlink(struct dentry *d, uint64_t expires);
 /* from takes the place and name of to; to leaves the cache. */
-int dentry_move(struct dentry *from, struct dentry *to);
+void dentry_move(struct dentry *from, struct dentry *to);
 /* The two names change places. */
-int dentry_exchange(struct dentry *a, struct dentry *b);
+void dentry_exchange(struct dentry *a, struct dentry *b);
 
 /*
  * The path of d as a process with that root sees it, NUL-terminated.

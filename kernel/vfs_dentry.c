@@ -208,7 +208,12 @@ void dentry_set(struct dentry *d, struct vnode *v, uint64_t expires)
 {
 	struct vnode *old = d->vnode;
 
-	if (v != old) {
+	/* Whoever holds a name that means something may go on with it: what
+	 * became of that name is a dentry of its own. */
+	if (!v && old && d->refs > 1) {
+		unhash(d);
+		d->deleted = true;
+	} else if (v != old) {
 		d->vnode = v ? vnode_get(v) : NULL;
 		keep_old(d, old);
 	}
@@ -225,50 +230,39 @@ void dentry_unlink(struct dentry *d, uint64_t expires)
 	d->deleted = true;
 }
 
-/* Gives d the place of (parent, name); refs of parents move along. */
-static void rename_to(struct dentry *d, struct dentry *parent, char *name,
-	const char *inline_name, uint16_t len, uint32_t hash)
-{
-	if (inline_name) {
-		memcpy(d->inline_name, inline_name, sizeof(d->inline_name));
-		d->name = d->inline_name;
-	} else {
-		d->name = name;
-	}
-	d->len = len;
-	d->hash = hash;
-	d->parent = parent;
-	dentry_insert(d);
-}
+#define SWAP(x, y)                        \
+	do {                              \
+		__typeof__(x) swap = (x); \
+		(x) = (y);                \
+		(y) = swap;               \
+	} while (0)
 
-int dentry_exchange(struct dentry *a, struct dentry *b)
+/* References on parents move along. */
+void dentry_exchange(struct dentry *a, struct dentry *b)
 {
-	struct dentry *pa = a->parent, *pb = b->parent;
-	char ia[sizeof(a->inline_name)], ib[sizeof(b->inline_name)];
-	bool a_in = a->name == a->inline_name, b_in = b->name == b->inline_name;
-	char *na = a->name, *nb = b->name;
-	uint16_t la = a->len, lb = b->len;
-	uint32_t ha = a->hash, hb = b->hash;
-
-	memcpy(ia, a->inline_name, sizeof(ia));
-	memcpy(ib, b->inline_name, sizeof(ib));
 	unhash(a);
 	unhash(b);
-	rename_to(a, pb, nb, b_in ? ib : NULL, lb, hb);
-	rename_to(b, pa, na, a_in ? ia : NULL, la, ha);
-	return 0;
+	SWAP(a->parent, b->parent);
+	SWAP(a->hash, b->hash);
+	SWAP(a->len, b->len);
+	SWAP(a->name, b->name);
+	for (size_t i = 0; i < sizeof(a->inline_name); i++)
+		SWAP(a->inline_name[i], b->inline_name[i]);
+	if (a->name == b->inline_name)
+		a->name = a->inline_name;
+	if (b->name == a->inline_name)
+		b->name = b->inline_name;
+	dentry_insert(a);
+	dentry_insert(b);
 }
 
-int dentry_move(struct dentry *from, struct dentry *to)
+void dentry_move(struct dentry *from, struct dentry *to)
 {
-	int err = dentry_exchange(from, to);
-
-	if (err)
-		return err;
+	dentry_exchange(from, to);
+	from->deleted = false; /* somebody may have missed it meanwhile */
 	/* to now has from's old name: nothing is there any more. */
 	unhash(to);
 	to->deleted = true;
-	return 0;
 }
 
 int64_t dentry_path(const struct dentry *d, const struct dentry *root,

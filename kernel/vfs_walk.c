@@ -79,11 +79,8 @@ static int step_up(struct state *s)
 /* Brings d up to date. A name that failed to validate is out of the cache. */
 static int validate(struct state *s, struct dentry *d, bool last, bool slash)
 {
-	const struct vnode *dir = d->parent->vnode;
-	const struct vnode_ops *ops = dir ? dir->ops : NULL;
+	const struct vnode_ops *ops = d->parent->vnode->ops;
 
-	if (!ops)
-		return -ENOENT;
 	if (d->expires > s->now)
 		return 0;
 	if (last && (s->flags & WALK_OPEN) && !slash && ops->open_unknown &&
@@ -107,12 +104,13 @@ static int lookup(struct state *s, const char *name, size_t len, uint32_t hash,
 	d = dentry_find(dir, name, len, hash);
 	if (d) {
 		err = validate(s, d, last, slash);
-		if (err) {
-			dentry_put(d);
-			return err;
+		if (!err && !d->deleted) {
+			*out = d;
+			return 0;
 		}
-		*out = d;
-		return 0;
+		dentry_put(d);
+		if (err)
+			return err;
 	}
 	if (!dir->vnode->ops->lookup)
 		return -ENOTDIR;
@@ -132,13 +130,15 @@ static int lookup(struct state *s, const char *name, size_t len, uint32_t hash,
 	}
 	/* Others may have been faster while this thread slept. */
 	other = dentry_find(dir, name, len, hash);
-	if (other) {
-		if (d->expires > other->expires)
-			dentry_set(other, d->vnode, d->expires);
+	if (other && d->expires > other->expires)
+		dentry_set(other, d->vnode, d->expires);
+	if (other && !other->deleted) {
 		dentry_put(d);
 		d = other;
-	} else if (d->expires != 1) { /* 1: never cache */
-		dentry_insert(d);
+	} else {
+		if (d->expires != 1) /* 1: never cache */
+			dentry_insert(d);
+		dentry_put(other);
 	}
 	*out = d;
 	return 0;

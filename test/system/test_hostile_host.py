@@ -13,12 +13,16 @@ host broke the protocol. It is bad if the kernel stopped for a bug of its own,
 if anything crashed or hung, or if a program reported success with a wrong
 result although no lie was within the contract of its call.
 
-SCONCE_HOSTILE_RUNS sets the number of runs per program and kind (default 12;
-`SCONCE_HOSTILE_RUNS=1000` for a long one), SCONCE_HOSTILE_SEED the first seed.
+SCONCE_HOSTILE_RUNS sets the number of runs per program and kind (default 12),
+SCONCE_HOSTILE_SEED the first seed. As a program this file is the long campaign
+(`make hostile RUNS=5000 SEED=1`): RUNS in all, every program and kind in turn,
+each bad run on standard output as soon as it is found, a table at the end.
 """
 
+import collections
 import os
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -149,26 +153,50 @@ def test_without_lies():
         assert (status, out, told) == (0, wanted, "end 0 0\n"), name + "\n" + err
 
 
+def run_and_judge(program, kind, i):
+    """Run number i of a program and kind: what is bad about it or None, did
+    the enclave stop, was any lie told."""
+    args, wanted = PROGRAMS[program]
+    lies, rates = KINDS[kind]
+    options = OPTIONS[i // len(rates) % len(OPTIONS)]
+    status, out, err, told, setting = run_once(
+        args, FIRST + i, rates[i % len(rates)], lies, options)
+    bad = judge(wanted, status, out, err, lies, told)
+    if bad:
+        bad = "%s\nSCONCE_HOSTILE=%s %s (%s)\n%s\n%s\n%s" % (
+            bad, setting, " ".join(options), program, told, out[-500:],
+            err[-1000:])
+    return bad, PROTOCOL in err, told.count("\n") > 1
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_lies(program, kind):
-    args, wanted = PROGRAMS[program]
-    lies, rates = KINDS[kind]
-    bad, stopped, told_any = [], 0, 0
-    for i in range(RUNS):
-        seed = FIRST + i
-        rate = rates[i % len(rates)]
-        options = OPTIONS[i // len(rates) % len(OPTIONS)]
-        status, out, err, told, setting = run_once(args, seed, rate, lies,
-                                                   options)
-        wrong = judge(wanted, status, out, err, lies, told)
-        if wrong:
-            bad.append("%s\nSCONCE_HOSTILE=%s %s\n%s\n%s%s" % (
-                wrong, setting, " ".join(options), told, out[-500:],
-                err[-1000:]))
-        stopped += PROTOCOL in err
-        told_any += told.count("\n") > 1
+    done = [run_and_judge(program, kind, i) for i in range(RUNS)]
+    bad = [b for b, _, _ in done if b]
+    stopped, told_any = (sum(d[n] for d in done) for n in (1, 2))
     assert not bad, "%d of %d runs were bad; the first:\n%s" % (
         len(bad), RUNS, bad[0])
     if kind == "strict" and RUNS >= 12:
         assert told_any and stopped, "no lie was told, or none was found out"
+
+
+def campaign(runs):
+    """The number of bad ones among so many runs."""
+    count = collections.defaultdict(collections.Counter)
+    pairs = [(p, k) for k in KINDS for p in PROGRAMS]
+    for n in range(runs):
+        program, kind = pairs[n % len(pairs)]
+        bad, stopped, told = run_and_judge(program, kind, n // len(pairs))
+        count[kind].update(runs=1, bad=bool(bad), stopped=stopped, told=told)
+        if bad:
+            print("run %d: %s\n" % (n, bad), flush=True)
+    print("%-8s %6s %6s %8s %6s" % ("kind", "runs", "lied", "stopped", "bad"))
+    for kind, c in count.items():
+        print("%-8s %6d %6d %8d %6d" % (kind, c["runs"], c["told"],
+                                        c["stopped"], c["bad"]))
+    return sum(c["bad"] for c in count.values())
+
+
+if __name__ == "__main__":
+    sys.exit(campaign(int(sys.argv[1])) > 0)

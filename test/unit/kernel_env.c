@@ -32,6 +32,7 @@ static struct thread thread = {.tid = 42, .proc = &env_process};
 struct process *init_process = &env_process;
 uint64_t env_now = 1000 * NSEC_PER_SEC;
 unsigned env_calls;
+void (*env_other)(void);
 
 void env_init(void)
 {
@@ -378,6 +379,11 @@ int64_t hostcall_run(unsigned nr, const uint64_t *args)
 	int64_t n;
 	int kind;
 
+	void (*other)(void) = env_other;
+
+	env_other = NULL;
+	if (other)
+		other();
 	env_calls++;
 	memcpy(a, args, sizeof(a));
 	kind = descs[nr].arg[1].kind;

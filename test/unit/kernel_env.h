@@ -16,6 +16,8 @@ extern struct process env_process;
 extern uint64_t env_now;
 /* Host calls made so far. */
 extern unsigned env_calls;
+/* Runs once, in the next host call: what another thread does meanwhile. */
+extern void (*env_other)(void);
 
 void env_init(void);
 /* A system call handler with up to six arguments. */

@@ -268,8 +268,12 @@ void panic(const char *fmt, ...)
 	abort();
 }
 
+static jmp_buf *host_lied; /* a test that expects it */
+
 void panic_host(const char *fmt, ...)
 {
+	if (host_lied)
+		longjmp(*host_lied, 1);
 	fprintf(stderr, "panic_host: %s\n", fmt);
 	abort();
 }
@@ -642,6 +646,28 @@ static void test_hints(void **state)
 	assert_true(map(0, MIB, 3, ASPACE_32BIT) < 0x80000000);
 }
 
+/* S-21: pages that are there, but that the host keeps away from the enclave. */
+static void test_withheld(void **state)
+{
+	uint64_t a = map(0, 0x20000, 3, 0);
+	volatile unsigned turns = 0;
+	jmp_buf stopped;
+
+	catch_faults();
+	assert_int_equal(try_write(a, 7), 0);
+	host_lied = &stopped;
+	if (!setjmp(stopped)) {
+		/* As many as threads may fault at once are nothing. */
+		for (; turns < 50000; turns++)
+			assert_int_equal(aspace_fault(as, a, true, false), 0);
+		assert_int_equal(aspace_fault(as, a + 0x10000, true, false), 0);
+		for (; turns < 1000000; turns++)
+			assert_int_equal(aspace_fault(as, a, true, false), 0);
+	}
+	host_lied = NULL;
+	assert_in_range(turns, 100000, 200000);
+}
+
 static void test_two_processes(void **state)
 {
 	struct aspace *first = as, *second = aspace_new();
@@ -877,6 +903,7 @@ int main(void)
 		T(test_jit),
 		T(test_unmap),
 		T(test_hints),
+		T(test_withheld),
 		T(test_two_processes),
 		T(test_file_private),
 		T(test_file_shared),

@@ -321,6 +321,76 @@ static void test_replaced_in_use(void **state)
 	assert_int_equal(released, 3);
 }
 
+/*
+ * While a thread asks the host about one name, another one learns that a name
+ * which the first has in its hands is gone.
+ */
+static const char *vanishing;
+
+static void vanish(void)
+{
+	struct stat st;
+
+	assert_int_equal(rmdir(at(vanishing + 1)), 0);
+	env_now += 100 * NSEC_PER_SEC;
+	assert_int_equal(CALL(stat, P(vanishing), P(&st)), -ENOENT);
+}
+
+static int make_gone(void)
+{
+	assert_int_equal(mkdir(at("gone"), 0755), 0);
+	env_now += 100 * NSEC_PER_SEC;
+	vanishing = "/gone";
+	return 0;
+}
+
+static void test_vanished_in_use(void **state)
+{
+	struct walk w, again;
+	struct stat st;
+	int64_t fd;
+
+	/* The source of a rename, a hard link or a removal. */
+	make_gone();
+	env_other = vanish;
+	assert_int_equal(CALL(rename, P("/gone"), P("/new")), -ENOENT);
+	make_gone();
+	env_other = vanish;
+	assert_true(CALL(rename, P("/file"), P("/gone/x")) < 0);
+	make_gone();
+	env_other = vanish;
+	assert_true(CALL(link, P("/gone"), P("/new")) < 0);
+	make_gone();
+	env_other = vanish;
+	assert_true(CALL(rmdir, P("/gone")) < 0);
+	/* A directory where something is looked up or made. */
+	for (int call = 0; call < 4; call++) {
+		make_gone();
+		assert_int_equal(CALL(stat, P("/gone"), P(&st)), 0);
+		env_other = vanish;
+		fd = call == 0      ? CALL(mkdir, P("/gone/x"), 0755)
+			: call == 1 ? CALL(open, P("/gone/x"), O_CREAT | O_RDWR)
+			: call == 2 ? CALL(mknod, P("/gone/x"), S_IFIFO | 0644)
+				    : CALL(symlink, P("x"), P("/gone/x"));
+		env_other = NULL;
+		assert_int_equal(fd, -ENOENT);
+	}
+	/* What somebody has stays what it was; the name is free. */
+	make_gone();
+	assert_int_equal(vfs_walk(AT_FDCWD, "/gone", 0, &w), 0);
+	vanish();
+	assert_non_null(w.dentry->vnode);
+	assert_true(w.dentry->deleted);
+	assert_int_equal(vfs_walk(AT_FDCWD, "/gone", 0, &again), -ENOENT);
+	make_gone();
+	assert_int_equal(vfs_walk(AT_FDCWD, "/gone", 0, &again), 0);
+	assert_ptr_not_equal(again.dentry, w.dentry);
+	assert_false(again.dentry->deleted);
+	walk_done(&again);
+	walk_done(&w);
+	assert_int_equal(rmdir(at("gone")), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -331,6 +401,7 @@ int main(void)
 		cmocka_unit_test(test_openat2),
 		cmocka_unit_test(test_long),
 		cmocka_unit_test(test_replaced_in_use),
+		cmocka_unit_test(test_vanished_in_use),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
