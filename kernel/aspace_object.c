@@ -16,6 +16,7 @@
 
 #include "abi/layout.h"
 #include "kernel/aspace_impl.h"
+#include "kernel/fsabi.h"
 #include "kernel/kalloc.h"
 #include "kernel/klog.h"
 #include "kernel/pagestore.h"
@@ -56,6 +57,7 @@ static uint64_t index_of(const struct shared_object *o, uint64_t addr)
 static void release(struct vma_object *obj)
 {
 	struct shared_object *o = container_of(obj, struct shared_object, base);
+	const struct pagestore_ops *pages = o->file->vnode->ops->pages;
 	uint64_t at = o->addr, end = o->addr + o->size;
 
 	list_del(&o->node);
@@ -64,10 +66,9 @@ static void release(struct vma_object *obj)
 		uint64_t stop = pages_run(at, end, &state);
 
 		for (; (state & PAGE_COMMITTED) && at < stop; at += PAGE_SIZE)
-			if (pagestore_return(o->file->vnode, index_of(o, at),
+			if (pages->take_back(o->file->vnode, index_of(o, at),
 				    (const void *)at))
-				klog("no memory: a page of a shared file "
-				     "is lost");
+				klog("a page of a shared file is lost");
 		at = stop;
 	}
 	commit_drop(NULL, o->addr, end);
@@ -212,7 +213,7 @@ static int64_t view(struct aspace *as, uint64_t addr, uint64_t size, int prot,
 
 bool object_wanted(const struct file *f)
 {
-	return f->vnode && pagestore_has(f->vnode);
+	return f->vnode && f->vnode->ops->pages && S_ISREG(f->vnode->mode);
 }
 
 int64_t object_map(struct aspace *as, uint64_t addr, uint64_t size, int prot,
@@ -232,8 +233,10 @@ int64_t object_map(struct aspace *as, uint64_t addr, uint64_t size, int prot,
 int object_load(const struct vma *v, uint64_t lo, uint64_t hi, uint64_t fault)
 {
 	struct shared_object *o = object_of(v);
+	int prot = PROT_READ | PROT_WRITE | (v->prot & PROT_EXEC);
 	struct kstat st;
 	uint64_t end;
+	void *buf;
 	int err = vfs_file_getattr(o->file, &st);
 
 	if (err)
@@ -244,17 +247,26 @@ int object_load(const struct vma *v, uint64_t lo, uint64_t hi, uint64_t fault)
 	end = st.size - o->offset + o->addr;
 	if (hi > end)
 		hi = end;
-	err = commit_zero(
-		NULL, lo, hi, PROT_READ | PROT_WRITE | (v->prot & PROT_EXEC));
+	buf = kpages_alloc(1);
+	if (!buf)
+		return -ENOMEM;
+	err = commit_begin(NULL, lo, hi);
 	for (uint64_t at = lo; !err && at < hi; at += PAGE_SIZE) {
-		if (!pagestore_lend(
-			    o->file->vnode, index_of(o, at), (void *)at))
+		err = o->file->vnode->ops->pages->lend(
+			o->file->vnode, index_of(o, at), at, buf);
+		if (!err) {
+			commit_fill(at, at + PAGE_SIZE, prot, buf);
 			continue;
-		/* tmpfs is full: what nobody waits for may come later. */
+		}
+		/* What nobody waits for may come later. */
+		commit_fill(at, hi, prot, NULL);
 		commit_drop(NULL, at, hi);
-		if (fault >= at)
+		if (fault < at)
+			err = 0;
+		else if (err == -ENOSPC)
 			err = -ENXIO;
 		break;
 	}
+	kpages_free(buf, 1);
 	return err;
 }

@@ -606,6 +606,7 @@ static const struct vnode_ops tmpfs_ops = {
 	.tmpfile = tmpfs_tmpfile,
 	.statfs = tmpfs_statfs,
 	.xattr = &tmpfs_xattr_ops,
+	.pages = &tmpfs_pagestore,
 	.release = node_release,
 };
 

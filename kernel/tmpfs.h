@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "kernel/pagemap.h"
 #include "kernel/vfs.h"
 
 struct file;
@@ -32,8 +33,7 @@ struct tmpfs_node {
 	struct list xattrs;
 	/* regular files: tmpfs_data.c */
 	uint64_t size;
-	uintptr_t **leaf; /* each covers TMPFS_LEAF pages, or NULL */
-	uint64_t leaves;
+	struct pagemap map;
 	uint64_t pages; /* held */
 	uint32_t seals;
 	/* directories */
@@ -43,8 +43,6 @@ struct tmpfs_node {
 	char *target;
 	struct pipe *fifo; /* of a FIFO that was opened */
 };
-
-enum { TMPFS_LEAF = 512 };
 
 static inline struct tmpfs_node *tmpfs_node(const struct vnode *v)
 {
@@ -78,5 +76,7 @@ void tmpfs_free_pages(struct tmpfs_node *n);
 
 /* memfd_create(2): an unlinked file; flags MFD_*. */
 int tmpfs_memfd(const char *name, unsigned flags, struct file **out);
+
+extern const struct pagestore_ops tmpfs_pagestore;
 
 extern const struct xattr_ops tmpfs_xattr_ops; /* tmpfs_xattr.c */

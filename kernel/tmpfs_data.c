@@ -20,44 +20,6 @@ enum { LENT = 1, PIECE = 512 };
 
 static const uint64_t size_max = 1ull << 42;
 
-static uintptr_t *entry(const struct tmpfs_node *n, uint64_t index)
-{
-	uint64_t leaf = index / TMPFS_LEAF;
-
-	if (leaf >= n->leaves || !n->leaf[leaf])
-		return NULL;
-	return &n->leaf[leaf][index % TMPFS_LEAF];
-}
-
-static uintptr_t *entry_make(struct tmpfs_node *n, uint64_t index)
-{
-	uint64_t leaf = index / TMPFS_LEAF;
-
-	if (leaf >= n->leaves) {
-		uint64_t count = u64_max(leaf + 1, n->leaves * 2);
-		uintptr_t **p = krealloc(n->leaf, count * sizeof(uintptr_t *));
-
-		if (!p)
-			return NULL;
-		memset(p + n->leaves, 0,
-			(count - n->leaves) * sizeof(uintptr_t *));
-		n->leaf = p;
-		n->leaves = count;
-	}
-	if (!n->leaf[leaf]) {
-		uintptr_t *p = kpages_alloc(1);
-
-		if (!p)
-			return NULL;
-		/* kpages_alloc may have slept */
-		if (n->leaf[leaf])
-			kpages_free(p, 1);
-		else
-			n->leaf[leaf] = p;
-	}
-	return &n->leaf[leaf][index % TMPFS_LEAF];
-}
-
 static bool charge(struct tmpfs_node *n)
 {
 	struct tmpfs *t = tmpfs_of(&n->v);
@@ -79,7 +41,7 @@ static void uncharge(struct tmpfs_node *n)
 /* The entry with a page behind it. */
 static int page_make(struct tmpfs_node *n, uint64_t index, uintptr_t **out)
 {
-	uintptr_t *e = entry_make(n, index);
+	uintptr_t *e = pagemap_make(&n->map, index);
 	void *page;
 
 	if (!e)
@@ -92,7 +54,7 @@ static int page_make(struct tmpfs_node *n, uint64_t index, uintptr_t **out)
 			uncharge(n);
 			return -ENOSPC;
 		}
-		e = entry_make(n, index); /* the table may have moved */
+		e = pagemap_make(&n->map, index); /* the table may have moved */
 		if (!e || *e) {
 			kpages_free(page, 1);
 			uncharge(n);
@@ -155,7 +117,7 @@ int64_t tmpfs_read(struct tmpfs_node *n, struct uio *u, uint64_t pos)
 		uint64_t in = pos % PAGE_SIZE;
 		size_t part = u64_min(
 			u->resid, u64_min(PAGE_SIZE - in, n->size - pos));
-		uintptr_t *e = entry(n, pos / PAGE_SIZE);
+		uintptr_t *e = pagemap_find(&n->map, pos / PAGE_SIZE);
 		uintptr_t page = e ? *e : 0;
 		int err;
 
@@ -206,7 +168,7 @@ int64_t tmpfs_write(struct tmpfs_node *n, struct uio *u, uint64_t pos)
 /* Zeroes bytes within one page. */
 static int clear_part(struct tmpfs_node *n, uint64_t pos, uint64_t size)
 {
-	uintptr_t *e = entry(n, pos / PAGE_SIZE);
+	uintptr_t *e = pagemap_find(&n->map, pos / PAGE_SIZE);
 	uint64_t in = pos % PAGE_SIZE;
 
 	if (!e || !*e || !size)
@@ -221,15 +183,15 @@ static int clear_part(struct tmpfs_node *n, uint64_t pos, uint64_t size)
 static void drop_range(struct tmpfs_node *n, uint64_t first, uint64_t end)
 {
 	for (uint64_t i = first; i < end;) {
-		uint64_t leaf = i / TMPFS_LEAF;
+		uint64_t leaf = i / PAGEMAP_LEAF;
 
-		if (leaf >= n->leaves)
+		if (leaf >= n->map.leaves)
 			return;
-		if (!n->leaf[leaf]) {
-			i = (leaf + 1) * TMPFS_LEAF;
+		if (!n->map.leaf[leaf]) {
+			i = (leaf + 1) * PAGEMAP_LEAF;
 			continue;
 		}
-		page_drop(n, &n->leaf[leaf][i % TMPFS_LEAF]);
+		page_drop(n, &n->map.leaf[leaf][i % PAGEMAP_LEAF]);
 		i++;
 	}
 }
@@ -305,43 +267,26 @@ int64_t tmpfs_seek(struct tmpfs_node *n, uint64_t off, bool hole)
 	if (off >= n->size)
 		return -ENXIO;
 	for (uint64_t i = off / PAGE_SIZE; i * PAGE_SIZE < n->size; i++) {
-		uintptr_t *e = entry(n, i);
+		uintptr_t *e = pagemap_find(&n->map, i);
 
 		if ((e && *e) != hole)
 			return (int64_t)u64_max(off, i * PAGE_SIZE);
 		if (!e && !hole) /* a whole leaf of nothing */
-			i |= TMPFS_LEAF - 1;
+			i |= PAGEMAP_LEAF - 1;
 	}
 	return hole ? (int64_t)n->size : -ENXIO;
 }
 
 void tmpfs_free_pages(struct tmpfs_node *n)
 {
-	drop_range(n, 0, n->leaves * TMPFS_LEAF);
-	for (uint64_t i = 0; i < n->leaves; i++) {
-		if (n->leaf[i])
-			kpages_free(n->leaf[i], 1);
-	}
-	kfree(n->leaf);
-	n->leaf = NULL;
-	n->leaves = 0;
+	drop_range(n, 0, n->map.leaves * PAGEMAP_LEAF);
+	pagemap_free(&n->map);
 }
 
 /* ---- pagestore.h ---- */
 
-bool pagestore_has(const struct vnode *v)
-{
-	return tmpfs_is(v) && S_ISREG(v->mode);
-}
-
-uint64_t pagestore_where(const struct vnode *v, uint64_t index)
-{
-	uintptr_t *e = entry(tmpfs_node(v), index);
-
-	return e && (*e & LENT) ? *e & ~(uintptr_t)LENT : 0;
-}
-
-int pagestore_lend(struct vnode *v, uint64_t index, void *addr)
+static int page_lend(
+	struct vnode *v, uint64_t index, uint64_t addr, void *buf)
 {
 	struct tmpfs_node *n = tmpfs_node(v);
 	uintptr_t *e;
@@ -353,18 +298,18 @@ int pagestore_lend(struct vnode *v, uint64_t index, void *addr)
 	if (err)
 		return err;
 	if (*e & LENT)
-		return *e == ((uintptr_t)addr | LENT) ? 0 : -EBUSY;
-	memcpy(addr, (void *)*e, PAGE_SIZE);
+		return -EBUSY;
+	memcpy(buf, (void *)*e, PAGE_SIZE);
 	kpages_free((void *)*e, 1);
 	aspace_uncharge(PAGE_SIZE); /* the page at addr is counted itself */
-	*e = (uintptr_t)addr | LENT;
+	*e = addr | LENT;
 	return 0;
 }
 
-int pagestore_return(struct vnode *v, uint64_t index, const void *addr)
+static int page_return(struct vnode *v, uint64_t index, const void *addr)
 {
 	struct tmpfs_node *n = tmpfs_node(v);
-	uintptr_t *e = entry(n, index);
+	uintptr_t *e = pagemap_find(&n->map, index);
 	void *page;
 
 	if (!e || *e != ((uintptr_t)addr | LENT))
@@ -379,3 +324,8 @@ int pagestore_return(struct vnode *v, uint64_t index, const void *addr)
 		page_drop(n, e);
 	return 0;
 }
+
+const struct pagestore_ops tmpfs_pagestore = {
+	.lend = page_lend,
+	.take_back = page_return,
+};

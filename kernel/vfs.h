@@ -26,6 +26,7 @@ struct file;
 struct file_ops;
 struct flock_table;
 struct mount;
+struct pagestore_ops;
 struct process;
 struct vnode;
 
@@ -122,6 +123,7 @@ struct vnode_ops {
 	int (*access)(struct dentry *d, int mask); /* [mode bits decide] */
 	int (*statfs)(struct dentry *d, struct kstatfs *s); /* [-ENOSYS] */
 	const struct xattr_ops *xattr; /* [-EOPNOTSUPP] */
+	const struct pagestore_ops *pages; /* kept inside [mapped by copies] */
 	void (*release)(struct vnode *v); /* last reference is gone */
 	/* Opening an unknown name need not look it up before. */
 	bool open_unknown;

@@ -347,28 +347,21 @@ static uint8_t store[STORE_PAGES][PAGE_SIZE];
 static uint64_t lent[STORE_PAGES];
 static uint64_t store_size = STORE_PAGES * PAGE_SIZE;
 static unsigned store_limit = STORE_PAGES;
-static struct vnode store_node;
-static struct file store_file = {
-	.ops = &ops, .refs = 1, .flags = 2, .vnode = &store_node};
 
-bool pagestore_has(const struct vnode *v)
-{
-	return v == &store_node;
-}
-
-int pagestore_lend(struct vnode *v, uint64_t index, void *addr)
+static int store_lend(
+	struct vnode *v, uint64_t index, uint64_t addr, void *buf)
 {
 	if (index * PAGE_SIZE >= store_size)
 		return -ENXIO;
 	if (index >= store_limit)
 		return -ENOSPC;
 	assert_true(lent[index] == 0);
-	memcpy(addr, store[index], PAGE_SIZE);
-	lent[index] = (uint64_t)addr;
+	memcpy(buf, store[index], PAGE_SIZE);
+	lent[index] = addr;
 	return 0;
 }
 
-int pagestore_return(struct vnode *v, uint64_t index, const void *addr)
+static int store_take_back(struct vnode *v, uint64_t index, const void *addr)
 {
 	assert_true(index < STORE_PAGES);
 	if (lent[index] != (uint64_t)addr)
@@ -377,6 +370,13 @@ int pagestore_return(struct vnode *v, uint64_t index, const void *addr)
 	lent[index] = 0;
 	return 0;
 }
+
+static const struct pagestore_ops store_pages = {
+	.lend = store_lend, .take_back = store_take_back};
+static const struct vnode_ops store_ops = {.pages = &store_pages};
+static struct vnode store_node = {.ops = &store_ops, .mode = 0100000};
+static struct file store_file = {
+	.ops = &ops, .refs = 1, .flags = 2, .vnode = &store_node};
 
 /* ---- faults ---- */
 
