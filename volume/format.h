@@ -95,8 +95,11 @@ enum { VOL_ATIME, VOL_MTIME, VOL_CTIME, VOL_BTIME, VOL_TIMES };
 /*
  * An inode. Free: mode 0, and next is the number of the next free one (0: no
  * more). Orphan (nlink 0 but in use): next is the next orphan. Block b of an
- * object of height h is under top b / 128^h.
+ * object of height h is under top b / 128^h. Blocks past the end of a file
+ * mean nothing (a truncation was interrupted).
  */
+#define VOL_MODE_XATTR 1u /* mode: holds the attributes of inode parent */
+
 struct vol_disk_inode {
 	uint32_t mode; /* type and permissions, as st_mode */
 	uint32_t nlink, uid, gid;
@@ -104,7 +107,7 @@ struct vol_disk_inode {
 	uint64_t blocks; /* that are not holes, at level 0 */
 	uint64_t rdev;
 	uint64_t next;
-	uint64_t parent; /* of a directory */
+	uint64_t parent; /* of a directory: that which holds it */
 	uint64_t xattr; /* object with the extended attributes; 0: none */
 	uint64_t entries; /* of a directory */
 	uint32_t generation;

@@ -48,8 +48,8 @@ struct volume_ops {
 	int (*flush)(void *ctx, struct volume_file f);
 	/* Makes f exist with at least (grow) or exactly (!grow) size bytes;
 	 * new space is really there (-ENOSPC now, not at write). Sleeps. */
-	int (*resize)(void *ctx, struct volume_file f, uint64_t size,
-		bool grow);
+	int (*resize)(
+		void *ctx, struct volume_file f, uint64_t size, bool grow);
 	int (*remove)(void *ctx, struct volume_file f); /* sleeps */
 	/* The state of the volume went from @from to @to. The store refuses if
 	 * it does not have @from (-ESTALE: somebody else wrote). durable: it
@@ -183,7 +183,9 @@ must_check int volume_rename(struct volume_node *from_dir, const char *from,
 	size_t to_len, unsigned flags);
 /* Calls add() for each entry from @cookie (0: the first) on, in a fixed
  * order; @next is the cookie of the entry after it. Stops when it returns
- * nonzero, and returns that. "." and ".." are not among them. */
+ * nonzero, and returns that. "." and ".." are not among them; cookies are 0 or
+ * from 16 to 2^63 - 1, so there is room for them. add() may sleep, but must not
+ * call anything for @dir. */
 typedef int volume_dirent_fn(void *arg, const char *name, size_t len,
 	uint64_t ino, uint32_t type, uint64_t next);
 must_check int volume_readdir(struct volume_node *dir, uint64_t cookie,
@@ -193,8 +195,8 @@ uint64_t volume_parent(const struct volume_node *dir);
 
 struct volume *volume_of(const struct volume_node *n);
 void volume_getattr(const struct volume_node *n, struct volume_attr *a);
-must_check int volume_setattr(struct volume_node *n, unsigned valid,
-	const struct volume_attr *a);
+must_check int volume_setattr(
+	struct volume_node *n, unsigned valid, const struct volume_attr *a);
 /* The whole length, of which at most @size bytes were stored. */
 must_check int64_t volume_readlink(
 	struct volume_node *n, char *target, size_t size);
@@ -202,8 +204,8 @@ must_check int64_t volume_readlink(
 /* Bytes done, less only at the end of the file or after an error. */
 must_check int64_t volume_read(
 	struct volume_node *n, uint64_t offset, void *data, size_t size);
-must_check int64_t volume_write(struct volume_node *n, uint64_t offset,
-	const void *data, size_t size);
+must_check int64_t volume_write(
+	struct volume_node *n, uint64_t offset, const void *data, size_t size);
 /* The same in pieces of at most a block: copy() takes @data's @size bytes out
  * (read) or fills them (write); if it fails the transfer ends there. Sleeps
  * wherever copy() does; it must not change this volume. */

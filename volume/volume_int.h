@@ -129,8 +129,8 @@ must_check int vol_tree_punch(
 	struct vol_object *o, uint64_t index, uint64_t count);
 /* The first block from @index on that is (@hole) or is not a hole;
  * UINT64_MAX: no such block below the object's capacity. Sleeps. */
-must_check int vol_tree_next(struct vol_object *o, uint64_t index, bool hole,
-	uint64_t *out);
+must_check int vol_tree_next(
+	struct vol_object *o, uint64_t index, bool hole, uint64_t *out);
 
 /* ---- alloc.c, commit.c, log.c ---- */
 
@@ -142,33 +142,142 @@ void vol_end(struct volume *v);
 
 /* ---- inode.c ---- */
 
+/*
+ * Locks. A node's lock sleeps. Order, outermost first:
+ *
+ *	1. the lock of renames between directories (name.c)
+ *	2. the locks of at most two nodes, that of the lower number first
+ *	3. vol_begin
+ *	4. blocks: vol_tree_get waits for one that is being read
+ *
+ * Nobody waits for 1 or 2 within a change, so every change ends, and so does
+ * the wait for that of whoever makes a record. A directory's lock guards its
+ * entries (readers take it too), a file's lock its size and the writing of its
+ * contents, any node's lock its extended attributes. Other fields of an inode
+ * are read and changed between two sleep points: an operation first prepares
+ * (loads and pins whatever it will change; may sleep and fail), then checks
+ * again what may have changed meanwhile, then performs, without sleeping.
+ */
 struct volume_node {
 	struct vol_object object; /* number is the inode's */
 	struct vol_disk_inode inode; /* height, top, blocks: see object */
 	uint32_t refs;
 	bool changed; /* not yet in the table of inodes */
 	bool locked; /* vol_node_lock */
+	bool linkable; /* made without a name: may get one */
+	struct vol_block
+		*place; /* pinned: where a changed one will be stored */
+	struct volume_node
+		*orphan_prev; /* in the list of orphans, while open */
 	struct volume_node *hash_next;
 	struct list change; /* on v's list while changed */
 	struct list lru; /* refs 0, kept for a while */
 };
 
-/* The node's fields are to be stored: within a change. */
+/* v->nodes, and v->changed_nodes empty. _fini forgets all nodes, what is not
+ * stored as well; before the objects' cache goes. NULL nodes are fine. */
+must_check int vol_nodes_init(struct volume *v);
+void vol_nodes_fini(struct volume *v);
+/* Forgets unused nodes until at most @keep of them are left. */
+void vol_nodes_shrink(struct volume *v, size_t keep);
+
+void vol_node_lock(struct volume_node *n);
+void vol_node_unlock(struct volume_node *n);
+/* Makes the node one that may be changed until this change ends: the block
+ * that it will be stored in is pinned and dirty. Sleeps. */
+must_check int vol_node_prepare(struct volume_node *n);
+/* The node's fields are to be stored: within a change, or while a record or
+ * commit is made (its tops changed). Never fails; without vol_node_prepare
+ * storing may. */
 void vol_node_changed(struct volume_node *n);
 /* Stores all changed nodes into the table of inodes; called when a record or
- * commit is made, before the blocks are looked at. */
+ * commit is made, before the blocks are looked at (and again after tops
+ * changed: what is dirty has its place in a dirty block already). */
 must_check int vol_node_store_all(struct volume *v);
+/* A new inode, prepared, times set, nlink 0, referenced. Within a change of 1
+ * block. Sleeps. _discard undoes it within the same change, without sleep. */
+must_check int vol_node_new(
+	struct volume *v, uint32_t mode, struct volume_node **out);
+void vol_node_discard(struct volume_node *n);
+/* To and from the list of orphans (nlink is 0), within a change, prepared;
+ * the one before it must be, too: vol_node_orphan_prepare. */
+void vol_node_orphan_add(struct volume_node *n);
+must_check int vol_node_orphan_prepare(struct volume_node *n);
+void vol_node_orphan_del(struct volume_node *n);
+void vol_node_now(struct volume_node *n, unsigned times); /* 1 << VOL_ATIME.. */
 /* While replaying: block @index of the table of inodes now has @data; heights,
  * tops and counts of blocks stay as they are in memory or in the block before
- * (an inline link's are empty). */
+ * (an inline link's are empty). Within a change. */
 must_check int vol_node_replay(
 	struct volume *v, uint64_t index, const uint8_t *data);
 /* The object with that number, node referenced by the caller; 0 and 1 too
- * (*node is NULL then). For replay, compaction and verification. */
+ * (*node is NULL then). For replay, compaction and verification. -ENOENT: it
+ * is a free inode. */
 must_check int vol_node_object(struct volume *v, uint64_t number,
 	struct volume_node **node, struct vol_object **out);
-/* Frees what was unlinked but open when the volume was last in use. */
+/* Frees what was unlinked but open when the volume was last in use. Before it
+ * was called, no node is ever freed. */
 must_check int vol_node_reap(struct volume *v);
+
+static inline bool vol_inode_is(const struct vol_disk_inode *i, uint32_t type)
+{
+	return (i->mode & 0170000) == type;
+}
+
+/* A link whose target is in the inode; its object is empty. */
+static inline bool vol_inode_inline(const struct vol_disk_inode *i)
+{
+	return vol_inode_is(i, 0120000) && i->size <= sizeof(i->target);
+}
+
+/* ---- dir.c: names and numbers, nothing else of a node but its size ---- */
+
+enum { VOL_DIR_DEPTH = 6 }; /* of the tree; 14 names to a leaf at least */
+/* Blocks that one operation on one name may dirty. */
+enum { VOL_DIR_DIRTY = 2 * VOL_DIR_DEPTH + 2 };
+
+struct vol_dir_entry {
+	uint64_t key, ino;
+	uint8_t type; /* mode >> 12 */
+};
+
+/* An operation on one name that was prepared: cannot fail any more. The
+ * directory is locked from _prepare to the end. */
+struct vol_dir_op {
+	struct volume_node *dir;
+	struct vol_dir_entry entry; /* what is there, if it is */
+	const char *name;
+	size_t len;
+	struct vol_block *path[VOL_DIR_DEPTH]; /* root first */
+	uint32_t slot[VOL_DIR_DEPTH];
+	uint32_t depth;
+	struct vol_block *fresh[VOL_DIR_DEPTH + 1]; /* for splits */
+	uint64_t fresh_index[VOL_DIR_DEPTH + 1], free_after, size_after;
+	uint32_t splits, count;
+};
+
+must_check int vol_dir_find(struct volume_node *dir, const char *name,
+	size_t len, struct vol_dir_entry *out);
+/* _insert: -EEXIST. The others: -ENOENT. Each succeeds once for an op, then
+ * _cancel or the performing function ends it. Within a change. */
+must_check int vol_dir_insert_prepare(struct volume_node *dir, const char *name,
+	size_t len, struct vol_dir_op *op);
+must_check int vol_dir_remove_prepare(struct volume_node *dir, const char *name,
+	size_t len, struct vol_dir_op *op);
+void vol_dir_insert(struct vol_dir_op *op, uint64_t ino, uint8_t type);
+void vol_dir_remove(struct vol_dir_op *op);
+/* After _remove_prepare: the name stays, for another inode. */
+void vol_dir_replace(struct vol_dir_op *op, uint64_t ino, uint8_t type);
+void vol_dir_cancel(struct vol_dir_op *op);
+/* As volume_readdir. */
+must_check int vol_dir_iterate(struct volume_node *dir, uint64_t cookie,
+	volume_dirent_fn *add, void *arg);
+
+/* ---- file.c ---- */
+
+/* Frees all blocks past the end of the object's size, in changes of its own;
+ * what is there means nothing and may be there after a crash. Sleeps. */
+must_check int vol_file_cut(struct volume_node *n);
 
 /* ---- volume.c ---- */
 
