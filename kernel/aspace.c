@@ -24,9 +24,6 @@
 #define MAP_RANDOM 0x40000000ul
 #define LOW_END 0x80000000ul /* MAP_32BIT */
 
-/* Private writable file mappings up to this size are loaded at once. */
-#define DATA_READY 0x10000ul
-
 struct range_set aspace_used;
 
 static struct waitq lock_waiters;
@@ -257,18 +254,11 @@ int64_t aspace_map_file(struct aspace *as, uint64_t addr, uint64_t size,
 	}
 	mm_lock();
 	at = aspace_map_locked(as, addr, size, prot, flags, &v);
-	if (at < 0) {
+	if (at < 0)
 		vma_object_put(v.obj);
-	} else if (m && (prot & PROT_EXEC)) {
-		/* Without rewriting its system calls would trap: slow, but
-		 * right. So an error here does not matter. */
-		text_attach(as, m, (uint64_t)at, v.end, offset);
-	}
+	else if (m && !(flags & ASPACE_IMAGE))
+		mapping_preload(as, (uint64_t)at, v.end, false);
 	if (at >= 0 && (flags & ASPACE_POPULATE))
-		aspace_populate(as, (uint64_t)at, v.end);
-	else if (at >= 0 && file && (prot & PROT_WRITE) && size <= DATA_READY &&
-		!(flags & ASPACE_SHARED))
-		/* Initialised data, about to be relocated. */
 		aspace_populate(as, (uint64_t)at, v.end);
 	mm_unlock();
 	return at;

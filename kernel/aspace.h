@@ -23,6 +23,7 @@ enum {
 			       is allowed, mprotect to writable is not */
 	ASPACE_POPULATE = 64,
 	ASPACE_32BIT = 128, /* below 2 GiB */
+	ASPACE_IMAGE = 512, /* more comes; then mapping_preload() */
 	ASPACE_LOW_SEARCH = 256,
 };
 

@@ -136,21 +136,23 @@ static void change(uint64_t lo, uint64_t hi, uint8_t state, uint8_t perm)
 	if ((state & PAGE_HIDDEN) && perm)
 		if (host_enclave_protect(lo, hi - lo, have | want) < 0)
 			panic_host("page protection refused");
-	if (want & ~have) {
-		info.flags = have | want;
-		for (uint64_t a = lo; a < hi; a += PAGE_SIZE)
-			enclu_modpe(a, &info);
-		if (!(state & PAGE_HIDDEN))
-			if (host_enclave_protect(lo, hi - lo, have | want) < 0)
-				panic_host("page protection refused");
-	}
+	/* First fewer, so that code is never writable. */
 	if (have & ~want) {
-		if (host_enclave_restrict(lo, hi - lo, want) < 0)
+		have &= want;
+		if (host_enclave_restrict(lo, hi - lo, have) < 0)
 			panic_host("page restriction refused");
-		info.flags = want | SECINFO_PR | SECINFO_TYPE_REG;
+		info.flags = have | SECINFO_PR | SECINFO_TYPE_REG;
 		for (uint64_t a = lo; a < hi; a += PAGE_SIZE)
 			if (enclu_accept(a, &info))
 				panic_host("page not restricted");
+	}
+	if (want & ~have) {
+		info.flags = want;
+		for (uint64_t a = lo; a < hi; a += PAGE_SIZE)
+			enclu_modpe(a, &info);
+		if (!(state & PAGE_HIDDEN))
+			if (host_enclave_protect(lo, hi - lo, want) < 0)
+				panic_host("page protection refused");
 	}
 	if (!perm && !(state & PAGE_HIDDEN))
 		if (host_enclave_protect(lo, hi - lo, 0) < 0)
@@ -206,11 +208,6 @@ int commit_copy(
 	if (!err)
 		commit_fill(lo, hi, prot, src);
 	return err;
-}
-
-int commit_zero(struct aspace *as, uint64_t lo, uint64_t hi, int prot)
-{
-	return commit_copy(as, lo, hi, prot, NULL);
 }
 
 int commit_protect(uint64_t lo, uint64_t hi, int prot, bool keep)

@@ -43,7 +43,7 @@ static int load(struct aspace *as, const struct vma *v, uint64_t lo,
 {
 	switch (v->kind) {
 	case VMA_ANON:
-		return commit_zero(as, lo, hi, v->prot);
+		return commit_copy(as, lo, hi, v->prot, NULL);
 	case VMA_FILE:
 		return mapping_load(as, v, lo, hi, fault);
 	case VMA_SHARED:

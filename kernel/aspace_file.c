@@ -11,14 +11,17 @@
 #include "kernel/aspace_impl.h"
 #include "kernel/aspace_text.h"
 #include "kernel/kalloc.h"
+#include "kernel/klog.h"
 #include "kernel/vfs.h"
 #include "lib/string.h"
 #include "lib/types.h"
 
 enum { STAGE_PAGES = 64 };
 
-static void *stage;
-static bool stage_busy;
+#define LARGE 0x200000ul /* a large page */
+#define IMAGE_MAX (4 * LARGE) /* what is loaded as a whole at most */
+/* Private writable mappings up to this size are loaded at once. */
+#define DATA_READY 0x10000ul
 
 static void release(struct vma_object *obj)
 {
@@ -58,28 +61,14 @@ uint64_t mapping_size(struct mapping *m)
 	return vfs_file_getattr(m->file, &st) ? 0 : st.size;
 }
 
-/* A buffer for count pages; the usual one is kept. */
-static void *stage_get(size_t count)
+/* The one buffer, STAGE_PAGES, of whoever holds the lock. */
+static uint8_t *stage(void)
 {
-	if (stage_busy || count > STAGE_PAGES)
-		return kpages_alloc(count);
-	if (!stage) {
-		void *p = kpages_alloc(STAGE_PAGES);
+	static uint8_t *buf;
 
-		if (!p)
-			return NULL;
-		stage = p;
-	}
-	stage_busy = true;
-	return stage;
-}
-
-static void stage_put(void *p, size_t count)
-{
-	if (p == stage)
-		stage_busy = false;
-	else
-		kpages_free(p, count);
+	if (!buf)
+		buf = kpages_alloc(STAGE_PAGES);
+	return buf;
 }
 
 /*
@@ -107,94 +96,118 @@ static int64_t fetch(
 int mapping_load(struct aspace *as, const struct vma *v, uint64_t lo,
 	uint64_t hi, uint64_t fault)
 {
-	size_t count = (hi - lo) >> PAGE_SHIFT;
-	uint8_t *buf = stage_get(count);
+	uint8_t *buf = stage();
 	int64_t n;
-	int err;
 
+	ASSERT(hi - lo <= STAGE_PAGES * PAGE_SIZE);
 	if (!buf)
 		return -ENOMEM;
 	n = fetch(v, lo, hi, buf);
 	if (n < 0)
-		err = (int)n;
-	else if (fault - lo >= (uint64_t)n)
-		err = -ENXIO; /* behind the end of the file */
-	else
-		err = commit_copy(as, lo, lo + (uint64_t)n, v->prot, buf);
-	stage_put(buf, count);
-	return err;
+		return (int)n;
+	if (fault - lo >= (uint64_t)n)
+		return -ENXIO; /* behind the end of the file */
+	return commit_copy(as, lo, lo + (uint64_t)n, v->prot, buf);
 }
 
-/* Can v be loaded as part of an image? */
-static bool preloadable(const struct vma *v, uint64_t hi)
-{
-	uint8_t state;
-
-	return v->end <= hi && v->prot != PROT_NONE &&
-		!(v->flags & ASPACE_SHARED) &&
-		(v->kind == VMA_FILE || v->kind == VMA_ANON) &&
-		pages_run(v->start, v->end, &state) == v->end && !state;
-}
-
-/* A run of neighbouring mappings, from index i on: end of the run. */
+/* A run of neighbouring mappings, from index i on, that can be loaded at once:
+ * end of the run. */
 static uint64_t image_run(const struct vma_set *s, size_t i, uint64_t hi)
 {
 	uint64_t end = s->v[i].start;
+	uint8_t state;
 
 	for (; i < s->count && s->v[i].start == end; i++) {
-		if (!preloadable(&s->v[i], hi))
+		const struct vma *v = &s->v[i];
+
+		if (v->end > hi || v->prot == PROT_NONE ||
+			(v->flags & ASPACE_SHARED) ||
+			(v->kind != VMA_FILE && v->kind != VMA_ANON) ||
+			pages_run(end, v->end, &state) != v->end || state)
 			break;
-		end = s->v[i].end;
+		end = v->end;
 	}
 	return end;
 }
 
-static void preload_run(
-	struct aspace *as, uint64_t lo, uint64_t hi, uint8_t *buf)
+/* Fills the pages of v, which were added, and gives them their protection.
+ * Code is searched, and patched, where it is. */
+static void fill(struct aspace *as, const struct vma *v)
 {
-	/* First all contents: reading sleeps and may fail. */
-	for (uint64_t at = lo; at < hi;) {
-		const struct vma v = *vma_find(&as->set, at);
+	uint8_t *buf = v->kind == VMA_FILE ? stage() : NULL;
+	uint64_t at = v->start;
+	int64_t n;
 
-		if (v.kind == VMA_FILE &&
-			fetch(&v, v.start, v.end, buf + (v.start - lo)) !=
-				(int64_t)(v.end - v.start))
-			return;
-		at = v.end;
+	for (; buf && at < v->end; at += (uint64_t)n) {
+		n = fetch(v, at, u64_min(at + STAGE_PAGES * PAGE_SIZE, v->end),
+			buf);
+		if (n <= 0)
+			break;
+		commit_fill(at, at + (uint64_t)n, PROT_READ | PROT_WRITE, buf);
 	}
-	if (commit_begin(as, lo, hi))
-		return;
-	for (uint64_t at = lo; at < hi;) {
-		const struct vma *v = vma_find(&as->set, at);
-
-		commit_fill(v->start, v->end, v->prot,
-			v->kind == VMA_FILE ? buf + (v->start - lo) : NULL);
-		at = v->end;
+	if (at < v->end) /* zeroes, or what could not be read */
+		commit_fill(at, v->end, PROT_READ | PROT_WRITE, NULL);
+	if (v->kind == VMA_FILE && (v->prot & PROT_EXEC)) {
+		text_attach(as, v, at == v->end);
+		if (mapping_of(v)->text)
+			text_apply(mapping_of(v)->text, v->start, v->end,
+				(uint8_t *)v->start);
 	}
+	commit_protect(v->start, v->end, v->prot, false);
+	if (v->kind == VMA_FILE && at < v->end)
+		commit_drop(as, at, v->end);
 }
 
-void mapping_preload(struct aspace *as, uint64_t lo, uint64_t hi)
+/* Loading v, or not, with its neighbours. */
+static void ready(struct aspace *as, const struct vma *v)
 {
-	uint8_t *buf;
+	/* Without rewriting its system calls would trap: slow, but right. So an
+	 * error here does not matter. */
+	if (v->prot & PROT_EXEC)
+		text_attach(as, v, false);
+	/* Initialised data, about to be relocated. */
+	if ((v->prot & PROT_WRITE) && v->end - v->start <= DATA_READY &&
+		!(v->flags & ASPACE_SHARED))
+		aspace_populate(as, v->start, v->end);
+}
 
-	if (hi - lo > STAGE_PAGES * PAGE_SIZE || commit_room() < 4 * (hi - lo))
-		return;
-	buf = stage_get(STAGE_PAGES);
-	if (!buf)
-		return;
-	while (lo < hi) {
-		size_t i = vma_index(&as->set, lo);
-		uint64_t end;
+/*
+ * A small image is touched all over within its first instructions. One that
+ * fills large pages costs less as a whole than in parts. Code that has to be
+ * searched is read anyway.
+ */
+static bool at_once(
+	struct aspace *as, const struct vma *v, uint64_t size, bool image)
+{
+	uint64_t large = align_up(v->start, LARGE) + LARGE;
 
-		if (i == as->set.count || as->set.v[i].start >= hi)
-			break;
-		lo = as->set.v[i].start;
-		end = image_run(&as->set, i, hi);
-		if (end > lo)
-			preload_run(as, lo, end, buf);
-		else
-			end = as->set.v[i].end;
-		lo = end;
+	if (commit_room() < 4 * size)
+		return false;
+	if (image)
+		return size <= STAGE_PAGES * PAGE_SIZE ||
+			(size <= IMAGE_MAX && large <= v->start + size);
+	return (v->prot & PROT_EXEC) && size <= LARGE &&
+		!text_known(mapping_of(v)->file);
+}
+
+void mapping_preload(struct aspace *as, uint64_t lo, uint64_t hi, bool image)
+{
+	size_t i = vma_index(&as->set, lo);
+	bool whole = at_once(as, &as->set.v[i], hi - lo, image);
+
+	for (; i < as->set.count && as->set.v[i].start < hi;
+		i = vma_index(&as->set, lo)) {
+		struct vma v = as->set.v[i];
+		uint64_t end = whole ? image_run(&as->set, i, hi) : v.start;
+
+		if (end > v.start && commit_begin(as, v.start, end))
+			end = v.start;
+		for (lo = v.start; lo < end; lo = v.end) {
+			v = *vma_find(&as->set, lo);
+			fill(as, &v);
+		}
+		if (v.kind == VMA_FILE && lo == v.start)
+			ready(as, &v);
+		lo = v.end;
 	}
-	stage_put(buf, STAGE_PAGES);
 }

@@ -58,9 +58,8 @@ uint64_t pages_run(uint64_t lo, uint64_t hi, uint8_t *state);
 /* ---- commit (aspace_commit.c) ---- */
 /* The EPCM permissions that stand for a protection. */
 uint8_t commit_perm(int prot);
-/* Pages [lo, hi), none of them committed, as zeroes. 0 or -ENOMEM. */
-int commit_zero(struct aspace *as, uint64_t lo, uint64_t hi, int prot);
-/* The same with the content of src (NULL: zeroes). */
+/* Pages [lo, hi), none of them committed, with the content of src (NULL:
+ * zeroes). 0 or -ENOMEM. */
 int commit_copy(
 	struct aspace *as, uint64_t lo, uint64_t hi, int prot, const void *src);
 /* The two halves of that: a range is added at once, then filled in parts, all
@@ -99,9 +98,9 @@ uint64_t mapping_size(struct mapping *m); /* of the file, now */
 /* Writes back the dirty pages of shared mappings in [lo, hi). */
 int mapping_write_back(struct aspace *as, uint64_t lo, uint64_t hi);
 
-/* Loads what is not there of the mappings in [lo, hi), a small image, with
- * few calls. Best effort. */
-void mapping_preload(struct aspace *as, uint64_t lo, uint64_t hi);
+/* After mapping of a file, or of an image, at [lo, hi): loads at once what will
+ * be used soon and finds out what to rewrite. Best effort. */
+void mapping_preload(struct aspace *as, uint64_t lo, uint64_t hi, bool image);
 
 /* ---- shared files in memory (aspace_object.c) ---- */
 bool object_wanted(const struct file *f);

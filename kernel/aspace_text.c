@@ -11,6 +11,7 @@
 #include "kernel/klog.h"
 #include "kernel/rewrite.h"
 #include "kernel/vfs.h"
+#include "lib/string.h"
 #include "lib/types.h"
 
 enum { PLANS_MAX = 64, SEGMENTS_MAX = 8 };
@@ -18,12 +19,15 @@ enum { PLANS_MAX = 64, SEGMENTS_MAX = 8 };
 /* Trampolines must be within reach of a jump from any place of the image. */
 #define REACH 0x70000000ul
 
+struct file_id {
+	uint64_t dev, ino, size, sec, nsec;
+};
+
 /* One file's plan; plan is NULL if there is nothing to rewrite. */
 struct text_plan {
 	struct list node; /* most recently used first */
 	uint32_t refs; /* loads; the cache itself has none */
-	uint64_t dev, ino, size;
-	struct vtime mtime;
+	struct file_id id;
 	struct rewrite_plan *plan;
 	struct {
 		uint64_t va, off, size;
@@ -72,7 +76,7 @@ static int64_t read_file(void *ctx, uint64_t off, void *buf, size_t size)
 static void find_segments(struct text_plan *tp, struct file *f)
 {
 	struct elf_image *img = kmalloc(sizeof(*img));
-	struct elf_src src = {f, read_file, tp->size};
+	struct elf_src src = {f, read_file, tp->id.size};
 
 	if (!img)
 		return;
@@ -113,38 +117,56 @@ static void plans_shrink(void)
 		plan_drop(old);
 }
 
-static struct text_plan *plan_get(struct file *f)
+static struct text_plan *plan_find(struct file *f, struct file_id *id)
 {
 	struct text_plan *tp;
-	struct rewrite_src src = {
-		.ctx = f,
-		.read = read_file,
-		.alloc = &allocator,
-		.kinds = 1u << REWRITE_SYSCALL | 1u << REWRITE_CPUID,
-	};
 	struct kstat st;
-	int err;
 
 	if (vfs_file_getattr(f, &st))
 		return NULL;
+	*id = (struct file_id){
+		st.dev, st.ino, st.size, (uint64_t)st.mtime.sec, st.mtime.nsec};
 	list_for_each_entry (tp, &plans, node) {
-		if (tp->dev != st.dev || tp->ino != st.ino ||
-			tp->size != st.size || tp->mtime.sec != st.mtime.sec ||
-			tp->mtime.nsec != st.mtime.nsec)
+		if (memcmp(&tp->id, id, sizeof(*id)))
 			continue;
 		list_del(&tp->node);
 		list_add(&plans, &tp->node);
 		return tp;
 	}
+	return NULL;
+}
+
+bool text_known(struct file *f)
+{
+	struct file_id id;
+
+	return plan_find(f, &id);
+}
+
+static struct text_plan *plan_get(const struct vma *v, bool loaded)
+{
+	struct file *f = mapping_of(v)->file;
+	struct rewrite_src src = {
+		.ctx = f,
+		.read = read_file,
+		.alloc = &allocator,
+		.kinds = 1u << REWRITE_SYSCALL | 1u << REWRITE_CPUID,
+		.mem = (const uint8_t *)v->start,
+		.mem_off = v->offset,
+		.mem_size = loaded ? v->end - v->start : 0,
+	};
+	struct file_id id = {0};
+	struct text_plan *tp = plan_find(f, &id);
+	int err;
+
+	if (tp || !id.size)
+		return tp;
 	plans_shrink();
 	tp = kzalloc(sizeof(*tp));
 	if (!tp)
 		return NULL;
-	tp->dev = st.dev;
-	tp->ino = st.ino;
-	tp->size = st.size;
-	tp->mtime = st.mtime;
-	src.file_size = st.size;
+	tp->id = id;
+	src.file_size = id.size;
 	err = rewrite_plan_build(&src, &tp->plan);
 	if (err && err != -ENOEXEC) {
 		kfree(tp);
@@ -231,9 +253,10 @@ static struct text_load *load_new(
 	return t;
 }
 
-void text_attach(struct aspace *as, struct mapping *m, uint64_t start,
-	uint64_t end, uint64_t offset)
+void text_attach(struct aspace *as, const struct vma *v, bool loaded)
 {
+	uint64_t start = v->start, size = v->end - start, offset = v->offset;
+	struct mapping *m = mapping_of(v);
 	struct text_plan *tp;
 	struct text_load *t;
 	uint64_t bias = 0;
@@ -241,20 +264,19 @@ void text_attach(struct aspace *as, struct mapping *m, uint64_t start,
 
 	if (m->text)
 		return;
-	tp = plan_get(m->file);
+	tp = plan_get(v, loaded);
 	if (!tp || !tp->plan)
 		return;
 	for (i = 0; i < tp->segment_count; i++) {
 		uint64_t off = tp->segment[i].off;
 
-		if (off < offset + (end - start) &&
-			off + tp->segment[i].size > offset)
+		if (off < offset + size && off + tp->segment[i].size > offset)
 			break;
 	}
 	if (i == tp->segment_count)
 		return;
 	bias = start - (tp->segment[i].va + (offset - tp->segment[i].off));
-	if (!has_sites(tp->plan, start - bias, end - bias))
+	if (!has_sites(tp->plan, start - bias, start + size - bias))
 		return;
 	list_for_each_entry (t, &as->texts, node)
 		if (t->tp == tp && t->bias == bias)
@@ -296,7 +318,7 @@ void text_attach_committed(struct aspace *as, uint64_t lo, uint64_t hi)
 	struct mapping *m = mapping_of(v);
 
 	vma_object_get(&m->base);
-	text_attach(as, m, v->start, v->end, v->offset);
+	text_attach(as, v, false);
 	while (m->text && lo < hi) {
 		uint8_t state;
 		uint64_t end = pages_run(lo, hi, &state);

@@ -11,12 +11,13 @@
 #include "kernel/aspace_impl.h"
 
 /*
- * m was mapped executable at [start, end), from that offset of its file.
- * Finds or makes plan and load; failing that, m stays as it is and its
- * system calls trap.
+ * v is an executable mapping of a file, mapped just now. Finds or makes plan
+ * and load; failing that, v stays as it is and its system calls trap.
+ * loaded: all of it is there, as it is in the file, and readable.
  */
-void text_attach(struct aspace *as, struct mapping *m, uint64_t start,
-	uint64_t end, uint64_t offset);
+void text_attach(struct aspace *as, const struct vma *v, bool loaded);
+/* Is there a plan for this file? */
+bool text_known(struct file *f);
 /* The same for a mapping that becomes executable later: patches the pages
  * that are there. The set of mappings may change. */
 void text_attach_committed(struct aspace *as, uint64_t lo, uint64_t hi);

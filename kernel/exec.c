@@ -291,7 +291,8 @@ static int map_segment(struct aspace *as, struct file *f,
 						      : UINT64_MAX;
 
 		at = aspace_map_file(as, start, file_end - start, s->prot,
-			ASPACE_FIXED, f, align_down(s->off, PAGE_SIZE), limit);
+			ASPACE_FIXED | ASPACE_IMAGE, f,
+			align_down(s->off, PAGE_SIZE), limit);
 		if (at < 0)
 			return (int)at;
 	}
@@ -313,8 +314,7 @@ static int map_image(struct aspace *as, struct file *f,
 		if (err)
 			return err;
 	}
-	/* A small one is touched all over within its first instructions. */
-	mapping_preload(as, img->lo + bias, img->hi + bias);
+	mapping_preload(as, img->lo + bias, img->hi + bias, true);
 	return 0;
 }
 

@@ -89,6 +89,10 @@ struct rewrite_src {
 	uint64_t file_size;
 	const struct rewrite_alloc *alloc; /* must outlive the plan */
 	uint32_t kinds; /* bits 1 << enum rewrite_kind to look for */
+	/* This part of the file is in memory already (may be empty), and stays
+	 * as it is while the plan is built. */
+	const uint8_t *mem;
+	uint64_t mem_off, mem_size;
 };
 
 struct rewrite_plan {

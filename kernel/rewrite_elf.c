@@ -81,6 +81,8 @@ const uint8_t *rewrite_view_at(
 	if (!v->buf || size > v->cap || add_overflows(off, size, &end) ||
 		end > b->src->file_size)
 		return NULL;
+	if (off >= b->src->mem_off && end - b->src->mem_off <= b->src->mem_size)
+		return b->src->mem + (off - b->src->mem_off);
 	if (off < v->off || end > v->off + v->have) {
 		/* Some bytes in front, for callers that step back a little. */
 		start = off & ~(uint64_t)0xfff;

@@ -631,7 +631,6 @@ static void lay_out_trampolines(struct rewrite_plan *plan)
 
 static int build(struct builder *b)
 {
-	uint64_t text = 0;
 	int err;
 
 	err = rewrite_view_init(b, &b->table_view, REWRITE_VIEW);
@@ -641,15 +640,9 @@ static int build(struct builder *b)
 		err = rewrite_elf_read(b);
 	if (err)
 		return err;
-	for (unsigned int r = 0; r < b->region_count; r++)
-		if (b->regions[r].size > text)
-			text = b->regions[r].size;
-	if (!text)
+	if (!b->region_count)
 		return 0;
-	text += 2 * 4096;
-	if (text > REWRITE_CODE)
-		text = REWRITE_CODE;
-	err = rewrite_view_init(b, &b->text_view, (size_t)text);
+	err = rewrite_view_init(b, &b->text_view, REWRITE_CODE);
 	if (!err)
 		err = rewrite_find_candidates(b);
 	if (err)

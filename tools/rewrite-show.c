@@ -77,8 +77,8 @@ static int show(const char *file, bool sites, uint32_t kinds)
 		return 1;
 	}
 	for (int i = 0; i < 5; i++) {
-		struct rewrite_src src = {
-			&fd, read_at, (uint64_t)st.st_size, &alloc, kinds};
+		struct rewrite_src src = {&fd, read_at, (uint64_t)st.st_size,
+			&alloc, kinds, NULL, 0, 0};
 		double t = now();
 
 		reads = 0;

@@ -36,8 +36,8 @@ int vdso_init(void)
 	mm_lock();
 	err = range_add(&aspace_used, at, at + PAGE_SIZE + size);
 	if (!err)
-		err = commit_zero(
-			NULL, at, at + PAGE_SIZE, PROT_READ | PROT_WRITE);
+		err = commit_copy(
+			NULL, at, at + PAGE_SIZE, PROT_READ | PROT_WRITE, NULL);
 	if (!err)
 		err = commit_copy(NULL, at + PAGE_SIZE, at + PAGE_SIZE + size,
 			PROT_READ | PROT_EXEC, copy);

@@ -127,8 +127,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct input in = {data, size, 0, 0};
 	struct rewrite_alloc alloc = {&in, take, give};
-	struct rewrite_src src = {
-		&in, read_input, size, &alloc, (1 << REWRITE_KINDS) - 1};
+	struct rewrite_src src = {&in, read_input, size, &alloc,
+		(1 << REWRITE_KINDS) - 1, data + size / 4, size / 4,
+		size & 1 ? size / 2 : 0};
 	struct rewrite_gs gs = {0, 8, 16, 24};
 	struct rewrite_plan *plan;
 	struct insn insn;

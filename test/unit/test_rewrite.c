@@ -51,10 +51,54 @@ static struct rewrite_plan *plan_file(const char *path, uint32_t kinds)
 		return NULL;
 	assert_int_equal(fstat(fd, &st), 0);
 	struct rewrite_src src = {
-		&fd, read_file, (uint64_t)st.st_size, &heap, kinds};
+		&fd, read_file, (uint64_t)st.st_size, &heap, kinds, NULL, 0, 0};
 	assert_int_equal(rewrite_plan_build(&src, &plan), 0);
 	close(fd);
 	return plan;
+}
+
+/* A plan is the same whether code is read or in memory; and then the file's
+ * are not looked at. */
+static int64_t read_around(void *ctx, uint64_t off, void *buf, size_t size)
+{
+	const struct rewrite_src *src = *(const struct rewrite_src **)ctx;
+	int64_t n = pread(*(int *)(((void **)ctx)[1]), buf, size, (off_t)off);
+
+	for (int64_t i = 0; i < n; i++)
+		if (off + (uint64_t)i - src->mem_off < src->mem_size)
+			((uint8_t *)buf)[i] = 0xcc;
+	return n;
+}
+
+static void test_code_in_memory(void **state)
+{
+	static const char path[] = "/lib/x86_64-linux-gnu/libc.so.6";
+	struct rewrite_plan *want = plan_file(path, 3), *got;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct rewrite_src src;
+	void *ctx[2] = {&src, &fd};
+	struct stat st;
+	uint8_t *p;
+
+	(void)state;
+	if (fd < 0)
+		skip();
+	assert_int_equal(fstat(fd, &st), 0);
+	p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	assert_true(p != MAP_FAILED);
+	/* Code, and some of what is around it. */
+	src = (struct rewrite_src){ctx, read_around, (uint64_t)st.st_size,
+		&heap, 3, p + 0x3000, 0x3000, (uint64_t)st.st_size * 4 / 5};
+	assert_int_equal(rewrite_plan_build(&src, &got), 0);
+	assert_true(want->count > 400);
+	assert_int_equal(got->count, want->count);
+	for (size_t i = 0; i < want->count; i++)
+		assert_memory_equal(&got->sites[i], &want->sites[i],
+			sizeof(want->sites[0]));
+	rewrite_plan_free(got);
+	rewrite_plan_free(want);
+	munmap(p, (size_t)st.st_size);
+	close(fd);
 }
 
 struct expectation {
@@ -397,7 +441,8 @@ static void give_counted(void *ctx, void *ptr, size_t size)
 static int plan_made(struct made *m, struct rewrite_plan **plan)
 {
 	static struct rewrite_alloc alloc;
-	struct rewrite_src src = {m, read_made, m->size, &alloc, BOTH};
+	struct rewrite_src src = {
+		m, read_made, m->size, &alloc, BOTH, NULL, 0, 0};
 
 	alloc = (struct rewrite_alloc){m, take_counted, give_counted};
 	return rewrite_plan_build(&src, plan);
@@ -577,7 +622,7 @@ static void test_huge_gap(void **state)
 	static struct made m;
 	const uint64_t text = 9 << 20;
 	struct rewrite_src src = {
-		&m, read_repeated, TEXT_AT + text, &heap, BOTH};
+		&m, read_repeated, TEXT_AT + text, &heap, BOTH, NULL, 0, 0};
 	struct rewrite_plan *plan;
 
 	(void)state;
@@ -628,6 +673,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_counts),
+		cmocka_unit_test(test_code_in_memory),
 		cmocka_unit_test(test_p256_table),
 		cmocka_unit_test(test_restore_rt),
 		cmocka_unit_test(test_clone3),

@@ -116,7 +116,7 @@ static int setup(void **state)
 	(void)state;
 	assert_int_equal(fstat(fd, &st), 0);
 	struct rewrite_src src = {&fd, read_file, (uint64_t)st.st_size, &heap,
-		1 << REWRITE_SYSCALL | 1 << REWRITE_CPUID};
+		1 << REWRITE_SYSCALL | 1 << REWRITE_CPUID, NULL, 0, 0};
 	assert_int_equal(rewrite_plan_build(&src, &plan), 0);
 	close(fd);
 
