@@ -9,7 +9,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { SHA256_SIZE = 32 };
+enum { SHA256_SIZE = 32, SHA256_BLOCK_SIZE = 64 };
 
 /* digest: SHA256_SIZE bytes. */
 void sha256(const void *data, size_t size, uint8_t digest[static SHA256_SIZE]);
+
+/* The same piece by piece. _final clears the context. */
+struct sha256 {
+	uint32_t state[8];
+	uint64_t size; /* so far */
+	uint8_t rest[SHA256_BLOCK_SIZE]; /* size % SHA256_BLOCK_SIZE bytes */
+};
+
+void sha256_init(struct sha256 *s);
+void sha256_update(struct sha256 *s, const void *data, size_t size);
+void sha256_final(struct sha256 *s, uint8_t digest[static SHA256_SIZE]);

@@ -162,7 +162,7 @@ struct vol_disk_super {
 	uint32_t keys; /* which file of wrapped keys */
 	uint32_t zero1;
 	uint8_t tag[VOL_GCM_TAG_SIZE];
-	/* Encrypted if the suite says so, authenticated in any case. */
+	/* Encrypted in either suite. */
 	struct vol_state state;
 	uint8_t previous[VOL_TAG_SIZE]; /* the volume's tag before this one */
 	uint8_t hash_key[16]; /* SipHash of names in directories */

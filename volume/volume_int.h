@@ -17,22 +17,51 @@
 #include "lib/list.h"
 #include "volume/volume.h"
 
+struct aead_key;
+struct vol_object;
+
 /* ---- keys.c: volume key -> wrapping and superblock keys -> data keys ---- */
 
 struct vol_keys; /* what is expanded; freed and cleared by vol_keys_fini */
 
+/* Before vol_super_read or vol_super_write; the uuid comes with or before
+ * these. */
 must_check int vol_keys_init(struct volume *v, const uint8_t key[VOL_KEY_SIZE]);
+/* v->keys may be NULL. */
 void vol_keys_fini(struct volume *v);
 /* A data key of its own for what is written from now on: its record is in the
  * file of keys and flushed when this returns. Done before the first write of
- * a mount, so that no two mounts, not even of copies, share a nonce. */
+ * a mount, so that no two mounts, not even of copies, share a nonce; sealing
+ * does it by itself if !v->epoch_ready. Sleeps. */
 must_check int vol_keys_epoch_new(struct volume *v);
+/* The data key of @epoch, held until vol_keys_put. -EBADMSG: there is none
+ * that is authentic. Sleeps. */
+struct vol_data_key;
+must_check int vol_keys_get(
+	struct volume *v, uint32_t epoch, struct vol_data_key **out);
+/* The present epoch's, likewise, and the first of @n nonces that are never
+ * given out again. Sleeps. */
+must_check int vol_keys_reserve(struct volume *v, uint64_t n,
+	struct vol_data_key **out, uint64_t *counter);
+void vol_keys_put(struct volume *v, struct vol_data_key *k);
+uint32_t vol_keys_epoch(const struct vol_data_key *k);
+const struct aead_key *vol_keys_aead(const struct vol_data_key *k);
+/* The key that is used once, for what was or is written with that salt. */
+enum vol_key_purpose { VOL_KEY_WRAP = 1, VOL_KEY_SUPER = 2 };
+void vol_keys_derive(struct volume *v, enum vol_key_purpose purpose,
+	const uint8_t uuid[VOL_UUID_SIZE], const uint8_t salt[VOL_SALT_SIZE],
+	struct aead_key *out);
 
 /* ---- block.c: one block sealed or opened ---- */
 
+/* Around everything that computes with crypto/; calls the ops. Sleep. */
+void vol_crypto_begin(struct volume *v);
+void vol_crypto_end(struct volume *v);
+
 /* Gives @ptr (slot already set by the caller, in slot_epoch's low bits) epoch,
  * counter and tag, and @out the VOL_BLOCK_SIZE bytes for the host. @n blocks at
- * a time, so that the processor's lanes are used. */
+ * a time, so that the processor's lanes are used. out == data is allowed.
+ * Sleeps. */
 struct vol_seal {
 	struct vol_place place;
 	const uint8_t *data;
@@ -42,7 +71,7 @@ struct vol_seal {
 must_check int vol_block_seal(struct volume *v, struct vol_seal *b, size_t n);
 /* in (from the host, already copied) -> data; -EBADMSG if any is not what its
  * pointer says, and then data of all that failed is cleared. in == data is
- * allowed. Sleeps if a data key must be fetched. */
+ * allowed. Sleeps. */
 struct vol_open {
 	struct vol_place place;
 	struct vol_ptr ptr;
@@ -51,27 +80,44 @@ struct vol_open {
 	bool bad; /* result */
 };
 must_check int vol_block_open(struct volume *v, struct vol_open *b, size_t n);
-/* A record of the log: seals body (size bytes) in place with that additional
- * data; header->epoch, counter, tag are set. And back. */
+/* A record of the log: seals body (header->size bytes) in place with that
+ * additional data; header->epoch, counter, tag are set. And back: -EBADMSG, and
+ * the body is cleared. Encrypted in either suite. Sleep. */
 must_check int vol_block_seal_record(struct volume *v,
 	struct vol_disk_record *header, const uint8_t previous[VOL_TAG_SIZE],
 	uint8_t *body);
 must_check int vol_block_open_record(struct volume *v,
 	const struct vol_disk_record *header,
 	const uint8_t previous[VOL_TAG_SIZE], uint8_t *body);
+/* The volume's tag after that record, sealed. Sleeps. */
+void vol_block_record_tag(struct volume *v,
+	const struct vol_disk_record *header,
+	const uint8_t previous[VOL_TAG_SIZE], uint8_t tag[VOL_TAG_SIZE]);
 
 /* ---- super.c ---- */
 
 /* Reads both copies; the authentic one with the higher sequence becomes v's
- * state. -EBADMSG: neither is authentic under this key. */
+ * state: everything under "from or for the superblock" in struct volume, epoch,
+ * height, top and blocks of v->inodes and v->table (which are initialised).
+ * -EBADMSG: neither is authentic under this key. */
 must_check int vol_super_read(struct volume *v, struct err *err);
-/* Writes and flushes the copy whose turn it is, from v's fields, and computes
- * the commit's tag (SHA-256 of its 4096 bytes). */
+/* Writes and flushes the copy whose turn it is by v->state.sequence, from the
+ * same fields, and computes the commit's tag (SHA-256 of its 4096 bytes). What
+ * comes before it is v->tag; the caller sets v->tag and v->previous. Sleeps. */
 must_check int vol_super_write(struct volume *v, uint8_t tag[VOL_TAG_SIZE]);
+/* -EBADMSG if a state from disk cannot be one. */
+must_check int vol_super_check_state(const struct vol_state *s);
+/* -EBADMSG if a pointer from disk names no slot that there is, or an epoch
+ * that was not. A hole is fine if all of it is zero. */
+must_check int vol_super_check_ptr(
+	const struct volume *v, const struct vol_ptr *p);
+/* An inode's or superblock's height, tops and blocks from disk into @o. */
+must_check int vol_super_load_object(
+	struct vol_object *o, const struct vol_disk_inode *i);
+void vol_super_store_object(
+	const struct vol_object *o, struct vol_disk_inode *i);
 
 /* ---- cache.c: blocks in memory ---- */
-
-struct vol_object;
 
 enum vol_block_state {
 	VOL_BLOCK_LOADING = 1, /* being read by somebody; wait on it */
