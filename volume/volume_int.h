@@ -124,6 +124,8 @@ enum vol_block_state {
 	VOL_BLOCK_DIRTY = 2, /* not as in the slot that its parent names */
 	VOL_BLOCK_UNLOGGED = 4, /* changed since the last record or commit */
 	VOL_BLOCK_WRITING = 8, /* the host does not have all of it yet */
+	VOL_BLOCK_SEALING = 16, /* must not be changed; wait on it */
+	VOL_BLOCK_DEAD = 32, /* dropped, and still pinned by somebody */
 };
 
 struct vol_block {
@@ -137,6 +139,9 @@ struct vol_block {
 	struct vol_block *hash_next;
 	struct list lru; /* clean, refs 0: may go */
 	struct list dirty; /* on its object's list while DIRTY */
+	struct list unlogged; /* on the cache's list while UNLOGGED */
+	struct list member; /* of its object */
+	uint64_t slot; /* given to it, pointer not there yet; 0: none */
 };
 
 /* ---- tree.c: the blocks of an object ---- */
@@ -148,20 +153,25 @@ struct vol_object {
 	uint64_t blocks; /* of level 0 that are not holes */
 	uint32_t height;
 	struct vol_ptr top[VOL_TOPS];
+	struct list members; /* all blocks in memory */
 	struct list dirty; /* blocks of any level */
-	struct list changed; /* on v's list while anything is dirty */
+	struct list changed; /* on v's list since anything differs from the
+				last commit: the object must stay in memory */
+	uint32_t first_ref; /* log.c: of its list; 0: none */
 	uint64_t ahead, ahead_size; /* read-ahead: next expected, window */
 };
 
 void vol_object_init(struct vol_object *o, struct volume *v, uint64_t number);
-/* Blocks are dropped; none may be dirty or in use. */
+/* Blocks are dropped; none may be in use. Neither dirty, nor the object on v's
+ * list, unless it was punched as a whole and its inode is stored. */
 void vol_object_fini(struct vol_object *o);
 
 enum vol_access {
 	VOL_READ, /* NULL for a hole */
 	VOL_WRITE, /* loaded or, for a hole, cleared; becomes dirty */
-	VOL_REPLACE, /* the same, but contents need not be loaded: the caller
-			overwrites all of it */
+	VOL_REPLACE, /* the same, but contents are not loaded and may be
+			anything: the caller overwrites all of it before he
+			sleeps */
 };
 /* Block @index of @o at level 0, pinned. Sleeps. VOL_WRITE and VOL_REPLACE only
  * between vol_begin and vol_end: whoever may write holds the change open as

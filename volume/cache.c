@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Blocks in memory: found by object, level and index, pinned while in use,
+ * and, once clean and unused, forgotten in the order of their last use.
+ *
+ * The bound on memory is a soft one: what is dirty or pinned stays whatever
+ * its number, and vol_begin sees to it that not too much becomes dirty.
+ */
+#include "volume/core.h"
+
+#include <linux/errno.h>
+
+#include "lib/string.h"
+
+enum { LIMIT_MIN = 64, BATCH_MIN = 16 };
+
+static size_t hash_of(const struct vol_cache *c, uint64_t object,
+	uint32_t level, uint64_t index)
+{
+	uint64_t h = object * UINT64_C(0x9e3779b97f4a7c15) + index * 8 + level;
+
+	h *= UINT64_C(0xbf58476d1ce4e5b9);
+	return (size_t)(h ^ h >> 32) & (c->hash_size - 1);
+}
+
+int vol_cache_init(struct volume *v)
+{
+	struct vol_cache *c = vol_alloc_memory(v, sizeof(*c));
+
+	if (!c)
+		return -ENOMEM;
+	c->limit = u64_max(v->env.cache_size / VOL_BLOCK_SIZE, LIMIT_MIN);
+	c->batch = u64_min(VOL_BATCH, u64_max(c->limit / 4, BATCH_MIN));
+	for (c->hash_size = LIMIT_MIN; c->hash_size < c->limit;)
+		c->hash_size *= 2;
+	list_init(&c->lru);
+	list_init(&c->unused);
+	list_init(&c->unlogged);
+	c->hash = vol_alloc_memory(v, c->hash_size * sizeof(*c->hash));
+	if (!c->hash) {
+		vol_free_memory(v, c, sizeof(*c));
+		return -ENOMEM;
+	}
+	v->cache = c;
+	return 0;
+}
+
+static void block_free(struct volume *v, struct vol_block *b)
+{
+	v->cache->count--;
+	vol_free_memory(v, b->data, VOL_BLOCK_SIZE);
+	vol_free_memory(v, b, sizeof(*b));
+}
+
+static void io_free(struct volume *v, struct vol_io *io)
+{
+	if (!io)
+		return;
+	vol_free_memory(v, io->data, v->cache->batch * VOL_BLOCK_SIZE);
+	vol_free_memory(v, io, sizeof(*io));
+}
+
+void vol_cache_trim(struct volume *v)
+{
+	struct vol_cache *c = v->cache;
+	struct vol_block *b;
+
+	while ((b = list_first(&c->unused, struct vol_block, lru)) != NULL) {
+		list_del(&b->lru);
+		block_free(v, b);
+	}
+	io_free(v, c->spare);
+	c->spare = NULL;
+}
+
+void vol_cache_fini(struct volume *v)
+{
+	struct vol_cache *c = v->cache;
+
+	if (!c)
+		return;
+	vol_cache_trim(v);
+	vol_free_memory(v, c->hash, c->hash_size * sizeof(*c->hash));
+	vol_free_memory(v, c, sizeof(*c));
+	v->cache = NULL;
+}
+
+struct vol_io *vol_io_get(struct volume *v)
+{
+	struct vol_cache *c = v->cache;
+	struct vol_io *io = c->spare;
+
+	if (io) {
+		c->spare = NULL;
+		return io;
+	}
+	io = vol_alloc_memory(v, sizeof(*io));
+	if (!io)
+		return NULL;
+	io->data = vol_alloc_memory(v, c->batch * VOL_BLOCK_SIZE);
+	if (!io->data) {
+		vol_free_memory(v, io, sizeof(*io));
+		return NULL;
+	}
+	return io;
+}
+
+void vol_io_put(struct volume *v, struct vol_io *io)
+{
+	if (!v->cache->spare)
+		v->cache->spare = io;
+	else
+		io_free(v, io);
+}
+
+struct vol_block *vol_block_find_number(
+	const struct volume *v, uint64_t object, uint32_t level, uint64_t index)
+{
+	const struct vol_cache *c = v->cache;
+	struct vol_block *b = c->hash[hash_of(c, object, level, index)];
+
+	while (b &&
+		(b->index != index || b->object->number != object ||
+			b->level != level))
+		b = b->hash_next;
+	return b;
+}
+
+struct vol_block *vol_block_find(
+	const struct vol_object *o, uint32_t level, uint64_t index)
+{
+	return vol_block_find_number(o->volume, o->number, level, index);
+}
+
+static void unhash(struct vol_cache *c, struct vol_block *b)
+{
+	struct vol_block **at =
+		&c->hash[hash_of(c, b->object->number, b->level, b->index)];
+
+	while (*at != b)
+		at = &(*at)->hash_next;
+	*at = b->hash_next;
+}
+
+/* Nobody has it any more. */
+static void release(struct volume *v, struct vol_block *b)
+{
+	struct vol_cache *c = v->cache;
+
+	if (c->count > c->limit)
+		block_free(v, b);
+	else
+		list_add(&c->unused, &b->lru);
+}
+
+static void evict(struct volume *v)
+{
+	struct vol_block *b = list_first(&v->cache->lru, struct vol_block, lru);
+
+	vol_block_drop(b);
+}
+
+static struct vol_block *block_alloc(struct volume *v)
+{
+	struct vol_cache *c = v->cache;
+	struct vol_block *b;
+
+	if (list_is_empty(&c->unused) && c->count >= c->limit &&
+		!list_is_empty(&c->lru))
+		evict(v);
+	b = list_first(&c->unused, struct vol_block, lru);
+	if (b) {
+		list_del(&b->lru);
+		return b;
+	}
+	b = vol_alloc_memory(v, sizeof(*b));
+	if (!b)
+		return NULL;
+	b->data = vol_alloc_memory(v, VOL_BLOCK_SIZE);
+	if (!b->data) {
+		vol_free_memory(v, b, sizeof(*b));
+		return NULL;
+	}
+	list_init(&b->lru);
+	list_init(&b->dirty);
+	list_init(&b->unlogged);
+	list_init(&b->member);
+	c->count++;
+	return b;
+}
+
+int vol_block_new(struct vol_object *o, uint32_t level, uint64_t index,
+	struct vol_block *parent, struct vol_block **out)
+{
+	struct vol_cache *c = o->volume->cache;
+	struct vol_block *b = block_alloc(o->volume), **head;
+
+	if (!b)
+		return -ENOMEM;
+	b->object = o;
+	b->level = level;
+	b->index = index;
+	b->state = 0;
+	b->refs = 1;
+	b->slot = 0;
+	b->parent = parent;
+	if (parent)
+		vol_block_pin(parent);
+	head = &c->hash[hash_of(c, o->number, level, index)];
+	b->hash_next = *head;
+	*head = b;
+	list_add_tail(&o->members, &b->member);
+	*out = b;
+	return 0;
+}
+
+void vol_block_pin(struct vol_block *b)
+{
+	if (b->refs++ == 0)
+		list_del(&b->lru);
+}
+
+/* Unused: where does it go? */
+static void settle(struct vol_block *b)
+{
+	struct volume *v = b->object->volume;
+	struct vol_cache *c = v->cache;
+
+	if (vol_block_dead(b)) {
+		release(v, b);
+		return;
+	}
+	if (b->state &
+		(VOL_BLOCK_DIRTY | VOL_BLOCK_WRITING | VOL_BLOCK_LOADING))
+		return;
+	list_add_tail(&c->lru, &b->lru);
+	/* Forgetting one settles its parent: no deeper than that. */
+	if (c->evicting)
+		return;
+	c->evicting = true;
+	while (c->count > c->limit && !list_is_empty(&c->lru))
+		evict(v);
+	c->evicting = false;
+}
+
+void vol_block_unpin(struct vol_block *b)
+{
+	if (b && --b->refs == 0)
+		settle(b);
+}
+
+void vol_block_drop(struct vol_block *b)
+{
+	struct vol_block *parent = b->parent;
+
+	unhash(b->object->volume->cache, b);
+	vol_block_clean(b);
+	vol_block_logged(b);
+	list_del(&b->member);
+	list_del(&b->lru);
+	b->state |= VOL_BLOCK_DEAD;
+	b->parent = NULL;
+	if (b->refs == 0)
+		release(b->object->volume, b);
+	vol_block_unpin(parent);
+}
+
+void vol_object_changed(struct vol_object *o)
+{
+	if (!list_is_linked(&o->changed))
+		list_add_tail(&o->volume->changed_objects, &o->changed);
+}
+
+void vol_block_dirty(struct vol_block *b)
+{
+	struct vol_cache *c = b->object->volume->cache;
+
+	if (b->level == 0 && b->object->number != VOL_OBJECT_SEGMENTS &&
+		!(b->state & VOL_BLOCK_UNLOGGED)) {
+		b->state |= VOL_BLOCK_UNLOGGED;
+		list_add_tail(&c->unlogged, &b->unlogged);
+		c->unlogged_count++;
+	}
+	if (b->state & VOL_BLOCK_DIRTY)
+		return;
+	vol_object_changed(b->object);
+	for (; b && !(b->state & VOL_BLOCK_DIRTY); b = b->parent) {
+		b->state |= VOL_BLOCK_DIRTY;
+		list_add_tail(&b->object->dirty, &b->dirty);
+		list_del(&b->lru);
+		c->dirty++;
+		c->dirty_inner += b->level != 0;
+	}
+}
+
+/* Does not put it on the list of the unused: it is pinned, or being dropped. */
+void vol_block_clean(struct vol_block *b)
+{
+	struct vol_cache *c = b->object->volume->cache;
+
+	if (!(b->state & VOL_BLOCK_DIRTY))
+		return;
+	b->state &= ~(uint32_t)VOL_BLOCK_DIRTY;
+	list_del(&b->dirty);
+	c->dirty--;
+	c->dirty_inner -= b->level != 0;
+}
+
+void vol_block_logged(struct vol_block *b)
+{
+	if (!(b->state & VOL_BLOCK_UNLOGGED))
+		return;
+	b->state &= ~(uint32_t)VOL_BLOCK_UNLOGGED;
+	list_del(&b->unlogged);
+	b->object->volume->cache->unlogged_count--;
+}
+
+void vol_block_wait(struct vol_block *b)
+{
+	vol_block_pin(b);
+	vol_wait(b->object->volume, b);
+	vol_block_unpin(b);
+}
+
+void vol_block_wake(struct vol_block *b)
+{
+	vol_wake(b->object->volume, b);
+}
