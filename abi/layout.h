@@ -38,11 +38,13 @@
 #define SLOT_TCS 0x0000ul
 #define SLOT_SSA 0x1000ul /* NSSA frames of one page each */
 #define SLOT_CPU 0x3000ul /* struct cpu, what %gs points at */
-#define SLOT_EXC_STACK 0x4000ul
-#define SLOT_EXC_STACK_TOP 0x6000ul
-#define SLOT_IDLE_STACK 0x6000ul
-#define SLOT_IDLE_STACK_TOP 0xa000ul
-#define SLOT_USED 0xa000ul
+#define SLOT_EXC_GUARD 0x4000ul /* never usable, as below each stack */
+#define SLOT_EXC_STACK 0x5000ul
+#define SLOT_EXC_STACK_TOP 0x7000ul
+#define SLOT_IDLE_GUARD 0x7000ul
+#define SLOT_IDLE_STACK 0x8000ul
+#define SLOT_IDLE_STACK_TOP 0xc000ul
+#define SLOT_USED 0xc000ul
 
 #define SSA_FRAME_PAGES 1
 #define TCS_NSSA 2

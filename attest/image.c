@@ -51,7 +51,13 @@ static int segment(const uint8_t *elf, size_t size, const Elf64_Phdr *ph,
 /* The one TCS that is part of the image; the kernel makes the others. */
 static int first_tcs(uint64_t entry, image_visit visit, void *ctx)
 {
-	static const uint8_t zero[SLOT_USED - SLOT_SSA];
+	static const uint8_t zero[SLOT_IDLE_STACK_TOP - SLOT_IDLE_STACK];
+	/* Between them are the guards, pages that there are none of. */
+	static const struct {
+		uint64_t start, end;
+	} parts[] = {{SLOT_SSA, SLOT_EXC_GUARD},
+		{SLOT_EXC_STACK, SLOT_EXC_STACK_TOP},
+		{SLOT_IDLE_STACK, SLOT_IDLE_STACK_TOP}};
 	/* Not on the stack: a TCS fills a page. */
 	static struct sgx_tcs tcs;
 	int err;
@@ -68,10 +74,11 @@ static int first_tcs(uint64_t entry, image_visit visit, void *ctx)
 	err = visit(
 		ctx, TCS_BASE + SLOT_TCS, &tcs, sizeof(tcs), SGX_SECINFO_TCS);
 
-	if (err)
-		return err;
-	return visit(ctx, TCS_BASE + SLOT_SSA, zero, sizeof(zero),
-		SGX_SECINFO_REG | SGX_SECINFO_R | SGX_SECINFO_W);
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]) && !err; i++)
+		err = visit(ctx, TCS_BASE + parts[i].start, zero,
+			parts[i].end - parts[i].start,
+			SGX_SECINFO_REG | SGX_SECINFO_R | SGX_SECINFO_W);
+	return err;
 }
 
 int image_pages(const void *elf, size_t size, image_visit visit, void *ctx,

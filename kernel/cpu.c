@@ -98,13 +98,21 @@ int cpu_prepare(int index)
 			SECINFO_R | SECINFO_W | SECINFO_PENDING};
 	const struct enclu_secinfo modified = {
 		.flags = SECINFO_TYPE_TCS | SECINFO_MODIFIED};
-	int err = (int)host_enclave_augment(slot, SLOT_USED);
+	static const uint32_t parts[][2] = {{SLOT_TCS, SLOT_EXC_GUARD},
+		{SLOT_EXC_STACK, SLOT_IDLE_GUARD},
+		{SLOT_IDLE_STACK, SLOT_USED}};
+	int err = 0;
 
-	if (err)
-		return err;
-	for (uint64_t off = 0; off < SLOT_USED; off += PAGE_SIZE)
-		if (enclu_accept(slot + off, &fresh))
-			panic_host("enclave thread %d: page not added", index);
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+		uint64_t a = slot + parts[i][0], end = slot + parts[i][1];
+
+		err = (int)host_enclave_augment(a, end - a);
+		if (err)
+			return err;
+		for (; a < end; a += PAGE_SIZE)
+			if (enclu_accept(a, &fresh))
+				panic_host("enclave thread %d: no page", index);
+	}
 	tcs->ossa = slot + SLOT_SSA;
 	tcs->nssa = TCS_NSSA;
 	tcs->oentry = (uint64_t)(uintptr_t)enclave_entry;

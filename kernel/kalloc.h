@@ -21,6 +21,11 @@ char *kstrdup(const char *s);
 void *kpages_alloc(size_t count);
 void kpages_free(void *ptr, size_t count);
 
+/* A kernel stack, not zeroed; below it is a page that faults. */
+enum { KSTACK_SIZE = 16384 };
+void *kstack_alloc(void);
+void kstack_free(void *stack);
+
 /* First call of the kernel: ready bytes from HEAP_BASE were added by the
  * host and await EACCEPT. */
 void kalloc_init(size_t ready);

@@ -37,6 +37,7 @@ enum {
 
 static uint32_t *sections[SECTION_COUNT];
 static struct list bins[BIN_COUNT];
+static struct list stacks = LIST_INIT(stacks); /* free ones */
 static size_t section_count; /* sections that have descriptors */
 static size_t heap_pages; /* pages of the range handed out to growing */
 static size_t free_pages, committed_pages;
@@ -173,9 +174,34 @@ static bool add_section(void)
 	return true;
 }
 
+/* Takes want pages of the range and has the host add them, but for a gap in
+ * front: the number of the first one to be accepted, or 0. */
+static size_t extend(size_t gap, size_t want)
+{
+	size_t page = heap_pages, end = page + gap + want;
+
+	/* Never past the section whose descriptors exist. */
+	while (end > section_count * SECTION_PAGES)
+		if (section_count == SECTION_COUNT || !add_section())
+			return 0;
+	if (end > HEAP_PAGES)
+		return 0;
+	/* The host call sleeps: take the range before. */
+	heap_pages = end;
+	if (host_enclave_augment(
+		    (uintptr_t)page_ptr(page + gap), want << PAGE_SHIFT) < 0) {
+		if (heap_pages == end)
+			heap_pages = page;
+		return 0;
+	}
+	accept_pages(page + gap, want);
+	committed_pages += want;
+	return page + gap;
+}
+
 static bool grow(size_t count)
 {
-	size_t want = committed_pages / 8, page = heap_pages;
+	size_t want = committed_pages / 8, page;
 
 	if (want < GROW_MIN)
 		want = GROW_MIN;
@@ -183,29 +209,34 @@ static bool grow(size_t count)
 		want = GROW_MAX;
 	if (want < count + 2)
 		want = count + 2;
-	/* Never past the section whose descriptors exist. */
-	while (page + want > section_count * SECTION_PAGES) {
-		if (section_count == SECTION_COUNT)
-			return false;
-		if (!add_section())
-			return false;
-	}
-	if (want > HEAP_PAGES - page)
+	page = extend(0, want);
+	if (!page)
 		return false;
-	/* The host call sleeps: take the range before. */
-	heap_pages += want;
-	if (host_enclave_augment(
-		    (uintptr_t)page_ptr(page), want << PAGE_SHIFT) < 0) {
-		if (heap_pages == page + want)
-			heap_pages = page;
-		return false;
-	}
-	accept_pages(page, want);
-	committed_pages += want;
 	run_free(page, want);
 	if (section_count * SECTION_PAGES - heap_pages < SECTION_PAGES / 2)
 		add_section();
 	return true;
+}
+
+/* Below each stack is a page that there is none of: who runs over the end
+ * faults. Frames are less than a page (-Wframe-larger-than). Stacks stay. */
+void *kstack_alloc(void)
+{
+	struct list *l = stacks.next;
+	size_t page;
+
+	if (l != &stacks) {
+		list_del(l);
+		return l;
+	}
+	page = extend(1, KSTACK_SIZE / PAGE_SIZE);
+	return page ? page_ptr(page) : NULL;
+}
+
+void kstack_free(void *stack)
+{
+	if (stack)
+		list_add(&stacks, stack);
 }
 
 void kpages_init(size_t ready)

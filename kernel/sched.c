@@ -445,7 +445,7 @@ struct thread *thread_new(struct process *proc, const struct trapframe *frame)
 
 	if (!t)
 		return NULL;
-	t->kstack = kpages_alloc(KSTACK_SIZE / PAGE_SIZE);
+	t->kstack = kstack_alloc();
 	t->xsave = kpages_alloc(1);
 	if (!t->kstack || !t->xsave) {
 		thread_free(t);
@@ -479,7 +479,7 @@ void thread_free(struct thread *t)
 	if (!t)
 		return;
 	timer_cancel(&t->sleep_timer);
-	kpages_free(t->kstack, KSTACK_SIZE / PAGE_SIZE);
+	kstack_free(t->kstack);
 	kpages_free(t->xsave, 1);
 	kfree(t);
 }

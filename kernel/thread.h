@@ -37,8 +37,6 @@ enum thread_state {
 	THREAD_DEAD,
 };
 
-enum { KSTACK_SIZE = 16384 };
-
 /* Why stage 1 of an exception sent the thread to trap_entry. */
 struct trap_info {
 	uint8_t vector; /* as EXITINFO.VECTOR; TRAP_TICK, TRAP_NONE */

@@ -74,25 +74,9 @@ static const void *ssa_xsave(struct cpu *c)
 
 static void save_frame(struct trapframe *f, const struct sgx_gprsgx *g)
 {
-	f->rdi = g->rdi;
-	f->rsi = g->rsi;
-	f->rdx = g->rdx;
-	f->r10 = g->r10;
-	f->r8 = g->r8;
-	f->r9 = g->r9;
-	f->rax = g->rax;
-	f->rbx = g->rbx;
-	f->rcx = g->rcx;
-	f->rbp = g->rbp;
-	f->r11 = g->r11;
-	f->r12 = g->r12;
-	f->r13 = g->r13;
-	f->r14 = g->r14;
-	f->r15 = g->r15;
-	f->orig_rax = UINT64_MAX;
-	f->rip = g->rip;
-	f->rflags = g->rflags;
-	f->rsp = g->rsp;
+	*f = (struct trapframe){g->rdi, g->rsi, g->rdx, g->r10, g->r8, g->r9,
+		g->rax, g->rbx, g->rcx, g->rbp, g->r11, g->r12, g->r13, g->r14,
+		g->r15, UINT64_MAX, g->rip, g->rflags, g->rsp};
 }
 
 /* EACCEPT and its like fault on a page that the host said it had added. */
@@ -135,6 +119,9 @@ static void in_kernel(struct cpu *c, struct sgx_gprsgx *g)
 	}
 	if (vector == VEC_PF && page_withheld(c, g))
 		panic_host("page %lx is not there", (unsigned long)g->rcx);
+	if (vector == VEC_PF && address - g->rsp + PAGE_SIZE < 2 * PAGE_SIZE)
+		panic("the kernel's stack is full at %lx",
+			(unsigned long)g->rip);
 	panic("exception %u in the kernel at %lx, address %lx, error %x",
 		vector, (unsigned long)g->rip, (unsigned long)address,
 		ssa_exinfo(c)->errcd);

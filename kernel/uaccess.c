@@ -40,36 +40,31 @@ static int resolve(bool write)
 		: 0;
 }
 
-int user_read(void *dst, uint64_t u_src, size_t size)
+static always_inline int copy(uint8_t *dst, const uint8_t *src, size_t size,
+	uint64_t u_addr, bool write)
 {
 	size_t left;
 
-	if (user_check(u_src, size))
+	if (user_check(u_addr, size))
 		return -EFAULT;
-	while ((left = uaccess_copy(dst, (const void *)u_src, size))) {
-		dst = (uint8_t *)dst + (size - left);
-		u_src += size - left;
+	while ((left = uaccess_copy(dst, src, size))) {
+		dst += size - left;
+		src += size - left;
 		size = left;
-		if (resolve(false))
+		if (resolve(write))
 			return -EFAULT;
 	}
 	return 0;
 }
 
+int user_read(void *dst, uint64_t u_src, size_t size)
+{
+	return copy(dst, (const void *)u_src, size, u_src, false);
+}
+
 int user_write(uint64_t u_dst, const void *src, size_t size)
 {
-	size_t left;
-
-	if (user_check(u_dst, size))
-		return -EFAULT;
-	while ((left = uaccess_copy((void *)u_dst, src, size))) {
-		src = (const uint8_t *)src + (size - left);
-		u_dst += size - left;
-		size = left;
-		if (resolve(true))
-			return -EFAULT;
-	}
-	return 0;
+	return copy((void *)u_dst, src, size, u_dst, true);
 }
 
 int user_clear(uint64_t u_dst, size_t size)
