@@ -14,6 +14,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "abi/enclave_backend.h"
@@ -45,6 +46,9 @@ struct emu_stats {
 /* For the next create. Default: EMU_FAST, no tick. */
 void emu_configure(const struct emu_config *config);
 const struct enclave_backend *emu_backend(void);
+/* Where this user's platform keys are, and whatever else a platform would keep;
+ * made if need be. 0 or -errno. */
+int emu_data_dir(char *path, size_t size);
 /* Always true; evidence, banners and CAS ask it by name. */
 bool emu_is_emulated(void);
 /* The counters of the current enclave so far. */

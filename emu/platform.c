@@ -67,8 +67,7 @@ static int complain(const char *path, const char *what, int rc)
 	return rc;
 }
 
-/* The directory, made if need be. 0 or -errno. */
-static int data_dir(char *path, size_t size)
+int emu_data_dir(char *path, size_t size)
 {
 	const char *xdg = getenv("XDG_DATA_HOME"), *home = getenv("HOME");
 	struct passwd entry, *found = NULL;
@@ -155,7 +154,7 @@ int emu_platform_load(struct emu_platform *platform)
 	if (getrandom(platform->report_keyid, sizeof(platform->report_keyid),
 		    0) != (ssize_t)sizeof(platform->report_keyid))
 		return -EIO;
-	rc = data_dir(dir, sizeof(dir));
+	rc = emu_data_dir(dir, sizeof(dir));
 	if (rc)
 		return complain("data directory",
 			"cannot be made; set XDG_DATA_HOME to a writable "
