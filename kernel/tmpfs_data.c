@@ -285,8 +285,7 @@ void tmpfs_free_pages(struct tmpfs_node *n)
 
 /* ---- pagestore.h ---- */
 
-static int page_lend(
-	struct vnode *v, uint64_t index, uint64_t addr, void *buf)
+static int page_lend(struct vnode *v, uint64_t index, uint64_t addr, void *buf)
 {
 	struct tmpfs_node *n = tmpfs_node(v);
 	uintptr_t *e;

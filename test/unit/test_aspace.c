@@ -348,8 +348,7 @@ static uint64_t lent[STORE_PAGES];
 static uint64_t store_size = STORE_PAGES * PAGE_SIZE;
 static unsigned store_limit = STORE_PAGES;
 
-static int store_lend(
-	struct vnode *v, uint64_t index, uint64_t addr, void *buf)
+static int store_lend(struct vnode *v, uint64_t index, uint64_t addr, void *buf)
 {
 	if (index * PAGE_SIZE >= store_size)
 		return -ENXIO;
