@@ -13,29 +13,33 @@
 #include "lib/fmt.h"
 #include "lib/string.h"
 
-static int open_directory(struct volume_tags *t, struct err *e)
+int volume_tags_directory(char *path, size_t size, struct err *e)
 {
-	char path[1024];
-	int ret = emu_data_dir(path, sizeof(path));
-	int parent = ret < 0 ? -1 : open(path, O_DIRECTORY | O_CLOEXEC);
+	int ret = emu_data_dir(path, size);
+	size_t len = ret < 0 ? 0 : strlen(path);
 
-	if (ret == 0 && parent < 0)
-		ret = -errno;
 	if (ret < 0)
 		return err_setf(e, ret,
 			"no directory for tags of volumes: %s; set "
 			"XDG_DATA_HOME to a writable directory",
 			strerror(-ret));
-	if (mkdirat(parent, "volumes", 0700) < 0 && errno != EEXIST)
-		ret = -errno;
-	if (ret == 0) {
-		t->dir = openat(parent, "volumes",
-			O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-		ret = t->dir < 0 ? -errno : 0;
-	}
-	close(parent);
+	if (fmt_print(path + len, size - len, "/volumes") >= size - len)
+		return err_setf(e, -ENAMETOOLONG, "%s: too long", path);
+	if (mkdir(path, 0700) < 0 && errno != EEXIST)
+		return err_setf(e, -errno, "%s: %s", path, strerror(errno));
+	return 0;
+}
+
+static int open_directory(struct volume_tags *t, struct err *e)
+{
+	char path[1024];
+	int ret = volume_tags_directory(path, sizeof(path), e);
+
 	if (ret < 0)
-		return err_setf(e, ret, "%s/volumes: %s", path, strerror(-ret));
+		return ret;
+	t->dir = open(path, O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (t->dir < 0)
+		return err_setf(e, -errno, "%s: %s", path, strerror(errno));
 	return 0;
 }
 

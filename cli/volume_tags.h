@@ -23,6 +23,9 @@ struct volume_tags {
 	unsigned safe; /* slot to leave alone: it is on the disk */
 };
 
+/* The directory's path, which is made if need be. */
+must_check int volume_tags_directory(char *path, size_t size, struct err *e);
+
 /* 0: t->known says whether there is a tag. -EBADMSG: there is something, but
  * not a tag of this volume under this key; the rest of @t is then usable for
  * pushes with t->any. */
