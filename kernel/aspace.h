@@ -30,6 +30,8 @@ enum {
 struct aspace *aspace_new(void);
 struct aspace *aspace_get(struct aspace *as);
 void aspace_put(struct aspace *as); /* last one unmaps everything; may sleep */
+/* From now on no page is given back: the enclave ends. */
+void aspace_end(void);
 
 /* Maps size bytes (rounded up to pages): file NULL is anonymous memory.
  * addr is a hint unless FIXED/NOREPLACE. Takes its own reference on file.

@@ -30,11 +30,16 @@ enum { TYPE_TRIM = SECINFO_TYPE_TRIM >> 8 };
 
 static uint64_t total, limit;
 static uint64_t peak; /* of total */
-static bool refused;
+static bool refused, ending;
 
 void aspace_init(uint64_t u_limit)
 {
 	limit = u_limit & ~PAGE_MASK;
+}
+
+void aspace_end(void)
+{
+	ending = true;
 }
 
 uint64_t aspace_memory_peak(void)
@@ -55,10 +60,8 @@ uint64_t commit_room(void)
 
 bool aspace_charge(uint64_t size, bool force)
 {
-	if (!force && commit_room() < size) {
-		commit_refuse();
+	if (!force && !aspace_room(size))
 		return false;
-	}
 	total += size;
 	peak = u64_max(peak, total);
 	return true;
@@ -69,19 +72,14 @@ void aspace_uncharge(uint64_t size)
 	total -= size;
 }
 
-void commit_refuse(void)
-{
-	if (!refused)
-		klog("memory limit of %lu MiB reached; raise --memory",
-			limit >> 20);
-	refused = true;
-}
-
 bool aspace_room(uint64_t size)
 {
 	if (size <= commit_room())
 		return true;
-	commit_refuse();
+	if (!refused)
+		klog("memory limit of %lu MiB reached; raise --memory",
+			limit >> 20);
+	refused = true;
 	return false;
 }
 
@@ -104,17 +102,14 @@ static int augment(struct aspace *as, uint64_t lo, uint64_t hi)
 	uint64_t size = hi - lo;
 	int err;
 
-	if (size > commit_room()) {
-		commit_refuse();
+	if (!aspace_room(size))
 		return -ENOMEM;
-	}
 	err = pages_reserve(lo, hi);
 	if (err)
 		return err;
 	/* The calls below sleep; nobody else may take the room meanwhile. */
 	total += size;
-	if (total > peak)
-		peak = total;
+	peak = u64_max(peak, total);
 	if (host_enclave_augment(lo, size) < 0) {
 		total -= size;
 		return -ENOMEM;
@@ -236,7 +231,7 @@ void commit_drop(struct aspace *as, uint64_t lo, uint64_t hi)
 		.flags = SECINFO_MODIFIED | SECINFO_TYPE_TRIM,
 	};
 
-	while (lo < hi) {
+	while (lo < hi && !ending) {
 		uint8_t state;
 		uint64_t end = lo;
 

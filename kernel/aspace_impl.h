@@ -73,7 +73,6 @@ int commit_protect(uint64_t lo, uint64_t hi, int prot, bool keep);
 void commit_drop(struct aspace *as, uint64_t lo, uint64_t hi);
 /* How many more bytes the limit allows. */
 uint64_t commit_room(void);
-void commit_refuse(void); /* says once that the limit was reached */
 
 /* ---- mappings of files (aspace_file.c) ---- */
 struct text_load;

@@ -322,6 +322,9 @@ static void process_drop(struct process *p)
 	p->fs = NULL;
 	fs_ctx_put(fs);
 	p->as = NULL;
+	/* Process 1 ends with its last child. */
+	if (processes == 1 || (processes == 2 && p->parent == init_process))
+		aspace_end();
 	if (as)
 		aspace_put(as);
 	p->vfork_released = true;

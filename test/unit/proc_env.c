@@ -126,6 +126,10 @@ void aspace_put(struct aspace *as)
 	(void)as;
 }
 
+void aspace_end(void)
+{
+}
+
 uint64_t aspace_canonical_rip(struct aspace *as, uint64_t rip)
 {
 	(void)as;
