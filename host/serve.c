@@ -113,6 +113,11 @@ int64_t serve_run(struct serve *s, int cpu, uint64_t nr, uint64_t *a)
 	return result;
 }
 
+void serve_set_names(struct serve *s, bool on)
+{
+	s->names = on;
+}
+
 void serve_set_trace(struct serve *s, bool on)
 {
 	s->trace = on;

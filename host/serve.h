@@ -42,6 +42,8 @@ struct serve *serve_new(void *base, size_t size, int cpus,
 void serve_free(struct serve *s);
 /* One line to standard error for each call served. */
 void serve_set_trace(struct serve *s, bool on);
+/* The log has system calls: their numbers get names. */
+void serve_set_names(struct serve *s, bool on);
 /* How often a call was served. */
 uint64_t serve_count(const struct serve *s, unsigned nr);
 /* The enclave's last words after EXIT_PANIC; printable, at most size - 1. */

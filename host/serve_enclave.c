@@ -3,6 +3,7 @@
  * Handlers of calls about the enclave itself, its clock and its messages.
  */
 #include "host/serve_state.h"
+#include "host/trace_names.h"
 #include "host/worker.h"
 #include "lib/types.h"
 
@@ -23,6 +24,10 @@ int64_t serve_log(struct serve *s, const uint64_t *a)
 {
 	ssize_t n;
 
+	if (s->names) {
+		trace_names_write(STDERR_FILENO, (const char *)a[0], a[1]);
+		return (int64_t)a[1];
+	}
 	do
 		n = write(STDERR_FILENO, (const void *)a[0], a[1]);
 	while (n < 0 && errno == EINTR);

@@ -25,7 +25,7 @@ struct serve {
 	void *enclave_ctx;
 	struct serve_ring ring[TCS_MAX];
 	uint64_t calls[HOSTCALL_COUNT];
-	bool trace;
+	bool trace, names;
 	struct worker *worker; /* NULL: none asked for */
 };
 

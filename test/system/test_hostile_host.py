@@ -20,6 +20,7 @@ each bad run on standard output as soon as it is found, a table at the end.
 """
 
 import collections
+import ctypes
 import os
 import subprocess
 import sys
@@ -103,6 +104,38 @@ def busy_threads(pid):
     return sum(after[t] - before.get(t, 0) > 20 for t in after)
 
 
+KERNEL, OUTSIDE = 62 << 30, 64 << 30  # abi/layout.h
+ATTACH, DETACH, GETREGS = 16, 17, 12  # ptrace(2)
+ALL_THREADS = 0x40000000  # __WALL of waitpid(2)
+
+
+def where_busy(pid, samples=20):
+    """Where the threads of a process that are not waiting are, by sampling:
+    how often in the kernel, and some of its addresses."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p,
+                            ctypes.c_void_p]
+    count, seen = collections.Counter(), []
+    for _ in range(samples):
+        for task in Path("/proc/%d/task" % pid).iterdir():
+            tid = int(task.name)
+            if (task / "stat").read_text().rpartition(")")[2].split()[0] != "R":
+                continue
+            if libc.ptrace(ATTACH, tid, None, None):
+                continue
+            os.waitpid(tid, ALL_THREADS)
+            regs = (ctypes.c_uint64 * 27)()
+            libc.ptrace(GETREGS, tid, None, regs)
+            libc.ptrace(DETACH, tid, None, None)
+            rip = regs[16]
+            count["application" if rip < KERNEL else
+                  "kernel" if rip < OUTSIDE else "host"] += 1
+            if KERNEL <= rip < OUTSIDE:
+                seen.append("%x" % rip)
+        time.sleep(0.01)
+    return count, seen[:10]
+
+
 def run_once(args, seed, rate, lies, options=()):
     with tempfile.NamedTemporaryFile(prefix="lies-") as log:
         setting = "seed=%d,rate=%d,lies=%s,log=%s" % (seed, rate, lies,
@@ -119,9 +152,15 @@ def run_once(args, seed, rate, lies, options=()):
         except subprocess.TimeoutExpired:
             # The thread that flips words is always busy.
             flips = "flip" in lies
-            status = "hung" if busy_threads(p.pid) > flips else "starved"
+            status = "starved"
+            if busy_threads(p.pid) > flips:
+                count, seen = where_busy(p.pid)
+                astray = count["application"] > count["kernel"]
+                status = "astray" if astray else "hung"
             p.kill()
             out, err = p.communicate()
+            if status != "starved":
+                err += "busy in: %s %s" % (dict(count), " ".join(seen))
         told = Path(log.name).read_text(errors="replace")
     return status, out, err, told, setting
 
@@ -130,6 +169,9 @@ def judge(wanted, status, out, err, lies, told):
     """What is wrong with a run, or None."""
     if status == "hung":
         return "hung"
+    if status == "astray":
+        # A program that was given other data, or code, may run for ever.
+        return None if "data" in lies or "flip" in lies else "astray"
     if status == "starved":
         # A host that swallows an event lets the program wait for ever: it
         # could as well stop it. The enclave must then be idle, not busy.
