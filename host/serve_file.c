@@ -70,10 +70,9 @@ static const char *str(uint64_t a)
 	return (const char *)a;
 }
 
-static void stat_out(const struct statx *x, struct host_stat *h)
+static void stat_out(const struct statx *x, struct kstat *h)
 {
-	*h = (struct host_stat){
-		.dev = makedev(x->stx_dev_major, x->stx_dev_minor),
+	*h = (struct kstat){.dev = makedev(x->stx_dev_major, x->stx_dev_minor),
 		.ino = x->stx_ino,
 		.mode = x->stx_mode,
 		.nlink = x->stx_nlink,
@@ -83,17 +82,13 @@ static void stat_out(const struct statx *x, struct host_stat *h)
 		.size = x->stx_size,
 		.blksize = x->stx_blksize,
 		.blocks = x->stx_blocks,
-		.atime = (uint64_t)x->stx_atime.tv_sec,
-		.atime_ns = x->stx_atime.tv_nsec,
-		.mtime = (uint64_t)x->stx_mtime.tv_sec,
-		.mtime_ns = x->stx_mtime.tv_nsec,
-		.ctime = (uint64_t)x->stx_ctime.tv_sec,
-		.ctime_ns = x->stx_ctime.tv_nsec,
-		.btime = (uint64_t)x->stx_btime.tv_sec,
-		.btime_ns = x->stx_btime.tv_nsec};
+		.atime = {x->stx_atime.tv_sec, x->stx_atime.tv_nsec},
+		.mtime = {x->stx_mtime.tv_sec, x->stx_mtime.tv_nsec},
+		.ctime = {x->stx_ctime.tv_sec, x->stx_ctime.tv_nsec},
+		.btime = {x->stx_btime.tv_sec, x->stx_btime.tv_nsec}};
 }
 
-static int stat_at(int dir, const char *path, int flags, struct host_stat *h)
+static int stat_at(int dir, const char *path, int flags, struct kstat *h)
 {
 	struct statx x;
 
@@ -105,7 +100,7 @@ static int stat_at(int dir, const char *path, int flags, struct host_stat *h)
 
 /* Of an open file, but for the time of its birth: fstat(2) does not know that
  * and takes half the time of statx(2). */
-static int stat_open(int fd, struct host_stat *h)
+static int stat_open(int fd, struct kstat *h)
 {
 	struct stat st;
 
@@ -114,7 +109,7 @@ static int stat_open(int fd, struct host_stat *h)
 
 	if (r < 0)
 		return (int)r;
-	*h = (struct host_stat){.dev = st.st_dev,
+	*h = (struct kstat){.dev = st.st_dev,
 		.ino = st.st_ino,
 		.mode = st.st_mode,
 		.nlink = st.st_nlink,
@@ -124,12 +119,9 @@ static int stat_open(int fd, struct host_stat *h)
 		.size = (uint64_t)st.st_size,
 		.blksize = (uint64_t)st.st_blksize,
 		.blocks = (uint64_t)st.st_blocks,
-		.atime = (uint64_t)st.st_atim.tv_sec,
-		.atime_ns = (uint64_t)st.st_atim.tv_nsec,
-		.mtime = (uint64_t)st.st_mtim.tv_sec,
-		.mtime_ns = (uint64_t)st.st_mtim.tv_nsec,
-		.ctime = (uint64_t)st.st_ctim.tv_sec,
-		.ctime_ns = (uint64_t)st.st_ctim.tv_nsec};
+		.atime = {st.st_atim.tv_sec, (uint64_t)st.st_atim.tv_nsec},
+		.mtime = {st.st_mtim.tv_sec, (uint64_t)st.st_mtim.tv_nsec},
+		.ctime = {st.st_ctim.tv_sec, (uint64_t)st.st_ctim.tv_nsec}};
 	return 0;
 }
 
@@ -148,7 +140,7 @@ int64_t serve_open(struct serve *s, const uint64_t *a)
 		(uint64_t)(int64_t)flags, a[3], 0, 0);
 	if (fd < 0)
 		return fd;
-	err = stat_open((int)fd, (struct host_stat *)a[4]);
+	err = stat_open((int)fd, (struct kstat *)a[4]);
 	if (err) {
 		close((int)fd);
 		return err;
@@ -159,13 +151,12 @@ int64_t serve_open(struct serve *s, const uint64_t *a)
 int64_t serve_stat(struct serve *s, const uint64_t *a)
 {
 	return stat_at((int)a[0], str(a[1]),
-		AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT,
-		(struct host_stat *)a[2]);
+		AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, (struct kstat *)a[2]);
 }
 
 int64_t serve_fstat(struct serve *s, const uint64_t *a)
 {
-	return stat_at((int)a[0], "", AT_EMPTY_PATH, (struct host_stat *)a[1]);
+	return stat_at((int)a[0], "", AT_EMPTY_PATH, (struct kstat *)a[1]);
 }
 
 int64_t serve_readlink(struct serve *s, const uint64_t *a)
@@ -215,17 +206,17 @@ int64_t serve_rename(struct serve *s, const uint64_t *a)
 }
 
 /* path NULL: of the open file fd. */
-static int64_t setattr(int fd, const char *path, const struct host_attr *h)
+static int64_t setattr(int fd, const char *path, const struct kattr *h)
 {
 	struct timespec t[2] = {
-		{(time_t)h->atime, (long)h->atime_ns},
-		{(time_t)h->mtime, (long)h->mtime_ns},
+		{(time_t)h->atime.sec, (long)h->atime.nsec},
+		{(time_t)h->mtime.sec, (long)h->mtime.nsec},
 	};
-	bool owner = h->valid & (HOST_ATTR_UID | HOST_ATTR_GID);
-	uid_t uid = h->valid & HOST_ATTR_UID ? (uid_t)h->uid : (uid_t)-1;
-	gid_t gid = h->valid & HOST_ATTR_GID ? (gid_t)h->gid : (gid_t)-1;
+	bool owner = h->valid & (ATTR_UID | ATTR_GID);
+	uid_t uid = h->valid & ATTR_UID ? (uid_t)h->uid : (uid_t)-1;
+	gid_t gid = h->valid & ATTR_GID ? (gid_t)h->gid : (gid_t)-1;
 
-	if (h->valid & HOST_ATTR_SIZE) {
+	if (h->valid & ATTR_SIZE) {
 		int out = path ? openat(fd, path,
 					 O_WRONLY | O_NOFOLLOW | O_CLOEXEC |
 						 O_NONBLOCK)
@@ -242,15 +233,15 @@ static int64_t setattr(int fd, const char *path, const struct host_attr *h)
 		(path ? fchownat(fd, path, uid, gid, AT_SYMLINK_NOFOLLOW)
 		      : fchown(fd, uid, gid)) < 0)
 		return -errno;
-	if ((h->valid & HOST_ATTR_MODE) &&
+	if ((h->valid & ATTR_MODE) &&
 		(path ? fchmodat(fd, path, (mode_t)h->mode, 0)
 		      : fchmod(fd, (mode_t)h->mode)) < 0)
 		return -errno;
-	if (!(h->valid & HOST_ATTR_ATIME))
+	if (!(h->valid & ATTR_ATIME))
 		t[0].tv_nsec = UTIME_OMIT;
-	if (!(h->valid & HOST_ATTR_MTIME))
+	if (!(h->valid & ATTR_MTIME))
 		t[1].tv_nsec = UTIME_OMIT;
-	if ((h->valid & (HOST_ATTR_ATIME | HOST_ATTR_MTIME)) &&
+	if ((h->valid & (ATTR_ATIME | ATTR_MTIME)) &&
 		(path ? utimensat(fd, path, t, AT_SYMLINK_NOFOLLOW)
 		      : futimens(fd, t)) < 0)
 		return -errno;
@@ -259,12 +250,12 @@ static int64_t setattr(int fd, const char *path, const struct host_attr *h)
 
 int64_t serve_setattr(struct serve *s, const uint64_t *a)
 {
-	return setattr((int)a[0], str(a[1]), (const struct host_attr *)a[2]);
+	return setattr((int)a[0], str(a[1]), (const struct kattr *)a[2]);
 }
 
 int64_t serve_fsetattr(struct serve *s, const uint64_t *a)
 {
-	return setattr((int)a[0], NULL, (const struct host_attr *)a[1]);
+	return setattr((int)a[0], NULL, (const struct kattr *)a[1]);
 }
 
 int64_t serve_access(struct serve *s, const uint64_t *a)
@@ -274,7 +265,7 @@ int64_t serve_access(struct serve *s, const uint64_t *a)
 
 int64_t serve_statfs(struct serve *s, const uint64_t *a)
 {
-	struct host_statfs *h = (struct host_statfs *)a[2];
+	struct kstatfs *h = (struct kstatfs *)a[2];
 	int fd = openat((int)a[0], str(a[1]), O_PATH | O_CLOEXEC | O_NOFOLLOW);
 	struct statfs f;
 	int err;
@@ -285,7 +276,7 @@ int64_t serve_statfs(struct serve *s, const uint64_t *a)
 	close(fd);
 	if (err)
 		return err;
-	*h = (struct host_statfs){.type = (uint64_t)f.f_type,
+	*h = (struct kstatfs){.type = (uint64_t)f.f_type,
 		.bsize = (uint64_t)f.f_bsize,
 		.blocks = f.f_blocks,
 		.bfree = f.f_bfree,

@@ -116,7 +116,7 @@ static const struct {
 /* The controlling terminal: the launcher's, if it has one. */
 static int open_tty(struct dentry *d, uint32_t flags, struct file **out)
 {
-	struct host_stat h;
+	struct kstat h;
 	int64_t fd = host_open(
 		HOST_AT_FDCWD, "/dev/tty", flags & O_ACCMODE, 0, &h);
 

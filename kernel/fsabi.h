@@ -27,7 +27,6 @@
 #ifndef RENAME_NOREPLACE
 #define RENAME_NOREPLACE 1
 #define RENAME_EXCHANGE 2
-#define RENAME_WHITEOUT 4
 #endif
 
 #ifndef DT_DIR

@@ -44,6 +44,9 @@ const struct hostcall_costs *hostcall_costs(void);
 
 int64_t hostcall_run(unsigned nr, const uint64_t *args);
 
+/* Would a POST call return at once, without a sleep point? */
+bool hostcall_post_fits(void);
+
 /* Is fd one of the host descriptors that the enclave opened? (0, 1, 2 are.) */
 bool hostcall_fd_owned(int fd);
 
@@ -83,21 +86,7 @@ bool hostcall_result_ok(
 #define HC_DECL_UIN(n, size) struct uio *n
 #define HC_DECL_UOUT(n, size) struct uio *n
 
-#define HC_PASS(kind, ...) HC_PASS_##kind(__VA_ARGS__)
-#define HC_PASS_VAL(n) n
-#define HC_PASS_FD(n) (uint64_t)(int64_t) n
-#define HC_PASS_DIRFD(n) (uint64_t)(int64_t) n
-#define HC_PASS_CLOSE(n) (uint64_t)(int64_t) n
-#define HC_PASS_STR(n) (uint64_t)(uintptr_t) n
-#define HC_PASS_IN(n, size) (uint64_t)(uintptr_t) n
-#define HC_PASS_OUT(n, size) (uint64_t)(uintptr_t) n
-#define HC_PASS_INS(n, type) (uint64_t)(uintptr_t) n
-#define HC_PASS_OUTS(n, type) (uint64_t)(uintptr_t) n
-#define HC_PASS_OUTF(n, size) (uint64_t)(uintptr_t) n
-#define HC_PASS_INA(n, type, count) (uint64_t)(uintptr_t) n
-#define HC_PASS_OUTA(n, type, count) (uint64_t)(uintptr_t) n
-#define HC_PASS_UIN(n, size) (uint64_t)(uintptr_t) n
-#define HC_PASS_UOUT(n, size) (uint64_t)(uintptr_t) n
+#define HC_PASS(kind, n, ...) (uint64_t)(n)
 
 #define HOSTCALL(name, how, result, errors, ...)                        \
 	static inline int64_t host_##name(HC_MAP(HC_DECL, __VA_ARGS__)) \

@@ -249,6 +249,14 @@ int64_t hostcall_ring_call(unsigned nr, unsigned how, const uint64_t *wire)
 	return result;
 }
 
+bool hostcall_post_fits(void)
+{
+	int cpu = this_cpu()->index;
+
+	reap(cpu);
+	return rings[cpu].busy < RING_ENTRIES;
+}
+
 void hostcall_ring_post(unsigned nr, const uint64_t *wire)
 {
 	int cpu = this_cpu()->index;

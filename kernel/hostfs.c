@@ -23,7 +23,7 @@ static uint64_t fresh(void)
 
 /* ---- nodes ---- */
 
-static void stat_check(const struct host_stat *h)
+void hostfs_stat_check(const struct kstat *h)
 {
 	uint64_t type = h->mode & S_IFMT;
 
@@ -37,28 +37,9 @@ static void stat_check(const struct host_stat *h)
 		panic_host("file size");
 	if (h->nlink > UINT32_MAX || h->uid > UINT32_MAX || h->gid > UINT32_MAX)
 		panic_host("file owner or link count");
-	if (h->atime_ns >= NSEC_PER_SEC || h->mtime_ns >= NSEC_PER_SEC ||
-		h->ctime_ns >= NSEC_PER_SEC || h->btime_ns >= NSEC_PER_SEC)
+	if (h->atime.nsec >= NSEC_PER_SEC || h->mtime.nsec >= NSEC_PER_SEC ||
+		h->ctime.nsec >= NSEC_PER_SEC || h->btime.nsec >= NSEC_PER_SEC)
 		panic_host("file time");
-}
-
-void hostfs_stat_convert(const struct host_stat *h, struct kstat *st)
-{
-	stat_check(h);
-	*st = (struct kstat){.dev = h->dev,
-		.ino = h->ino,
-		.rdev = h->rdev,
-		.size = h->size,
-		.blocks = h->blocks,
-		.mode = (uint32_t)h->mode,
-		.nlink = (uint32_t)h->nlink,
-		.uid = (uint32_t)h->uid,
-		.gid = (uint32_t)h->gid,
-		.blksize = (uint32_t)h->blksize,
-		.atime = {(int64_t)h->atime, (uint32_t)h->atime_ns},
-		.mtime = {(int64_t)h->mtime, (uint32_t)h->mtime_ns},
-		.ctime = {(int64_t)h->ctime, (uint32_t)h->ctime_ns},
-		.btime = {(int64_t)h->btime, (uint32_t)h->btime_ns}};
 }
 
 static bool same_time(struct vtime a, struct vtime b)
@@ -66,29 +47,31 @@ static bool same_time(struct vtime a, struct vtime b)
 	return a.sec == b.sec && a.nsec == b.nsec;
 }
 
-static void node_refresh(struct hostfs_node *n, const struct host_stat *h)
+static void node_refresh(struct hostfs_node *n, const struct kstat *h)
 {
 	struct kstat old = n->st;
 
-	hostfs_stat_convert(h, &n->st);
+	hostfs_stat_check(h);
+	n->st = *h;
 	if (!n->st.btime.sec) /* opening does not tell it */
 		n->st.btime = old.btime;
 	if (n->st.size != old.size || !same_time(n->st.mtime, old.mtime) ||
 		!same_time(n->st.ctime, old.ctime))
 		hostcache_drop(&n->cache);
-	n->v.mode = n->st.mode;
+	n->v.mode = (uint32_t)h->mode;
 	n->expires = fresh();
-	if (n->target && !same_time(n->st.ctime, old.ctime)) {
+	if (!same_time(n->st.ctime, old.ctime)) {
 		kfree(n->target);
 		n->target = NULL;
+		hostfs_idle_drop(n);
 	}
 }
 
-struct hostfs_node *hostfs_node_find(struct mount *m, const struct host_stat *h)
+struct hostfs_node *hostfs_node_find(struct mount *m, const struct kstat *h)
 {
 	struct hostfs_node *n, **b;
 
-	stat_check(h);
+	hostfs_stat_check(h);
 	b = &buckets[(h->ino * 0x9e3779b97f4a7c15ull ^ h->dev) >> 20 &
 		(BUCKETS - 1)];
 	for (n = *b; n; n = n->hash_next) {
@@ -122,6 +105,7 @@ static void node_release(struct vnode *v)
 	if (n->hash_next)
 		n->hash_next->hash_pprev = n->hash_pprev;
 	hostcache_drop(&n->cache);
+	hostfs_idle_drop(n);
 	kfree(n->target);
 	kfree(n);
 }
@@ -162,7 +146,7 @@ int hostfs_path(const struct dentry *d, char **out, int *root_fd)
 static int hostfs_revalidate(struct dentry *d)
 {
 	struct hostfs_node *n;
-	struct host_stat h = {0};
+	struct kstat h = {0};
 	int err;
 
 	err = (int)ON_HOST(d, host_stat(root, path, &h));
@@ -227,7 +211,7 @@ int hostfs_getattr(
 		return 0;
 	}
 	if (n->expires <= time_coarse_ns()) {
-		struct host_stat h;
+		struct kstat h;
 		int err;
 
 		if (f && f->host_fd >= 0)
@@ -238,7 +222,8 @@ int hostfs_getattr(
 			return err;
 		if (h.ino != v->ino || h.dev != v->dev ||
 			(h.mode & S_IFMT) != (v->mode & S_IFMT)) {
-			hostfs_stat_convert(&h, st); /* the name was replaced */
+			hostfs_stat_check(&h);
+			*st = h; /* the name was replaced */
 			d->expires = 1;
 			return 0;
 		}
@@ -251,22 +236,14 @@ int hostfs_getattr(
 static int hostfs_setattr(struct dentry *d, struct vnode *v, struct file *f,
 	const struct kattr *a)
 {
-	struct host_attr h = {.valid = a->valid,
-		.mode = a->mode & 07777,
-		.uid = a->uid,
-		.gid = a->gid,
-		.size = a->size,
-		.atime = (uint64_t)a->atime.sec,
-		.atime_ns = a->atime.nsec,
-		.mtime = (uint64_t)a->mtime.sec,
-		.mtime_ns = a->mtime.nsec};
 	int err;
 
 	if (f && f->host_fd >= 0)
-		err = (int)host_fsetattr(f->host_fd, &h);
+		err = (int)host_fsetattr(f->host_fd, a);
 	else
-		err = (int)ON_HOST(d, host_setattr(root, path, &h));
+		err = (int)ON_HOST(d, host_setattr(root, path, a));
 	hostfs_changed(v);
+	hostfs_distrust(); /* a directory's mode is its files', too */
 	return err;
 }
 
@@ -288,22 +265,7 @@ static int hostfs_access(struct dentry *d, int mask)
 
 static int hostfs_statfs(struct dentry *d, struct kstatfs *s)
 {
-	struct host_statfs h = {0};
-	int err;
-
-	err = (int)ON_HOST(d, host_statfs(root, path, &h));
-	if (!err)
-		*s = (struct kstatfs){.type = h.type,
-			.bsize = h.bsize,
-			.blocks = h.blocks,
-			.bfree = h.bfree,
-			.bavail = h.bavail,
-			.files = h.files,
-			.ffree = h.ffree,
-			.fsid = h.fsid,
-			.namelen = h.namelen,
-			.flags = h.flags};
-	return err;
+	return (int)ON_HOST(d, host_statfs(root, path, s));
 }
 
 /* ---- opening and creating ---- */
@@ -315,10 +277,12 @@ static int open_host(
 		(O_ACCMODE | O_APPEND | O_CREAT | O_EXCL | O_TRUNC |
 			O_DIRECTORY | O_SYNC | O_DSYNC | O_NOATIME);
 	struct hostfs_node *n;
-	struct host_stat h = {0};
+	struct kstat h = {0};
 	int64_t fd;
 
-	fd = ON_HOST(d, host_open(root, path, pass, mode & 07777, &h));
+	do
+		fd = ON_HOST(d, host_open(root, path, pass, mode & 07777, &h));
+	while ((fd == -EMFILE || fd == -ENFILE) && hostfs_idle_shrink());
 	if (fd == -ENOENT && !d->vnode && !(flags & O_CREAT))
 		dentry_set(d, NULL, fresh());
 	if (fd < 0)
@@ -343,7 +307,12 @@ static int open_host(
 static int hostfs_open(
 	struct dentry *d, uint32_t flags, uint32_t mode, struct file **out)
 {
-	return open_host(d, flags & ~(uint32_t)O_CREAT, 0, out);
+	int fd;
+
+	flags &= ~(uint32_t)O_CREAT;
+	fd = d->vnode ? hostfs_idle_take(d, flags) : 0;
+	return fd ? hostfs_file_new(d, flags, fd, out)
+		  : open_host(d, flags, 0, out);
 }
 
 static int hostfs_create(
@@ -466,7 +435,7 @@ static int hostfs_tmpfile(
 	struct dentry *dir, uint32_t flags, uint32_t mode, struct file **out)
 {
 	struct hostfs_node *n;
-	struct host_stat h = {0};
+	struct kstat h = {0};
 	struct dentry *d;
 	int64_t fd;
 	int err;
@@ -518,7 +487,7 @@ int hostfs_mount(struct mount *m, const char *source, uint64_t size)
 {
 	struct hostfs_mount *hm = kzalloc(sizeof(*hm));
 	struct hostfs_node *n;
-	struct host_stat h = {0};
+	struct kstat h = {0};
 	int64_t fd;
 
 	if (!hm)

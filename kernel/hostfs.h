@@ -6,7 +6,9 @@
  *
  * Attributes and names are cached for HOSTFS_TTL, as network file systems do
  * it. Changes made through this enclave are seen at once, changes that others
- * make on the host within that time. Opening always asks the host.
+ * make on the host within that time. Opening for reading uses a descriptor
+ * that was closed here lately if the name was seen within HOSTFS_OPEN_TTL and
+ * nobody outside has spoken to this enclave since; all other opening asks.
  */
 #pragma once
 
@@ -15,9 +17,10 @@
 #include "kernel/vfs.h"
 
 struct file;
-struct host_stat;
+struct kstat;
 
 #define HOSTFS_TTL NSEC_PER_SEC
+#define HOSTFS_OPEN_TTL (NSEC_PER_SEC / 50)
 
 struct hostfs_node {
 	struct vnode v;
@@ -25,6 +28,9 @@ struct hostfs_node {
 	uint64_t expires; /* of st and target; time_mono_ns */
 	char *target; /* of a link, kmalloc'ed */
 	struct hostcache cache; /* content */
+	struct list idle_node;
+	uint64_t idle_until; /* then idle_fd is closed */
+	int idle_fd; /* open for reading, of no file; 0: none */
 	struct hostfs_node *hash_next, **hash_pprev;
 };
 
@@ -39,10 +45,14 @@ static inline struct hostfs_node *hostfs_node(struct vnode *v)
 
 /* The node of that file with a reference; its attributes are now fresh.
  * Stops the enclave if hs is malformed. NULL: no memory. */
-struct hostfs_node *hostfs_node_find(
-	struct mount *m, const struct host_stat *hs);
-/* Stops the enclave if h is malformed. */
-void hostfs_stat_convert(const struct host_stat *h, struct kstat *st);
+struct hostfs_node *hostfs_node_find(struct mount *m, const struct kstat *hs);
+/* Stops the enclave if h, from the host, is malformed. */
+void hostfs_stat_check(const struct kstat *h);
+/* Closes n's idle descriptor; may sleep. */
+void hostfs_idle_drop(struct hostfs_node *n);
+/* Names seen so far do not do for opening: a signal or a line of input may
+ * tell of a change, or something changed that is not the file itself. */
+void hostfs_distrust(void);
 /* Next time somebody asks, the host is asked. */
 static inline void hostfs_changed(struct vnode *v)
 {
@@ -50,6 +60,7 @@ static inline void hostfs_changed(struct vnode *v)
 		return; /* the name lost its meaning during the call */
 	hostfs_node(v)->expires = 0;
 	hostcache_drop(&hostfs_node(v)->cache);
+	hostfs_idle_drop(hostfs_node(v));
 }
 
 int hostfs_getattr(
@@ -71,12 +82,18 @@ int hostfs_path(const struct dentry *d, char **out, int *root_fd);
 		result_;                                          \
 	})
 
+/* hostidle.c: a descriptor of d, positive, that fits flags of open; 0: none. */
+int hostfs_idle_take(struct dentry *d, uint32_t flags);
+/* Takes over f's descriptor, if it can be of use. */
+bool hostfs_idle_keep(struct file *f);
+/* Closes the one that was idle longest; false: there is none. */
+bool hostfs_idle_shrink(void);
 /* hostfs_file.c: d was opened on the host as host_fd (taken over, also on
  * failure). */
 int hostfs_file_new(
 	struct dentry *d, uint32_t flags, int host_fd, struct file **out);
 /* hostfs_stream.c: the same for terminals, pipes and devices. */
 int hostfs_stream_new(struct dentry *d, uint32_t flags, int host_fd,
-	const struct host_stat *h, struct file **out);
+	const struct kstat *h, struct file **out);
 
 extern const struct xattr_ops hostfs_xattr_ops; /* hostfs_xattr.c */

@@ -125,7 +125,7 @@ static int hostfile_fsync(struct file *f, bool data_only)
 
 static int hostfile_truncate(struct file *f, uint64_t size)
 {
-	struct host_attr h = {.valid = HOST_ATTR_SIZE, .size = size};
+	struct kattr h = {.valid = ATTR_SIZE, .size = size};
 	int err = (int)host_fsetattr(f->host_fd, &h);
 
 	hostfs_changed(f->vnode);
@@ -153,7 +153,8 @@ static int64_t hostfile_ioctl(struct file *f, uint32_t cmd, uint64_t u_arg)
 
 static void hostfile_release(struct file *f)
 {
-	host_close(f->host_fd);
+	if (!hostfs_idle_keep(f))
+		host_close(f->host_fd);
 }
 
 static const struct file_ops hostfile_ops = {

@@ -74,8 +74,10 @@ static int64_t stream_read(struct file *f, struct uio *u, uint64_t *pos)
 		n = host_read(f->host_fd, u, u->resid);
 		hostready_done(&s->ready, seen, EV_IN,
 			n == -EAGAIN ? HOSTREADY_DRY : HOSTREADY_SOME);
-		if (n != -EAGAIN || want == 0)
+		if (n != -EAGAIN || want == 0) {
+			hostfs_distrust();
 			return n;
+		}
 		err = wait_ready(f, EV_IN);
 		if (err)
 			return err;
@@ -127,12 +129,11 @@ static int stream_stat(struct file *f, struct kstat *st)
 {
 	*st = stream_of(f)->st;
 	if (S_ISREG(st->mode)) {
-		struct host_stat h;
-		int err = (int)host_fstat(f->host_fd, &h);
+		int err = (int)host_fstat(f->host_fd, st);
 
 		if (err)
 			return err;
-		hostfs_stat_convert(&h, st);
+		hostfs_stat_check(st);
 	}
 	return 0;
 }
@@ -220,7 +221,7 @@ static int stream_fsync(struct file *f, bool data_only)
 
 static int stream_truncate(struct file *f, uint64_t size)
 {
-	struct host_attr h = {.valid = HOST_ATTR_SIZE, .size = size};
+	struct kattr h = {.valid = ATTR_SIZE, .size = size};
 
 	return (int)host_fsetattr(f->host_fd, &h);
 }
@@ -259,7 +260,7 @@ static const struct file_ops stdfile_ops = {
 };
 
 static int stream_new(const struct file_ops *ops, struct dentry *d,
-	uint32_t flags, int host_fd, const struct host_stat *h, bool keep,
+	uint32_t flags, int host_fd, const struct kstat *h, bool keep,
 	struct file **out)
 {
 	struct stream *s = kzalloc(sizeof(*s));
@@ -267,7 +268,8 @@ static int stream_new(const struct file_ops *ops, struct dentry *d,
 
 	if (!s)
 		return -ENOMEM;
-	hostfs_stat_convert(h, &s->st);
+	hostfs_stat_check(h);
+	s->st = *h;
 	s->keep = keep;
 	err = hostready_init(&s->ready);
 	if (err)
@@ -292,7 +294,7 @@ free:
 }
 
 int hostfs_stream_new(struct dentry *d, uint32_t flags, int host_fd,
-	const struct host_stat *h, struct file **out)
+	const struct kstat *h, struct file **out)
 {
 	int err = stream_new(&stream_ops, d, flags, host_fd, h, false, out);
 
@@ -303,7 +305,7 @@ int hostfs_stream_new(struct dentry *d, uint32_t flags, int host_fd,
 
 int file_new_host_stream(int host_fd, struct file **out)
 {
-	struct host_stat h;
+	struct kstat h;
 	int err = (int)host_fstat(host_fd, &h);
 
 	if (err)

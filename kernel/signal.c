@@ -19,6 +19,7 @@
 #include <linux/poll.h>
 
 #include "kernel/aspace.h"
+#include "kernel/hostfs.h"
 #include "kernel/kalloc.h"
 #include "kernel/process.h"
 #include "kernel/ptimer.h"
@@ -343,6 +344,7 @@ void signal_from_host(int signo)
 	if (signo < 1 || signo > NSIG_KERNEL || !init_process ||
 		!(admitted & SIG_BIT(signo)))
 		return;
+	hostfs_distrust();
 	signal_info_kernel(&info, signo);
 	if (app && app->state == PROC_LIVE) {
 		for (struct process *p = process_next(1); p;

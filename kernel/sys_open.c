@@ -119,9 +119,9 @@ static int put_stat(uint64_t u_buf, const struct kstat *k)
 	st.st_dev = k->dev;
 	st.st_ino = k->ino;
 	st.st_nlink = k->nlink;
-	st.st_mode = k->mode;
-	st.st_uid = k->uid;
-	st.st_gid = k->gid;
+	st.st_mode = (uint32_t)k->mode;
+	st.st_uid = (uint32_t)k->uid;
+	st.st_gid = (uint32_t)k->gid;
 	st.st_rdev = k->rdev;
 	st.st_size = (long)k->size;
 	st.st_blksize = k->blksize;
@@ -202,7 +202,8 @@ int64_t sys_newfstatat(const uint64_t *a)
 
 static struct statx_timestamp statx_time(struct vtime t)
 {
-	return (struct statx_timestamp){.tv_sec = t.sec, .tv_nsec = t.nsec};
+	return (struct statx_timestamp){
+		.tv_sec = t.sec, .tv_nsec = (uint32_t)t.nsec};
 }
 
 static uint32_t dev_major(uint64_t dev)
@@ -233,10 +234,10 @@ int64_t sys_statx(const uint64_t *a)
 		return err;
 	memset(&x, 0, sizeof(x));
 	x.stx_mask = STATX_BASIC_STATS | (k.btime.sec ? STATX_BTIME : 0);
-	x.stx_blksize = k.blksize;
-	x.stx_nlink = k.nlink;
-	x.stx_uid = k.uid;
-	x.stx_gid = k.gid;
+	x.stx_blksize = (uint32_t)k.blksize;
+	x.stx_nlink = (uint32_t)k.nlink;
+	x.stx_uid = (uint32_t)k.uid;
+	x.stx_gid = (uint32_t)k.gid;
 	x.stx_mode = (uint16_t)k.mode;
 	x.stx_ino = k.ino;
 	x.stx_size = k.size;

@@ -120,9 +120,9 @@ static int tmpfs_setattr(struct dentry *d, struct vnode *v, struct file *f,
 	if (a->valid & ATTR_MODE)
 		v->mode = (v->mode & S_IFMT) | (a->mode & 07777);
 	if (a->valid & ATTR_UID)
-		n->uid = a->uid;
+		n->uid = (uint32_t)a->uid;
 	if (a->valid & ATTR_GID)
-		n->gid = a->gid;
+		n->gid = (uint32_t)a->gid;
 	if ((a->valid & (ATTR_UID | ATTR_GID)) && !S_ISDIR(v->mode))
 		v->mode &= ~(uint32_t)(S_ISUID | S_ISGID);
 	if (a->valid & ATTR_ATIME)

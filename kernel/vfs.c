@@ -122,7 +122,7 @@ int vfs_setattr(struct dentry *d, struct vnode *v, struct file *f,
 bool vnode_mode_allows(const struct kstat *st, int mask)
 {
 	const struct process *p = curproc;
-	uint32_t bits = st->mode;
+	uint64_t bits = st->mode;
 
 	if (p->euid == 0) {
 		return !(mask & X_OK) || S_ISDIR(st->mode) || (st->mode & 0111);

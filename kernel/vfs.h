@@ -19,6 +19,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "abi/hostfile.h"
 #include "lib/list.h"
 
 struct dentry;
@@ -31,39 +32,6 @@ struct process;
 struct vnode;
 
 enum { VFS_PATH_MAX = 4096, VFS_NAME_MAX = 255, VFS_SYMLINK_MAX = 40 };
-
-struct vtime {
-	int64_t sec;
-	uint32_t nsec;
-};
-
-struct kstat {
-	uint64_t dev, ino, rdev, size, blocks; /* blocks of 512 bytes */
-	uint32_t mode, nlink, uid, gid, blksize;
-	struct vtime atime, mtime, ctime, btime;
-};
-
-/* What vfs_setattr changes; times are already resolved (no UTIME_NOW). */
-enum {
-	ATTR_MODE = 1,
-	ATTR_UID = 2,
-	ATTR_GID = 4,
-	ATTR_SIZE = 8,
-	ATTR_ATIME = 16,
-	ATTR_MTIME = 32,
-};
-
-struct kattr {
-	uint32_t valid; /* ATTR_* */
-	uint32_t mode, uid, gid;
-	uint64_t size;
-	struct vtime atime, mtime;
-};
-
-struct kstatfs {
-	uint64_t type, bsize, blocks, bfree, bavail, files, ffree;
-	uint64_t fsid, namelen, flags;
-};
 
 /* Where getdents entries go. add() returns 0, or -ENOSPC: no room, stop. */
 struct dirent_sink {

@@ -25,12 +25,10 @@
 
 #define must_check __attribute__((warn_unused_result))
 #define printf_like(f, a) __attribute__((format(printf, f, a)))
-#define no_return __attribute__((noreturn))
 #define packed_struct __attribute__((packed))
 #define always_inline inline __attribute__((always_inline))
 #define no_inline __attribute__((noinline))
 
-#define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
 /* 0, or a compile error if the condition does not hold. */
@@ -53,10 +51,6 @@
 #define add_overflows(a, b, result) __builtin_add_overflow(a, b, result)
 #define sub_overflows(a, b, result) __builtin_sub_overflow(a, b, result)
 #define mul_overflows(a, b, result) __builtin_mul_overflow(a, b, result)
-
-/* For one access that the compiler must neither split, repeat nor merge. */
-#define READ_ONCE(x) (*(const volatile __typeof__(x) *)&(x))
-#define WRITE_ONCE(x, v) (*(volatile __typeof__(x) *)&(x) = (v))
 
 static inline uint64_t u64_min(uint64_t a, uint64_t b)
 {

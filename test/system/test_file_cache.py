@@ -69,3 +69,77 @@ def test_change_on_the_host_is_seen(tmp_path):
     finally:
         p.kill()
         p.wait()
+
+
+OPEN_AGAIN = """
+import os, sys, time
+path = sys.argv[1]
+def read():
+    fd = os.open(path, os.O_RDONLY)
+    text = os.read(fd, 100).decode()
+    os.close(fd)
+    return text
+for line in sys.stdin:
+    if line == "denied\\n":
+        os.chmod(path, 0)
+    for i in range(50):
+        try:
+            text = read()
+        except OSError as e:
+            text = "error %d" % e.errno
+    print(text, flush=True)
+"""
+
+
+def descriptors(pid, path):
+    """How many descriptors of the process and its children are path."""
+    pids, n = [pid], 0
+    for p in pids:
+        for task in Path(f"/proc/{p}/task").iterdir():
+            pids += map(int, (task / "children").read_text().split())
+        for fd in Path(f"/proc/{p}/fd").iterdir():
+            try:
+                n += os.readlink(fd).startswith(str(path))
+            except OSError:
+                pass
+    return n
+
+
+def test_open_again(tmp_path):
+    """A file is what it is whenever something outside told of it; a closed
+    one is closed on the host soon."""
+    file, new = tmp_path / "f", tmp_path / "new"
+    file.write_text("one")
+    p = subprocess.Popen(
+        [sconce.SCONCE, "run", "-q", "--", "/usr/bin/python3", "-c",
+         OPEN_AGAIN, file], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        text=True, bufsize=1)
+
+    def ask(line="\n"):
+        p.stdin.write(line)
+        return p.stdout.readline()
+
+    try:
+        assert ask() == "one\n"
+        for i in range(20):
+            new.write_text("new %d" % i)
+            new.rename(file)
+            assert ask() == "new %d\n" % i
+        file.write_text("rewritten")
+        assert ask() == "rewritten\n"
+        file.unlink()
+        assert ask() == "error 2\n"
+        file.write_text("back")
+        deadline = time.time() + 20
+        while ask() != "back\n":  # for a second it is known as missing
+            assert time.time() < deadline
+        while descriptors(p.pid, file) and time.time() < deadline:
+            time.sleep(0.1)
+        assert descriptors(p.pid, file) == 0
+        if os.geteuid():
+            assert ask("denied\n") == "error 13\n"
+        p.stdin.close()
+        assert p.wait(30) == 0
+    finally:
+        p.kill()
+        p.wait()

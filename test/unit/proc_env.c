@@ -14,6 +14,7 @@
 #include "abi/layout.h"
 #include "kernel/aspace.h"
 #include "kernel/file.h"
+#include "kernel/hostfs.h"
 #include "kernel/kalloc.h"
 #include "kernel/klog.h"
 #include "kernel/uaccess.h"
@@ -231,6 +232,10 @@ void kernel_shutdown(int status)
 }
 
 /* ---- time and scheduling ---- */
+
+void hostfs_distrust(void)
+{
+}
 
 uint64_t time_mono_ns(void)
 {

@@ -52,6 +52,15 @@ void hostcache_drop(struct hostcache *c)
 {
 	(void)c;
 }
+void hostfs_idle_drop(struct hostfs_node *n)
+{
+	(void)n;
+}
+bool hostfs_idle_keep(struct file *f)
+{
+	(void)f;
+	return false;
+}
 int64_t vfs_seek(struct file *f, int64_t off, int whence, uint64_t size)
 {
 	(void)f, (void)off, (void)whence, (void)size;

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "kernel/file.h"
+#include "kernel/hostfs.h"
 #include "kernel/process.h"
 #include "kernel/syscall_fs.h"
 #include "kernel/time.h"
@@ -151,11 +152,18 @@ static void test_cost(void **state)
 	env_now += 2 * NSEC_PER_SEC;
 	assert_int_equal(CALL(stat, P("/dir/inner"), P(&st)), 0);
 	assert_int_equal(env_calls, before + 1);
-	/* open and close: one call each */
+	/* open: one call, and the descriptor stays; for writing: one each */
+	while (hostfs_idle_shrink())
+		;
 	before = env_calls;
 	fd = CALL(open, P("/dir/inner"), O_RDONLY);
 	assert_true(fd >= 0);
 	assert_int_equal(CALL(fstat, (uint64_t)fd, P(&st)), 0);
+	CALL(close, (uint64_t)fd);
+	assert_int_equal(env_calls, before + 1);
+	before = env_calls;
+	fd = CALL(open, P("/dir/inner"), O_RDWR);
+	assert_true(fd >= 0);
 	CALL(close, (uint64_t)fd);
 	assert_int_equal(env_calls, before + 2);
 	/* what is not there is remembered */
@@ -163,6 +171,98 @@ static void test_cost(void **state)
 	before = env_calls;
 	assert_int_equal(CALL(stat, P("/dir/nothing"), P(&st)), -ENOENT);
 	assert_int_equal(env_calls, before);
+}
+
+/* Opens, reads and closes; the host calls that opening took. */
+static unsigned open_cost(const char *path, uint64_t flags, const char *text)
+{
+	unsigned before = env_calls, cost;
+	int64_t fd = CALL(open, P(path), flags);
+	char buf[16] = "";
+
+	assert_true(fd >= 0);
+	cost = env_calls - before;
+	assert_true(CALL(pread64, (uint64_t)fd, P(buf), 15, 0) >= 0);
+	assert_string_equal(buf, text);
+	assert_int_equal(CALL(close, (uint64_t)fd), 0);
+	return cost;
+}
+
+static int open_descriptors(void)
+{
+	int n = 0;
+
+	for (int fd = 0; fd < 1024; fd++)
+		n += fcntl(fd, F_GETFD) >= 0;
+	return n;
+}
+
+/* Opening again what was closed a moment ago, and what ends that. */
+static void test_open_again(void **state)
+{
+	struct timespec t[2] = {{1, 0}, {1, 0}};
+	int64_t a, b;
+	int before;
+	char name[32];
+
+	make_file("again", "one");
+	make_file("other", "two");
+	env_now += 5 * NSEC_PER_SEC;
+	assert_int_equal(open_cost("/again", O_RDONLY, "one"), 1);
+	assert_int_equal(open_cost("/again", O_RDONLY, "one"), 0);
+	assert_int_equal(
+		open_cost("/again", O_RDONLY | O_NONBLOCK | O_CLOEXEC, "one"),
+		0);
+	assert_int_equal(open_cost("/again", O_RDONLY | O_SYNC, "one"), 1);
+	assert_int_equal(open_cost("/again", O_RDWR, "one"), 1);
+	/* two at a time have a descriptor each */
+	a = CALL(open, P("/again"), O_RDONLY);
+	b = CALL(open, P("/again"), O_RDONLY);
+	assert_true(a >= 0 && b >= 0);
+	CALL(close, (uint64_t)a);
+	CALL(close, (uint64_t)b);
+	assert_int_equal(open_cost("/again", O_RDONLY, "one"), 0);
+	/* changes made here */
+	assert_int_equal(CALL(chmod, P("/again"), 0600), 0);
+	env_now++;
+	assert_int_equal(open_cost("/again", O_RDONLY, "one"), 1);
+	assert_int_equal(open_cost("/again", O_RDONLY, "one"), 0);
+	assert_int_equal(CALL(utimensat, AT_FDCWD, P("/again"), P(t), 0), 0);
+	assert_int_equal(open_cost("/again", O_RDONLY, "one"), 1);
+	assert_int_equal(CALL(chmod, P("/dir"), 0700), 0);
+	assert_int_equal(open_cost("/again", O_RDONLY, "one"), 1);
+	assert_int_equal(CALL(rename, P("/other"), P("/again")), 0);
+	env_now++; /* distrust takes a moment to pass */
+	open_cost("/again", O_RDONLY, "two");
+	/* somebody outside speaks to us */
+	assert_int_equal(open_cost("/again", O_RDONLY, "two"), 0);
+	env_now++;
+	hostfs_distrust();
+	assert_int_equal(open_cost("/again", O_RDONLY, "two"), 1);
+	/* changes made by others, soon */
+	make_file("other", "three");
+	assert_int_equal(rename(at("other"), at("again")), 0);
+	env_now += HOSTFS_OPEN_TTL;
+	assert_int_equal(open_cost("/again", O_RDONLY, "three"), 1);
+	assert_int_equal(unlink(at("again")), 0);
+	env_now += HOSTFS_OPEN_TTL;
+	assert_int_equal(CALL(open, P("/again"), O_RDONLY), -ENOENT);
+	/* a name that is gone keeps no descriptor */
+	make_file("again", "four");
+	env_now += 5 * NSEC_PER_SEC;
+	open_cost("/again", O_RDONLY, "four");
+	before = open_descriptors();
+	assert_int_equal(CALL(unlink, P("/again")), 0);
+	assert_int_equal(open_descriptors(), before - 1);
+	/* many */
+	before = open_descriptors();
+	for (int i = 0; i < 200; i++) {
+		snprintf(name, sizeof(name), "many%d", i);
+		make_file(name, name);
+		snprintf(name, sizeof(name), "/many%d", i);
+		open_cost(name, O_RDONLY, name + 1);
+	}
+	assert_in_range(open_descriptors(), before + 32, before + 64);
 }
 
 static void test_create_write(void **state)
@@ -396,6 +496,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_open),
 		cmocka_unit_test(test_cost),
+		cmocka_unit_test(test_open_again),
 		cmocka_unit_test(test_create_write),
 		cmocka_unit_test(test_at_and_links),
 		cmocka_unit_test(test_openat2),
