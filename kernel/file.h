@@ -32,7 +32,8 @@ struct file_ops {
 	const char *name; /* "pipe", "hostfile", ... for /proc and traces */
 	/* At *pos (pread, or the file's own offset for seekable files, which
 	 * the caller advances by the result; an append sets *pos to where it
-	 * wrote); pos is NULL for streams. Bytes or -errno. [-EINVAL] */
+	 * wrote); pos is NULL for streams. Bytes or -errno. [-EINVAL,
+	 * -EISDIR of directories] */
 	int64_t (*read)(struct file *f, struct uio *u, uint64_t *pos);
 	int64_t (*write)(struct file *f, struct uio *u, uint64_t *pos);
 	/* [-ESPIPE] new offset for SEEK_SET/CUR/END/DATA/HOLE */
@@ -76,6 +77,15 @@ struct file {
 struct file *file_new(const struct file_ops *ops, uint32_t flags);
 struct file *file_get(struct file *f); /* returns f */
 void file_put(struct file *f); /* NULL is fine; may sleep */
+
+static inline bool file_readable(const struct file *f)
+{
+	return (f->flags & 3) != 1; /* O_WRONLY */
+}
+static inline bool file_writable(const struct file *f)
+{
+	return (f->flags & 3) != 0; /* O_RDONLY */
+}
 
 /* Kernel-internal reading (exec, page-in): bytes (short only at the end of
  * the file) or -errno. */

@@ -280,29 +280,23 @@ void hostcall_ring_post(unsigned nr, const uint64_t *wire)
 
 /* ---- which way is faster ---- */
 
-static uint64_t ticks(void)
-{
-	uint32_t lo, hi;
-
-	__asm__ volatile("rdtsc" : "=a"(lo), "=d"(hi));
-	return (uint64_t)hi << 32 | lo;
-}
-
 /* Best round trip of row nr among those that went that way; 0: none did. The
  * first ones are cold, and a worker takes a while to start. */
 static uint64_t measure(unsigned nr, const uint64_t *way)
 {
 	static const uint64_t wire[HOSTCALL_ARGS];
-	uint64_t best = UINT64_MAX, begin = ticks(), start, before;
+	uint64_t best = UINT64_MAX, begin = __builtin_ia32_rdtsc(), start,
+		 before;
 	int good = 0;
 
-	while (good < MEASURE_GOOD && ticks() - begin < MEASURE_TICKS) {
+	while (good < MEASURE_GOOD &&
+		__builtin_ia32_rdtsc() - begin < MEASURE_TICKS) {
 		before = *way;
 		pause = 0;
-		start = ticks();
+		start = __builtin_ia32_rdtsc();
 		if (hostcall_ring_call(nr, hostcall_desc(nr)->how, wire))
 			panic_host("call null: not 0");
-		start = ticks() - start;
+		start = __builtin_ia32_rdtsc() - start;
 		if (*way == before)
 			continue;
 		best = u64_min(best, start);

@@ -240,14 +240,8 @@ static int64_t hostdir_lseek(struct file *f, int64_t off, int whence)
 	return r;
 }
 
-static int64_t hostdir_read(struct file *f, struct uio *u, uint64_t *pos)
-{
-	return -EISDIR;
-}
-
 static const struct file_ops hostdir_ops = {
 	.name = "hostdir",
-	.read = hostdir_read,
 	.lseek = hostdir_lseek,
 	.fsync = hostfile_fsync,
 	.getdents = hostdir_getdents,

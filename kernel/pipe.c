@@ -61,16 +61,6 @@ void pipe_put(struct pipe *p)
 	kfree(p);
 }
 
-static bool can_read(const struct file *f)
-{
-	return (f->flags & O_ACCMODE) != O_WRONLY;
-}
-
-static bool can_write(const struct file *f)
-{
-	return (f->flags & O_ACCMODE) != O_RDONLY;
-}
-
 /* Moves the content to a ring of size bytes. The lock is held. */
 static int ring_resize(struct pipe *p, size_t size)
 {
@@ -146,7 +136,7 @@ static int64_t pipe_read(struct file *f, struct uio *u, uint64_t *pos)
 	struct pipe *p = f->priv;
 	int64_t n;
 
-	if (!can_read(f))
+	if (!file_readable(f))
 		return -EBADF;
 	if (u->resid == 0)
 		return 0;
@@ -180,7 +170,7 @@ static int64_t pipe_write(struct file *f, struct uio *u, uint64_t *pos)
 	struct pipe *p = f->priv;
 	int64_t done = 0, n = 0;
 
-	if (!can_write(f))
+	if (!file_writable(f))
 		return -EBADF;
 	while (u->resid > 0) {
 		if (p->readers == 0) {
@@ -210,14 +200,14 @@ static uint32_t pipe_poll(struct file *f, struct poll_ctx *pc)
 	struct pipe *p = f->priv;
 	uint32_t events = 0;
 
-	if (can_read(f)) {
+	if (file_readable(f)) {
 		poll_add(pc, &p->read_queue);
 		if (p->count > 0)
 			events |= POLLIN | POLLRDNORM;
 		if (p->writers == 0 && p->writer_opens > 0)
 			events |= POLLHUP;
 	}
-	if (can_write(f)) {
+	if (file_writable(f)) {
 		poll_add(pc, &p->write_queue);
 		if (p->capacity - p->count >= PIPE_ATOMIC)
 			events |= POLLOUT | POLLWRNORM;
@@ -284,9 +274,9 @@ static void pipe_release(struct file *f)
 {
 	struct pipe *p = f->priv;
 
-	if (can_read(f) && --p->readers == 0)
+	if (file_readable(f) && --p->readers == 0)
 		waitq_wake_all(&p->write_queue, POLLOUT | POLLERR);
-	if (can_write(f) && --p->writers == 0)
+	if (file_writable(f) && --p->writers == 0)
 		waitq_wake_all(&p->read_queue, POLLIN | POLLHUP);
 	pipe_put(p);
 }
@@ -310,12 +300,12 @@ int pipe_open_now(struct pipe *p, uint32_t flags, struct file **out)
 		return -ENOMEM;
 	p->refs++;
 	f->priv = p;
-	if (can_read(f)) {
+	if (file_readable(f)) {
 		p->readers++;
 		p->reader_opens++;
 		waitq_wake_all(&p->write_queue, 0);
 	}
-	if (can_write(f)) {
+	if (file_writable(f)) {
 		p->writers++;
 		p->writer_opens++;
 		waitq_wake_all(&p->read_queue, 0);

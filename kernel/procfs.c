@@ -710,14 +710,8 @@ static int dir_getdents(struct file *f, struct dirent_sink *sink)
 	return l.err;
 }
 
-static int64_t dir_read(struct file *f, struct uio *u, uint64_t *pos)
-{
-	return -EISDIR;
-}
-
 static const struct file_ops dir_ops = {
 	.name = "proc",
-	.read = dir_read,
 	.lseek = vfs_seek_endless,
 	.getdents = dir_getdents,
 };

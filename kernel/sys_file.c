@@ -13,24 +13,14 @@
 #include "lib/string.h"
 #include "lib/types.h"
 
-static bool readable(const struct file *f)
-{
-	return (f->flags & O_ACCMODE) != O_WRONLY;
-}
-
-static bool writable(const struct file *f)
-{
-	return (f->flags & O_ACCMODE) != O_RDONLY;
-}
-
 int64_t file_transfer(struct file *f, struct uio *u, uint64_t *pos, bool write)
 {
 	int64_t n;
 
-	if (write ? !writable(f) : !readable(f))
+	if (write ? !file_writable(f) : !file_readable(f))
 		return -EBADF;
 	if (write ? !f->ops->write : !f->ops->read)
-		return -EINVAL;
+		return f->vnode && S_ISDIR(f->vnode->mode) ? -EISDIR : -EINVAL;
 	if (f->ops->lseek && *pos > (uint64_t)INT64_MAX - u->resid)
 		return write ? -EFBIG : -EINVAL;
 	n = write ? f->ops->write(f, u, f->ops->lseek ? pos : NULL)
@@ -358,7 +348,7 @@ int64_t sys_ftruncate(const uint64_t *a)
 	f = fd_get((int)a[0]);
 	if (!f)
 		return -EBADF;
-	if (!writable(f) || !f->ops->truncate)
+	if (!file_writable(f) || !f->ops->truncate)
 		n = -EINVAL;
 	else
 		n = f->ops->truncate(f, a[1]);
@@ -381,7 +371,7 @@ int64_t sys_fallocate(const uint64_t *a)
 	f = fd_get((int)a[0]);
 	if (!f)
 		return -EBADF;
-	if (!writable(f))
+	if (!file_writable(f))
 		n = -EBADF;
 	else
 		n = f->ops->fallocate
@@ -413,7 +403,7 @@ int64_t sys_readahead(const uint64_t *a)
 
 	if (!f)
 		return -EBADF;
-	n = !readable(f) ? -EBADF : f->ops->lseek ? 0 : -EINVAL;
+	n = !file_readable(f) ? -EBADF : f->ops->lseek ? 0 : -EINVAL;
 	file_put(f);
 	return n;
 }

@@ -32,14 +32,6 @@ static struct {
 static uint64_t first_tsc, first_ns; /* for the long-term rate */
 static uint64_t next_sync;
 
-static inline uint64_t read_tsc(void)
-{
-	uint32_t lo, hi;
-
-	__asm__ volatile("rdtsc" : "=a"(lo), "=d"(hi));
-	return (uint64_t)hi << 32 | lo;
-}
-
 static uint64_t line_at(uint64_t tsc)
 {
 	uint64_t ticks = tsc > line.tsc_base ? tsc - line.tsc_base : 0;
@@ -64,7 +56,7 @@ static uint64_t not_before_latest(uint64_t ns)
 
 uint64_t time_mono_ns(void)
 {
-	return not_before_latest(line_at(read_tsc()));
+	return not_before_latest(line_at(__builtin_ia32_rdtsc()));
 }
 
 uint64_t time_coarse_ns(void)
@@ -99,14 +91,14 @@ static void publish(void)
 /* One reading whose TSC lies between two of our own. */
 static int read_host(struct host_clock *h)
 {
-	uint64_t before = read_tsc(), after;
+	uint64_t before = __builtin_ia32_rdtsc(), after;
 	int err = (int)host_clock_read(h);
 
 	if (err)
 		return err;
 	if (h->monotonic_ns > NS_MAX / 2 || h->realtime_ns > INT64_MAX)
 		panic_host("time of %lu ns", (unsigned long)h->monotonic_ns);
-	after = read_tsc();
+	after = __builtin_ia32_rdtsc();
 	if (h->tsc < before || h->tsc > after)
 		h->tsc = after;
 	return 0;

@@ -460,11 +460,6 @@ static const struct file_ops tmpfile_ops = {
 	.fcntl = tmpfile_fcntl,
 };
 
-static int64_t tmpdir_read(struct file *f, struct uio *u, uint64_t *pos)
-{
-	return -EISDIR;
-}
-
 /* The first entry with a cookie >= at: the list is in order of cookies, new
  * names go to its end. Mount points that only exist as such have none. */
 static struct dentry *entry_from(
@@ -510,7 +505,6 @@ static int tmpdir_getdents(struct file *f, struct dirent_sink *sink)
 
 static const struct file_ops tmpdir_ops = {
 	.name = "tmpfs",
-	.read = tmpdir_read,
 	.lseek = vfs_seek_endless,
 	.fsync = tmpfile_fsync,
 	.getdents = tmpdir_getdents,
