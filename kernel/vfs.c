@@ -324,7 +324,8 @@ int vfs_open(int dfd, const char *path, uint32_t flags, uint32_t mode,
 		err = open_walked(&w, flags, mode, now, out);
 		if (err && attempt == 0 && (wf & WALK_OPEN) && w.dentry &&
 			w.parent && w.parent->vnode->ops->open_unknown &&
-			(err == -ELOOP || err == -ESTALE)) {
+			(err == -ELOOP || err == -ESTALE ||
+				(err == -ENOTDIR && (flags & O_DIRECTORY)))) {
 			w.dentry->expires = 0;
 			walk_done(&w);
 			wf &= ~(unsigned)WALK_OPEN;

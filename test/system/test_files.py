@@ -14,6 +14,7 @@ import pytest
 import sconce
 
 PYTHON = "/usr/bin/python3"
+TREE = os.path.join(os.path.dirname(__file__), "../programs/treemodel.py")
 SCRIPT = os.path.join(os.path.dirname(__file__), "../programs/files.py")
 
 
@@ -35,6 +36,26 @@ def test_same_as_native(tmp_path):
 def test_same_as_native_in_memory():
     native, inside = both("/dev/shm/" + uuid.uuid4().hex)
     assert inside == native
+
+
+def test_tree_on_host_and_in_memory(tmp_path):
+    """The host's file system and tmpfs answer alike (20,000 by hand)."""
+    memory = "/dev/shm/" + uuid.uuid4().hex
+    seed = os.environ.get("SCONCE_SEED", "1")
+    done = sconce.run(
+        "/bin/sh", "-c", "mkdir $1 && exec $2 $3 $0 $1 $4 3000",
+        str(tmp_path), memory, PYTHON, TREE, seed)
+    assert done.out == "same\n", "SCONCE_SEED=%s: %s" % (seed, done.out)
+
+
+def test_directory_behind_a_link(tmp_path):
+    """Opened as a directory before anybody looked at the link."""
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real/x").touch()
+    (tmp_path / "link").symlink_to("real")
+    done = sconce.run(PYTHON, "-c", "import os; print(os.listdir(%r))"
+                      % str(tmp_path / "link")).check(0)
+    assert done.out == "['x']\n"
 
 
 def test_tmpfs_never_reaches_the_host():
