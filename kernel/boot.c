@@ -19,6 +19,7 @@
 #include "kernel/boot.h"
 #include "kernel/clock.h"
 #include "kernel/cpu.h"
+#include "kernel/crypto.h"
 #include "kernel/cpuid.h"
 #include "kernel/exec.h"
 #include "kernel/file.h"
@@ -353,6 +354,7 @@ static void boot(uint64_t region)
 	raw = read_config();
 	hostcall_init(region, params.shared_size);
 	init_xstate();
+	crypto_init();
 	if (clock_init(params.tsc_khz))
 		panic_host("impossible clock rate of %lu kHz",
 			(unsigned long)params.tsc_khz);
