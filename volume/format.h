@@ -90,6 +90,18 @@ static_assert_size(struct vol_place, 24);
 
 enum vol_kind { VOL_KIND_TREE = 1, VOL_KIND_MAP = 2 };
 
+enum vol_mode { /* as in st_mode */
+	VOL_MODE_TYPE = 0170000,
+	VOL_MODE_FIFO = 0010000,
+	VOL_MODE_CHAR = 0020000,
+	VOL_MODE_DIR = 0040000,
+	VOL_MODE_BLOCK = 0060000,
+	VOL_MODE_FILE = 0100000,
+	VOL_MODE_LINK = 0120000,
+	VOL_MODE_SOCKET = 0140000,
+	VOL_MODE_XATTR = 1, /* all of it: the attributes of inode parent */
+};
+
 enum { VOL_ATIME, VOL_MTIME, VOL_CTIME, VOL_BTIME, VOL_TIMES };
 
 /*
@@ -98,7 +110,6 @@ enum { VOL_ATIME, VOL_MTIME, VOL_CTIME, VOL_BTIME, VOL_TIMES };
  * object of height h is under top b / 128^h. Blocks past the end of a file
  * mean nothing (a truncation was interrupted).
  */
-#define VOL_MODE_XATTR 1u /* mode: holds the attributes of inode parent */
 
 struct vol_disk_inode {
 	uint32_t mode; /* type and permissions, as st_mode */

@@ -182,10 +182,10 @@ must_check int volume_rename(struct volume_node *from_dir, const char *from,
 	size_t from_len, struct volume_node *to_dir, const char *to,
 	size_t to_len, unsigned flags);
 /* Calls add() for each entry from @cookie (0: the first) on, in a fixed
- * order; @next is the cookie of the entry after it. Stops when it returns
- * nonzero, and returns that. "." and ".." are not among them; cookies are 0 or
- * from 16 to 2^63 - 1, so there is room for them. add() may sleep, but must not
- * call anything for @dir. */
+ * order; @type is that of dirents (mode >> 12), @next the cookie of the entry
+ * after it. Stops when it returns nonzero, and returns that. "." and ".." are
+ * not among them; cookies are 0 or from 16 to 2^63 - 1, so there is room for
+ * them. add() may sleep, but must not call anything for @dir. */
 typedef int volume_dirent_fn(void *arg, const char *name, size_t len,
 	uint64_t ino, uint32_t type, uint64_t next);
 must_check int volume_readdir(struct volume_node *dir, uint64_t cookie,

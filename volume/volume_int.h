@@ -203,10 +203,11 @@ void vol_end(struct volume *v);
  *
  *	1. the lock of renames between directories (name.c)
  *	2. the locks of at most two nodes, that of the lower number first
- *	3. vol_begin
- *	4. blocks: vol_tree_get waits for one that is being read
+ *	3. the lock of removals from the list of orphans
+ *	4. vol_begin
+ *	5. blocks: vol_tree_get waits for one that is being read
  *
- * Nobody waits for 1 or 2 within a change, so every change ends, and so does
+ * Nobody waits for 1, 2 or 3 within a change, so every change ends, and so does
  * the wait for that of whoever makes a record. A directory's lock guards its
  * entries (readers take it too), a file's lock its size and the writing of its
  * contents, any node's lock its extended attributes. Other fields of an inode
@@ -219,7 +220,7 @@ struct volume_node {
 	struct vol_disk_inode inode; /* height, top, blocks: see object */
 	uint32_t refs;
 	bool changed; /* not yet in the table of inodes */
-	bool locked; /* vol_node_lock */
+	uint8_t locked; /* vol_node_lock */
 	bool linkable; /* made without a name: may get one */
 	struct vol_block
 		*place; /* pinned: where a changed one will be stored */
@@ -237,6 +238,9 @@ void vol_nodes_fini(struct volume *v);
 /* Forgets unused nodes until at most @keep of them are left. */
 void vol_nodes_shrink(struct volume *v, size_t keep);
 
+/* A lock is a byte: 0 free, 1 held, 2 held and perhaps waited for. */
+void vol_lock(struct volume *v, uint8_t *lock);
+void vol_unlock(struct volume *v, uint8_t *lock);
 void vol_node_lock(struct volume_node *n);
 void vol_node_unlock(struct volume_node *n);
 /* Makes the node one that may be changed until this change ends: the block
@@ -251,24 +255,25 @@ void vol_node_changed(struct volume_node *n);
  * changed: what is dirty has its place in a dirty block already). */
 must_check int vol_node_store_all(struct volume *v);
 /* A new inode, prepared, times set, nlink 0, referenced. Within a change of 1
- * block. Sleeps. _discard undoes it within the same change, without sleep. */
+ * block. Sleeps. If it is not wanted after all: vol_node_orphan_add. */
 must_check int vol_node_new(
 	struct volume *v, uint32_t mode, struct volume_node **out);
-void vol_node_discard(struct volume_node *n);
-/* To and from the list of orphans (nlink is 0), within a change, prepared;
- * the one before it must be, too: vol_node_orphan_prepare. */
+/* To and from the list of orphans (nlink is 0); n is prepared. Before _del,
+ * with the lock v->orphans from before vol_begin on, _prepare. */
 void vol_node_orphan_add(struct volume_node *n);
 must_check int vol_node_orphan_prepare(struct volume_node *n);
 void vol_node_orphan_del(struct volume_node *n);
-void vol_node_now(struct volume_node *n, unsigned times); /* 1 << VOL_ATIME.. */
+/* 1 << VOL_ATIME, ...: those times are now. Prepared. */
+void vol_node_touch(struct volume_node *n, unsigned times);
 /* While replaying: block @index of the table of inodes now has @data; heights,
  * tops and counts of blocks stay as they are in memory or in the block before
- * (an inline link's are empty). Within a change. */
+ * (an inline link's are empty). Within a change. A record's punches come
+ * first, then the table's blocks, then all others. */
 must_check int vol_node_replay(
 	struct volume *v, uint64_t index, const uint8_t *data);
 /* The object with that number, node referenced by the caller; 0 and 1 too
  * (*node is NULL then). For replay, compaction and verification. -ENOENT: it
- * is a free inode. */
+ * is a free inode. Whoever punches the object calls vol_node_changed. */
 must_check int vol_node_object(struct volume *v, uint64_t number,
 	struct volume_node **node, struct vol_object **out);
 /* Frees what was unlinked but open when the volume was last in use. Before it
@@ -277,13 +282,13 @@ must_check int vol_node_reap(struct volume *v);
 
 static inline bool vol_inode_is(const struct vol_disk_inode *i, uint32_t type)
 {
-	return (i->mode & 0170000) == type;
+	return (i->mode & VOL_MODE_TYPE) == type;
 }
 
 /* A link whose target is in the inode; its object is empty. */
 static inline bool vol_inode_inline(const struct vol_disk_inode *i)
 {
-	return vol_inode_is(i, 0120000) && i->size <= sizeof(i->target);
+	return vol_inode_is(i, VOL_MODE_LINK) && i->size <= sizeof(i->target);
 }
 
 /* ---- dir.c: names and numbers, nothing else of a node but its size ---- */
@@ -297,19 +302,25 @@ struct vol_dir_entry {
 	uint8_t type; /* mode >> 12 */
 };
 
+/* From the root to a leaf, whose keys are within [lo, hi). */
+struct vol_dir_path {
+	struct vol_block *block[VOL_DIR_DEPTH]; /* root first, pinned */
+	uint32_t slot[VOL_DIR_DEPTH]; /* in the leaf: offset of an entry */
+	uint32_t depth;
+	uint64_t lo, hi;
+};
+
 /* An operation on one name that was prepared: cannot fail any more. The
  * directory is locked from _prepare to the end. */
 struct vol_dir_op {
 	struct volume_node *dir;
-	struct vol_dir_entry entry; /* what is there, if it is */
+	struct vol_dir_entry entry; /* what is there; for _insert: its key */
 	const char *name;
 	size_t len;
-	struct vol_block *path[VOL_DIR_DEPTH]; /* root first */
-	uint32_t slot[VOL_DIR_DEPTH];
-	uint32_t depth;
+	struct vol_dir_path path;
 	struct vol_block *fresh[VOL_DIR_DEPTH + 1]; /* for splits */
-	uint64_t fresh_index[VOL_DIR_DEPTH + 1], free_after, size_after;
-	uint32_t splits, count;
+	uint32_t fresh_count, taken;
+	uint32_t levels; /* that are split or go, from the leaf up */
 };
 
 must_check int vol_dir_find(struct volume_node *dir, const char *name,
@@ -331,9 +342,15 @@ must_check int vol_dir_iterate(struct volume_node *dir, uint64_t cookie,
 
 /* ---- file.c ---- */
 
-/* Frees all blocks past the end of the object's size, in changes of its own;
- * what is there means nothing and may be there after a crash. Sleeps. */
-must_check int vol_file_cut(struct volume_node *n);
+/* Frees the blocks from @index on, in changes of its own: those past the end of
+ * a file, which mean nothing. Sleeps. */
+must_check int vol_file_cut(struct volume_node *n, uint64_t index);
+
+/* ---- name.c ---- */
+
+/* The root directory of a new volume: within a change of 1 block. */
+must_check int vol_name_root(
+	struct volume *v, uint32_t mode, uint32_t uid, uint32_t gid);
 
 /* ---- volume.c ---- */
 
@@ -367,6 +384,7 @@ struct volume {
 	struct vol_alloc *alloc; /* alloc.c */
 	struct vol_commit *commit; /* commit.c, log.c */
 	struct vol_nodes *nodes; /* inode.c */
+	uint8_t renames, orphans; /* vol_lock */
 };
 
 /* Memory: cleared, or NULL. */
