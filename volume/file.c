@@ -329,7 +329,7 @@ static void set(
 		{VOLUME_SET_MTIME, VOL_MTIME},
 	};
 	struct vol_disk_inode *i = &n->inode;
-	bool resized = valid & VOLUME_SET_SIZE && i->size != a->size;
+	bool resized = valid & VOLUME_SET_SIZE;
 
 	if (valid & VOLUME_SET_MODE)
 		i->mode = (i->mode & VOL_MODE_TYPE) |

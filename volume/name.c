@@ -451,6 +451,8 @@ static int rename_check(struct rename *r, unsigned flags)
 	if (r->victim && flags & RENAME_NOREPLACE)
 		return -EEXIST;
 	if (r->from_dir != r->to_dir) {
+		if (!r->to_dir->inode.nlink) /* nor is it anywhere */
+			return -ENOENT;
 		err = loop_check(r->moved, r->to_dir);
 		if (err)
 			return err == -ELOOP ? -EINVAL : err;
