@@ -447,13 +447,16 @@ size_t insn_decode(const uint8_t *code, size_t avail, struct insn *out)
 {
 	struct dec d = {.code = code, .avail = avail};
 	size_t imm = 0;
+	bool plain;
 
 	memset(out, 0, sizeof(*out));
 	if (d.avail > INSN_MAX)
 		d.avail = INSN_MAX;
 	if (!decode_prefixes(&d) || !decode_opcode(&d, &imm))
 		return 0;
-	if (!d.vex && !decode_group(&d, &imm))
+	/* Half of all instructions: neither group nor branch. */
+	plain = d.map == MAP_1 && d.op < 0x8c && (d.op & 0xf0) != 0x70;
+	if (!plain && !d.vex && !decode_group(&d, &imm))
 		return 0;
 	if (d.avail - d.pos < imm)
 		return 0;
@@ -461,6 +464,8 @@ size_t insn_decode(const uint8_t *code, size_t avail, struct insn *out)
 	out->len = (uint8_t)d.pos;
 	out->rip_pos = d.rip_pos;
 	out->addr32 = d.addr32;
+	if (plain)
+		return d.pos;
 	if (d.map == MAP_1)
 		classify_one(&d, out);
 	else if (d.map == MAP_0F)

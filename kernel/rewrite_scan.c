@@ -80,26 +80,32 @@ static void look(const uint8_t *p, size_t count, enum rewrite_pattern which,
 bool rewrite_scan(const uint8_t *p, size_t count, size_t avail,
 	enum rewrite_pattern which, rewrite_scan_fn *hit, void *ctx)
 {
-	uint16_t mask[BLOCKS] = {0};
+	union {
+		uint16_t block[BLOCKS];
+		uint64_t word[BLOCKS / 4];
+	} mask;
 	size_t at = 0;
 
 	while (at < count) {
-		size_t blocks = (avail - at - 1) / BLOCK;
+		size_t blocks = (avail - at - 1) / BLOCK, next;
 
 		blocks = blocks > BLOCKS ? BLOCKS : blocks;
 		/* All of what is too short. */
 		for (; !blocks && at < count; at++)
 			if (!hit(ctx, at))
 				return false;
+		mask.word[blocks / 4 % (BLOCKS / 4)] = 0;
 		if (blocks)
-			look(p + at, blocks, which, mask);
-		for (size_t i = 0; i < blocks; i++, at += BLOCK)
-			for (unsigned int m = mask[i]; m; m &= m - 1) {
-				size_t found = at + (size_t)__builtin_ctz(m);
+			look(p + at, blocks, which, mask.block);
+		next = at + blocks * BLOCK;
+		for (size_t i = 0; at < next; i++, at += 4 * BLOCK)
+			for (uint64_t m = mask.word[i]; m; m &= m - 1) {
+				size_t found = at + (size_t)__builtin_ctzll(m);
 
 				if (found < count && !hit(ctx, found))
 					return false;
 			}
+		at = next;
 	}
 	return true;
 }
