@@ -38,11 +38,12 @@ static int segment(const uint8_t *elf, size_t size, const Elf64_Phdr *ph,
 		ph->p_filesz > size - ph->p_offset)
 		return err_set(e, -ENOEXEC, "kernel image",
 			"a segment outside of its place", NULL, NULL);
-	mem = calloc(1, pages);
+	mem = aligned_alloc(PAGE_SIZE, pages); /* as EADD takes it */
 	if (!mem)
 		return err_set(e, -ENOMEM, "kernel image", "out of memory",
 			NULL, NULL);
 	memcpy(mem, elf + ph->p_offset, ph->p_filesz);
+	memset(mem + ph->p_filesz, 0, pages - ph->p_filesz);
 	err = visit(ctx, ph->p_vaddr, mem, pages, secinfo_flags(ph->p_flags));
 	free(mem);
 	return err;

@@ -166,18 +166,69 @@ static int add_page(struct enclave *e, uint64_t addr, const void *src,
 	return rc;
 }
 
+struct pages {
+	uint64_t addr, len;
+};
+
+static void touch(uint64_t addr, uint64_t len)
+{
+	madvise((void *)(uintptr_t)addr, len, MADV_POPULATE_WRITE);
+}
+
+/* In parts, so that others get at the address space in between. */
+static void *touch_parts(void *arg)
+{
+	struct pages *p = arg;
+
+	for (uint64_t done = 0; done < p->len; done += LARGE_PAGE)
+		touch(p->addr + done,
+			p->len - done < LARGE_PAGE ? p->len - done
+						   : LARGE_PAGE);
+	free(p);
+	return NULL;
+}
+
+/* Whoever touches them first, this or the enclave, gets the pages. */
+static bool touch_elsewhere(uint64_t addr, uint64_t len)
+{
+	struct pages *p = malloc(sizeof(*p));
+	pthread_attr_t attr;
+	sigset_t all, old;
+	pthread_t thread;
+	bool ok;
+
+	if (!p)
+		return false;
+	*p = (struct pages){addr, len};
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	pthread_attr_init(&attr);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	pthread_attr_setstacksize(&attr, 4 * PTHREAD_STACK_MIN);
+	ok = !pthread_create(&thread, &attr, touch_parts, p);
+	pthread_attr_destroy(&attr);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (!ok)
+		free(p);
+	return ok;
+}
+
 /*
  * EADD and EAUG take EPC pages now, not when they are touched; a fault for each
- * would cost more than the page. Whole large pages are one. Only hints.
+ * would cost more than the page. Whole large pages are one. What follows the
+ * first of them is left to another thread. Only hints.
  */
 static void populate(uint64_t addr, size_t len)
 {
 	uint64_t first = (addr + LARGE_PAGE - 1) & ~(uint64_t)(LARGE_PAGE - 1);
-	uint64_t end = (addr + len) & ~(uint64_t)(LARGE_PAGE - 1);
+	uint64_t stop = addr + len, end = stop & ~(uint64_t)(LARGE_PAGE - 1);
 
 	if (first < end)
 		madvise((void *)(uintptr_t)first, end - first, MADV_HUGEPAGE);
-	madvise((void *)(uintptr_t)addr, len, MADV_POPULATE_WRITE);
+	if (first + LARGE_PAGE < end &&
+		touch_elsewhere(first + LARGE_PAGE, stop - first - LARGE_PAGE))
+		stop = first + LARGE_PAGE;
+	touch(addr, stop - addr);
 }
 
 static int driver_add_pages(struct enclave *e, uint64_t addr, const void *src,
@@ -196,8 +247,11 @@ static int driver_add_pages(struct enclave *e, uint64_t addr, const void *src,
 	}
 	populate(addr, len);
 	for (size_t i = 0; !rc && i < len; i += SGX_PAGE_SIZE) {
-		memcpy(page, (const uint8_t *)src + i, SGX_PAGE_SIZE);
-		rc = to_errno(add_page(e, addr + i, page, &secinfo, measure));
+		const uint8_t *from = (const uint8_t *)src + i;
+
+		if ((uintptr_t)from % SGX_PAGE_SIZE)
+			from = memcpy(page, from, SGX_PAGE_SIZE);
+		rc = to_errno(add_page(e, addr + i, from, &secinfo, measure));
 	}
 	close_rc = epcm_apply(&e->epcm, addr, len);
 	if (!rc)

@@ -130,8 +130,8 @@ static uint64_t image_run(const struct vma_set *s, size_t i, uint64_t hi)
 	return end;
 }
 
-/* Fills the pages of v, which were added, and gives them their protection.
- * Code is searched, and patched, where it is. */
+/* Fills the pages of v, which were added; they stay writable. Code is searched,
+ * and patched, where it is. */
 static void fill(struct aspace *as, const struct vma *v)
 {
 	uint8_t *buf = v->kind == VMA_FILE ? stage() : NULL;
@@ -153,7 +153,6 @@ static void fill(struct aspace *as, const struct vma *v)
 			text_apply(mapping_of(v)->text, v->start, v->end,
 				(uint8_t *)v->start);
 	}
-	commit_protect(v->start, v->end, v->prot, false);
 	if (v->kind == VMA_FILE && at < v->end)
 		commit_drop(as, at, v->end);
 }
@@ -198,16 +197,23 @@ void mapping_preload(struct aspace *as, uint64_t lo, uint64_t hi, bool image)
 	for (; i < as->set.count && as->set.v[i].start < hi;
 		i = vma_index(&as->set, lo)) {
 		struct vma v = as->set.v[i];
-		uint64_t end = whole ? image_run(&as->set, i, hi) : v.start;
+		uint64_t at, end = whole ? image_run(&as->set, i, hi) : 0;
 
-		if (end > v.start && commit_begin(as, v.start, end))
-			end = v.start;
-		for (lo = v.start; lo < end; lo = v.end) {
-			v = *vma_find(&as->set, lo);
+		lo = v.start;
+		if (end <= lo || commit_begin(as, lo, end)) {
+			if (v.kind == VMA_FILE)
+				ready(as, &v);
+			lo = v.end;
+			continue;
+		}
+		for (at = lo; at < end; at = v.end) {
+			v = *vma_find(&as->set, at);
 			fill(as, &v);
 		}
-		if (v.kind == VMA_FILE && lo == v.start)
-			ready(as, &v);
-		lo = v.end;
+		/* Not before all are there: the host may be busy with them. */
+		for (; lo < end; lo = v.end) {
+			v = *vma_find(&as->set, lo);
+			commit_protect(lo, v.end, v.prot, false);
+		}
 	}
 }
