@@ -38,21 +38,31 @@ static int fresh_prot(const struct vma *v)
 		: v->prot;
 }
 
+/* v may move, or go, meanwhile. */
 static int load(struct aspace *as, const struct vma *v, uint64_t lo,
 	uint64_t hi, uint64_t fault)
 {
-	switch (v->kind) {
+	struct vma copy = *v;
+	int err = -EFAULT;
+
+	copy.prot = (uint8_t)fresh_prot(v);
+	vma_object_get(copy.obj);
+	switch (copy.kind) {
 	case VMA_ANON:
-		return commit_copy(as, lo, hi, v->prot, NULL);
+		err = commit_copy(as, lo, hi, copy.prot, NULL);
+		break;
 	case VMA_FILE:
-		return mapping_load(as, v, lo, hi, fault);
+		err = mapping_load(as, &copy, lo, hi, fault);
+		break;
 	case VMA_SHARED:
-		return object_load(v, lo, hi, fault);
+		err = object_load(&copy, lo, hi, fault);
+		break;
 	case VMA_TRAMPOLINE:
-		return text_load_trampolines(as, v);
-	default:
-		return -EFAULT;
+		err = text_load_trampolines(as, &copy);
+		break;
 	}
+	vma_object_put(copy.obj);
+	return err;
 }
 
 /* The pages around page that are not committed, within its window. */
@@ -74,12 +84,8 @@ static void window(struct vma *v, uint64_t page, uint64_t *lo, uint64_t *hi)
 		size = WINDOW_ALWAYS * PAGE_SIZE;
 	if (size > room)
 		size = PAGE_SIZE;
-	a = page & ~(size - 1);
-	b = a + size;
-	if (a < v->start)
-		a = v->start;
-	if (b > v->end)
-		b = v->end;
+	a = u64_max(page & ~(size - 1), v->start);
+	b = u64_min((page & ~(size - 1)) + size, v->end);
 	for (*lo = page; *lo > a; *lo -= PAGE_SIZE)
 		if (pages_get(*lo - PAGE_SIZE) & PAGE_COMMITTED)
 			break;
@@ -94,7 +100,7 @@ static unsigned vain;
 
 static int fault(struct aspace *as, uint64_t addr, bool write, bool exec)
 {
-	struct vma *v = vma_find(&as->set, addr), copy;
+	struct vma *v = vma_find(&as->set, addr);
 	uint64_t page = addr & ~PAGE_MASK, lo, hi;
 	uint8_t state, need;
 	int err;
@@ -124,13 +130,10 @@ static int fault(struct aspace *as, uint64_t addr, bool write, bool exec)
 	}
 	vain = 0;
 	window(v, page, &lo, &hi);
-	copy = *v;
-	copy.prot = (uint8_t)fresh_prot(v);
-	vma_object_get(copy.obj);
-	err = load(as, &copy, lo, hi, page);
-	if (err == -ENOMEM && hi - lo > PAGE_SIZE)
-		err = load(as, &copy, page, page + PAGE_SIZE, page);
-	vma_object_put(copy.obj);
+	err = load(as, v, lo, hi, page);
+	v = vma_find(&as->set, page);
+	if (err == -ENOMEM && hi - lo > PAGE_SIZE && v)
+		err = load(as, v, page, page + PAGE_SIZE, page);
 	return err;
 }
 
@@ -149,29 +152,21 @@ int aspace_fault(struct aspace *as, uint64_t addr, bool write, bool exec)
 int aspace_populate(struct aspace *as, uint64_t lo, uint64_t hi)
 {
 	while (lo < hi) {
-		struct vma *v = vma_find(&as->set, lo), copy;
-		uint64_t end, stop;
+		const struct vma *v = vma_find(&as->set, lo);
+		uint64_t end, max;
 		uint8_t state;
 		int err;
 
 		if (!v)
 			return -ENOMEM;
-		stop = v->end < hi ? v->end : hi;
-		end = pages_run(lo, stop, &state);
-		if (end - lo > WINDOW_MAX * PAGE_SIZE)
-			end = lo + WINDOW_MAX * PAGE_SIZE;
-		if (v->kind == VMA_FILE &&
-			end - lo > WINDOW_FILE_MAX * PAGE_SIZE)
-			end = lo + WINDOW_FILE_MAX * PAGE_SIZE;
+		max = v->kind == VMA_FILE ? WINDOW_FILE_MAX : WINDOW_MAX;
+		end = pages_run(lo, u64_min(v->end, hi), &state);
+		end = u64_min(end, lo + max * PAGE_SIZE);
 		if ((state & PAGE_COMMITTED) || v->prot == PROT_NONE) {
 			lo = end;
 			continue;
 		}
-		copy = *v;
-		copy.prot = (uint8_t)fresh_prot(v);
-		vma_object_get(copy.obj);
-		err = load(as, &copy, lo, end, lo);
-		vma_object_put(copy.obj);
+		err = load(as, v, lo, end, lo);
 		if (err)
 			return err;
 		lo = end;
