@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define ENCLU ".byte 0x0f, 0x01, 0xd7, 0x66, 0x90"
@@ -44,7 +45,17 @@ uint64_t enclu_accept(uint64_t page, const struct enclu_secinfo *info);
 void enclu_modpe(uint64_t page, const struct enclu_secinfo *info);
 uint64_t enclu_acceptcopy(
 	uint64_t page, const struct enclu_secinfo *info, const void *src);
+bool enclu_rdrand(uint64_t *v);
 #else
+
+/* False if the processor has none at the moment. */
+static inline bool enclu_rdrand(uint64_t *v)
+{
+	bool ok;
+
+	__asm__ volatile("rdrand %0" : "=r"(*v), "=@ccc"(ok));
+	return ok;
+}
 
 /* RAX of the leaf: 0 or an SGX error code. Wrong use faults. */
 static inline uint64_t enclu_accept(

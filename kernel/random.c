@@ -2,6 +2,7 @@
 /* See random.h. */
 #include "kernel/random.h"
 
+#include "kernel/enclu.h"
 #include "kernel/klog.h"
 #include "lib/string.h"
 
@@ -11,10 +12,8 @@ uint64_t random_u64(void)
 {
 	for (int i = 0; i < TRIES; i++) {
 		uint64_t v;
-		bool ok;
 
-		__asm__ volatile("rdrand %0" : "=r"(v), "=@ccc"(ok));
-		if (ok)
+		if (enclu_rdrand(&v))
 			return v;
 	}
 	panic("the processor gives no random numbers");
