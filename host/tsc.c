@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * See tsc.h. CPUID 15H: SDM vol. 2A. The kernel's own rate is in the user page
- * of a perf event (perf_event_open(2): time_mult, time_shift), if events are
- * allowed here. What remains is to measure.
+ * See tsc.h. The kernel's own rate is in the user page of a perf event
+ * (perf_event_open(2): time_mult, time_shift), if events are allowed here.
+ * CPUID 15H (SDM vol. 2A) may leave a virtual machine, which takes longer.
+ * What remains is to measure.
  */
 #include "host/tsc.h"
 
@@ -78,8 +79,10 @@ uint64_t tsc_khz(void)
 	unsigned int a, b, c, d;
 	uint64_t khz;
 
+	khz = from_perf();
+	if (khz)
+		return khz;
 	if (__get_cpuid(0x15, &a, &b, &c, &d) && a && b && c)
 		return (uint64_t)c * b / a / 1000;
-	khz = from_perf();
-	return khz ? khz : measure();
+	return measure();
 }

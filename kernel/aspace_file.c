@@ -130,23 +130,19 @@ static uint64_t image_run(const struct vma_set *s, size_t i, uint64_t hi)
 	return end;
 }
 
-/* Fills the pages of v, which were added; they stay writable. Code is searched,
- * and patched, where it is. */
+/* Fills the pages of v, which were added; they stay writable. Nobody knows of
+ * them yet, so they are read and searched and patched in their place. */
 static void fill(struct aspace *as, const struct vma *v)
 {
-	uint8_t *buf = v->kind == VMA_FILE ? stage() : NULL;
 	uint64_t at = v->start;
-	int64_t n;
+	int64_t n = 1;
 
-	for (; buf && at < v->end; at += (uint64_t)n) {
+	commit_fill(at, v->end, PROT_READ | PROT_WRITE, NULL);
+	for (; v->kind == VMA_FILE && n > 0 && at < v->end; at += (uint64_t)n) {
 		n = fetch(v, at, u64_min(at + STAGE_PAGES * PAGE_SIZE, v->end),
-			buf);
-		if (n <= 0)
-			break;
-		commit_fill(at, at + (uint64_t)n, PROT_READ | PROT_WRITE, buf);
+			(uint8_t *)at);
+		n = n < 0 ? 0 : n;
 	}
-	if (at < v->end) /* zeroes, or what could not be read */
-		commit_fill(at, v->end, PROT_READ | PROT_WRITE, NULL);
 	if (v->kind == VMA_FILE && (v->prot & PROT_EXEC)) {
 		text_attach(as, v, at == v->end);
 		if (mapping_of(v)->text)
