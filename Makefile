@@ -9,6 +9,7 @@
 #   make lint     format, clang-tidy, cppcheck, include directions, the kernel
 #   make fuzz     every fuzzer for FUZZ_SECONDS
 #   make hostile  RUNS runs of programs on a host that lies, from seed SEED on
+#   make lvi      the kernel with fences against LVI, checked and tried
 #   make asan     the unit tests with the address and UB sanitizers
 #   make loc      size of the trusted code
 #   make repro    two builds in two places have one MRENCLAVE
@@ -48,6 +49,15 @@ hostile: deps all
 	@SCONCE_BUILD=$(B) SCONCE_HOSTILE_SEED=$(SEED) \
 		$(PYTHON) test/system/test_hostile_host.py $(RUNS)
 
+lvi: deps
+	@test -f build-lvi/build.ninja || \
+		meson setup build-lvi -Dwerror_ci=true -Dlvi=true >/dev/null
+	@ninja -C build-lvi bin/sconce bin/sconce-init bin/sconce-kernel \
+		bin/sconce-kernel.sig
+	@tools/check-kernel-binary --lvi build-lvi/bin/sconce-kernel
+	@SCONCE_BUILD=build-lvi $(PYTHON) -m pytest -c test/pytest.ini \
+		test/system/test_programs.py
+
 asan: deps
 	@test -f build-asan/build.ninja || meson setup build-asan \
 		-Db_sanitize=address,undefined -Db_lundef=false >/dev/null
@@ -67,6 +77,6 @@ repro: deps
 	@tools/repro
 
 clean:
-	rm -rf $(B) build-asan build-ubsan
+	rm -rf $(B) build-asan build-ubsan build-lvi
 
-.PHONY: all deps check demo bench lint fuzz hostile asan loc repro clean
+.PHONY: all deps check demo bench lint fuzz hostile lvi asan loc repro clean

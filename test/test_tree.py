@@ -45,6 +45,17 @@ def test_kernel_binary():
 GOOD = ".byte 0x0f, 0x01, 0xd7, 0x66, 0x90\nret"
 
 
+def test_lvi_check_finds():
+    """A kernel without -Dlvi=true is not one with it (`make lvi`)."""
+    kernel = BUILD / "bin/sconce-kernel"
+    if not kernel.exists():
+        pytest.skip("this build has no kernel")
+    done = run(TOOLS / "check-kernel-binary", "--lvi", kernel)
+    assert done.returncode == 1
+    assert "no fence before ret" in done.stderr
+    assert "no fence behind" in done.stderr
+
+
 def rest(first="nop", tail="nop", fences=2):
     """What every kernel has: an entry, and fences (S-18, S-24)."""
     first, tail = ("" if t == "nop" else t for t in (first, tail))

@@ -65,7 +65,42 @@ c = socket.create_connection(s.getsockname())
 c.sendall(b'hello'); print(c.recv(100)); c.close(); t.join()
 """
 
+FILES = """
+import os, tempfile
+with tempfile.TemporaryDirectory() as top:
+    at = lambda *names: os.path.join(top, *names)
+    for i in range(8):
+        os.mkdir(at('d%d' % i))
+        with open(at('d%d' % i, 'f'), 'wb') as f:
+            for k in range(20): f.write(b'%d' % k * 500)
+        os.symlink('f', at('d%d' % i, 'l'))
+        os.rename(at('d%d' % i, 'f'), at('d%d' % i, 'g'))
+        os.link(at('d%d' % i, 'g'), at('d%d' % i, 'h'))
+        os.unlink(at('d%d' % i, 'l'))
+    f = open(at('d3', 'h'), 'r+b'); f.seek(100); f.write(b'x' * 7000)
+    f.flush(); os.fsync(f.fileno()); f.truncate(9000); f.close()
+    print(sorted(os.listdir(at('d7'))), os.stat(at('d3', 'g')).st_size,
+          sum(map(len, (open(at('d%d' % i, 'g'), 'rb').read()
+                        for i in range(8)))))
+"""
+
+SPAWN = """
+import os, select
+for i in range(3):
+    r, w = os.pipe()
+    pid = os.posix_spawn('/bin/echo', ['echo', 'child', str(i)], {},
+                         file_actions=[(os.POSIX_SPAWN_DUP2, w, 1)])
+    os.close(w)
+    p = select.poll(); p.register(r); p.poll()
+    print(os.read(r, 100), os.waitpid(pid, 0)[1])
+    os.close(r)
+"""
+
 PROGRAMS = {
+    "files": (["/usr/bin/python3", "-S", "-c", FILES],
+              "['g', 'h'] 9000 114000\n"),
+    "spawn": (["/usr/bin/python3", "-S", "-c", SPAWN],
+              "".join("b'child %d\\n' 0\n" % i for i in range(3))),
     "echo": (["/bin/echo", "hello"], "hello\n"),
     "ls": (["/bin/ls", "-d", "/usr", "/etc"], "/etc\n/usr\n"),
     "cat": (["/bin/cat", "/etc/debian_version"],
