@@ -13,9 +13,9 @@
  * of one hash apart: a name gets the lowest that is free and keeps it, so it is
  * found by looking at all keys of its hash, wherever gaps are.
  *
- * A block is checked from end to end when it is used, with its level and the
- * range of keys that the path to it allows: so a walk ends, and finds what is
- * there, whatever the blocks contain.
+ * A block is checked from end to end when it is first used, with the range of
+ * keys that the path to it allows, and its level each time: so a walk ends, and
+ * stays within its blocks, whatever these contain.
  */
 #include "volume/volume_int.h"
 
@@ -188,6 +188,21 @@ static bool inner_ok(
 	return true;
 }
 
+/* Once for as long as it is in memory: what changes it here keeps it valid. */
+static bool block_ok(
+	struct vol_block *b, uint64_t lo, uint64_t hi, uint64_t blocks)
+{
+	const struct head *h = head_of(b);
+
+	if (b->state & VOL_BLOCK_CHECKED)
+		return true;
+	if (!h->count || h->used > ROOM ||
+		!(h->level ? inner_ok(b, lo, hi, blocks) : leaf_ok(b, lo, hi)))
+		return false;
+	b->state |= VOL_BLOCK_CHECKED;
+	return true;
+}
+
 /* ---- walking ---- */
 
 static void path_put(struct vol_dir_path *p)
@@ -222,9 +237,7 @@ static int walk(struct volume_node *dir, uint64_t key, struct vol_dir_path *p)
 		h = head_of(b);
 		n = h->count;
 		if ((index ? h->level + 1u != level : h->level >= level) ||
-			!n || h->used > ROOM ||
-			!(h->level ? inner_ok(b, p->lo, p->hi, block_count(dir))
-				   : leaf_ok(b, p->lo, p->hi))) {
+			!block_ok(b, p->lo, p->hi, block_count(dir))) {
 			path_put(p);
 			return -EBADMSG;
 		}

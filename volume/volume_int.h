@@ -126,6 +126,7 @@ enum vol_block_state {
 	VOL_BLOCK_WRITING = 8, /* the host does not have all of it yet */
 	VOL_BLOCK_SEALING = 16, /* must not be changed; wait on it */
 	VOL_BLOCK_DEAD = 32, /* dropped, and still pinned by somebody */
+	VOL_BLOCK_CHECKED = 64, /* dir.c looked at it since it was loaded */
 };
 
 struct vol_block {
