@@ -112,18 +112,132 @@ must_check int vol_tree_set(
 
 /* ---- alloc.c ---- */
 
+must_check int vol_alloc_init(struct volume *v);
+void vol_alloc_fini(struct volume *v);
+/* Before anything below but _free: reads the table. Sleeps. */
+must_check int vol_alloc_ready(struct volume *v);
+/* Slots that may be given out now, with what the host has; those that the next
+ * commit makes free; those not used, present or not; those that are there. */
+uint64_t vol_slots_available(const struct volume *v);
+uint64_t vol_slots_deferred(const struct volume *v);
+uint64_t vol_slots_free(const struct volume *v);
+uint64_t vol_slots_present(const struct volume *v);
+/* What the table may need at a commit, with the maps' entries. */
+uint64_t vol_slots_table_margin(const struct volume *v);
+/* Asks the host for more. Sleeps. */
+must_check int vol_slots_grow(struct volume *v);
+/* At most @want in a row, at least one. By the placing thread. Sleeps. */
+must_check int vol_slots_alloc(
+	struct volume *v, uint64_t want, uint64_t *slot, uint64_t *n);
 /* The slot is not used any more, as of the next commit. Does not sleep. */
 void vol_slot_free(struct volume *v, uint64_t slot);
 /* Looks up the maps for what was freed, if that is due or @all. Sleeps. */
 must_check int vol_slots_settle(struct volume *v, bool all);
+/* A record names it: not to be given out before the next commit is durable. */
+void vol_slot_keep(struct volume *v, uint64_t slot);
+/* Replay: the same for a slot that is not known to be in use. Sleeps. */
+must_check int vol_slot_use(struct volume *v, uint64_t slot);
+/* It was written to: its segment is to be flushed. */
+void vol_slots_written(struct volume *v, uint64_t slot);
+/* A failure ends all writing. Sleeps. */
+must_check int vol_slots_flush(struct volume *v);
+/* Commit, everything else is placed: writes the maps, and gives slots to the
+ * table's dirty blocks. _committed: the superblock is durable. */
+must_check int vol_alloc_store(struct volume *v);
+void vol_alloc_committed(struct volume *v);
+
+/* ---- place.c: dirty blocks get slots and are written ---- */
+
+/* One thread places at a time. Sleeps. */
+void vol_place_lock(struct volume *v);
+void vol_place_unlock(struct volume *v);
+/* All blocks of level 0 that nobody uses; @used: those as well, while no change
+ * is under way and the nodes are stored. Takes the lock. Sleeps. */
+must_check int vol_place_contents(struct volume *v, bool used);
+/* While no change is under way, with the lock: all dirty blocks of files, of
+ * the table of inodes, of the table of segments (which have slots). Sleep. */
+must_check int vol_place_files(struct volume *v);
+must_check int vol_place_object(struct vol_object *o);
+
+/* ---- commit.c ---- */
+
+struct vol_ref {
+	struct vol_object *object; /* NULL: forgotten */
+	uint64_t index;
+	struct vol_ptr ptr;
+	uint32_t next; /* of the same object, + 1; 0: none */
+};
+
+struct vol_punch {
+	uint64_t object, index, count;
+};
+
+struct vol_commit {
+	/* Changes. */
+	uint64_t changes; /* open now */
+	uint64_t reserved; /* slots for those, and for those that ended since
+			      none was open */
+	bool closed; /* none may begin */
+	bool running; /* somebody makes a record or commit */
+	bool placing;
+	bool must_commit; /* a record cannot hold what changed */
+
+	/* Who wants a record or commit: tickets. */
+	uint64_t want, done;
+
+	/* The last record or commit. */
+	struct vol_state last;
+	uint64_t super_sequence;
+	int64_t committed; /* ns */
+	uint64_t log_offset;
+
+	/* The store's tag; and the one it may have after a failed push. */
+	uint8_t pushed[VOL_TAG_SIZE], maybe[VOL_TAG_SIZE];
+	bool unsure;
+	bool creating;
+
+	/* For the next record. */
+	struct vol_ref *ref;
+	size_t refs, ref_room;
+	struct vol_punch *punch;
+	size_t punches, punch_room;
+	uint8_t *record;
+	size_t record_room;
+};
+
+must_check int vol_commit_init(struct volume *v);
+void vol_commit_fini(struct volume *v);
+/* Makes a record or commit alone. Sleeps. */
+void vol_commit_lock(struct volume *v);
+void vol_commit_unlock(struct volume *v);
+/* No change is under way when this returns 0, until vol_gate_open. Sleeps. */
+must_check int vol_gate_close(struct volume *v);
+void vol_gate_open(struct volume *v);
+/* With the lock. *covers: tickets up to this one are done. Sleep. */
+must_check int vol_commit_make(struct volume *v, uint64_t *covers);
+must_check int vol_tag_push(
+	struct volume *v, const uint8_t tag[VOL_TAG_SIZE], bool durable);
+int64_t vol_now(struct volume *v);
 
 /* ---- log.c ---- */
 
-/* For the next record. */
+/* As vol_commit_make; 1: it must be a commit. */
+must_check int vol_log_make(struct volume *v, uint64_t *covers);
+/* For the next record: a punch; a block that was placed. */
 must_check int vol_log_punch(
 	struct volume *v, uint64_t object, uint64_t index, uint64_t count);
+void vol_log_ref(struct vol_block *b, const struct vol_ptr *ptr);
 /* The object goes: so do its REF entries. */
 void vol_log_forget(struct vol_object *o);
+/* Nothing is left to log. */
+void vol_log_reset(struct volume *v);
+
+/* ---- recover.c ---- */
+
+/* After vol_super_read: the log, and whether the state is the expected one or
+ * follows it. Sets *records. */
+must_check int vol_recover(struct volume *v, const struct volume_expect *expect,
+	uint64_t *records, struct err *err);
 
 /* ---- small helpers (volume.c) ---- */
 

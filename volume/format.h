@@ -155,7 +155,8 @@ struct vol_state {
 	uint64_t orphan; /* list; 0: none */
 	uint64_t inodes; /* in use */
 	uint64_t blocks; /* used slots, roughly (statfs) */
-	uint8_t zero[16];
+	uint64_t segments; /* count: a record may name slots in new ones */
+	uint8_t zero[8];
 };
 static_assert_size(struct vol_state, 64);
 
