@@ -32,7 +32,6 @@
 #define CPU_EXC_STACK 0x58
 #define CPU_IDLE_STACK 0x60
 #define CPU_EXC_RET 0x68
-#define CPU_SCRATCH 0x70
 
 #define CPU_STATE_FRESH 0
 #define CPU_STATE_INSIDE 1
@@ -72,7 +71,6 @@ struct cpu {
 	uint64_t exc_stack;
 	uint64_t idle_stack;
 	uint64_t exc_ret;
-	uint64_t scratch;
 
 	int index; /* 0..cpus-1, the TCS slot */
 	volatile uint32_t need_resched; /* set by stage 1 and other cpus */

@@ -117,7 +117,7 @@ int64_t user_read_str(char *dst, uint64_t u_src, size_t cap)
 
 	/* Page by page: what follows the string need not be readable. */
 	while (done < cap) {
-		size_t n = PAGE_SIZE - (u_src & PAGE_MASK);
+		size_t n = PAGE_SIZE - (u_src & PAGE_MASK), i;
 
 		if (n > cap - done)
 			n = cap - done;
@@ -125,7 +125,14 @@ int64_t user_read_str(char *dst, uint64_t u_src, size_t cap)
 			n = 64; /* most strings are short */
 		if (user_read(dst + done, u_src, n))
 			return -EFAULT;
-		for (size_t i = 0; i < n; i++)
+		for (i = 0; i + 8 <= n; i += 8) {
+			uint64_t w;
+
+			__builtin_memcpy(&w, dst + done + i, 8);
+			if (zero_bytes(w))
+				break;
+		}
+		for (; i < n; i++)
 			if (!dst[done + i])
 				return (int64_t)(done + i);
 		done += n;

@@ -31,7 +31,12 @@ struct pagestore_ops;
 struct process;
 struct vnode;
 
-enum { VFS_PATH_MAX = 4096, VFS_NAME_MAX = 255, VFS_SYMLINK_MAX = 40 };
+enum {
+	VFS_PATH_MAX = 4096,
+	VFS_NAME_MAX = 255,
+	VFS_SYMLINK_MAX = 40,
+	PATH_SHORT = 64
+};
 
 /* Where getdents entries go. add() returns 0, or -ENOSPC: no room, stop. */
 struct dirent_sink {
@@ -148,6 +153,9 @@ void vnode_put(struct vnode *v); /* NULL is fine; may sleep */
 
 /* ---- dentries (vfs_dentry.c) ---- */
 struct dentry *dentry_get(struct dentry *d);
+/* Differs whenever a name that meant something means something else, or its
+ * dentry is gone. */
+extern uint64_t dentry_generation;
 void dentry_put(struct dentry *d); /* NULL is fine; may sleep */
 /* A new name, unknown, in no cache; a reference for the caller. */
 struct dentry *dentry_new(
@@ -186,7 +194,8 @@ int64_t dentry_path(const struct dentry *d, const struct dentry *root,
 /* Buffers of VFS_PATH_MAX bytes; NULL on no memory. */
 char *path_buf_get(void);
 void path_buf_put(char *buf);
-/* The same with a path of the application in it. 0 or -errno. */
+/* The same with a path of the application in it, followed by zeros up to
+ * PATH_SHORT. 0 or -errno. */
 int path_from_user(uint64_t u_path, char **out);
 
 /* ---- walking (vfs_walk.c) ---- */

@@ -22,6 +22,7 @@ enum { BUCKETS = 4096, LRU_MAX = 8192, PATH_BUFS = 8 };
 static struct dentry *buckets[BUCKETS];
 static struct list lru = LIST_INIT(lru);
 static uint32_t lru_count;
+uint64_t dentry_generation;
 
 struct dentry *dentry_get(struct dentry *d)
 {
@@ -36,6 +37,7 @@ static void unhash(struct dentry *d)
 {
 	if (!d->hash_pprev)
 		return;
+	dentry_generation++;
 	*d->hash_pprev = d->hash_next;
 	if (d->hash_next)
 		d->hash_next->hash_pprev = d->hash_pprev;
@@ -215,6 +217,7 @@ void dentry_set(struct dentry *d, struct vnode *v, uint64_t expires)
 		d->deleted = true;
 	} else if (v != old) {
 		d->vnode = v ? vnode_get(v) : NULL;
+		dentry_generation += old != NULL;
 		keep_old(d, old);
 	}
 	d->expires = expires;
@@ -344,6 +347,8 @@ int path_from_user(uint64_t u_path, char **out)
 		path_buf_put(buf);
 		return (int)n;
 	}
+	if (n < PATH_SHORT)
+		memset(buf + n, 0, (size_t)(PATH_SHORT - n));
 	*out = buf;
 	return 0;
 }

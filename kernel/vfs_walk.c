@@ -16,6 +16,8 @@
 #include "lib/string.h"
 #include "lib/types.h"
 
+enum { KNOWN = 256 };
+
 struct state {
 	struct dentry *cur; /* where we are; referenced */
 	struct dentry *parent; /* directory of the last name; referenced */
@@ -27,6 +29,7 @@ struct state {
 	unsigned flags;
 	int links;
 	bool slash, dots, dotdot;
+	bool checked; /* permissions of this process were looked at */
 	uint64_t now;
 };
 
@@ -265,6 +268,7 @@ static int step(struct state *s, bool *more)
 	if (len > VFS_NAME_MAX)
 		return -ENAMETOOLONG;
 	if (!s->cur->vnode->ops->access) {
+		s->checked = true;
 		err = vfs_permission(s->cur, X_OK);
 		if (err)
 			return err;
@@ -383,7 +387,8 @@ static int walk(struct state *s, int dfd, const char *path)
 	return 0;
 }
 
-int vfs_walk(int dfd, const char *path, unsigned flags, struct walk *w)
+static int walk_new(
+	int dfd, const char *path, unsigned flags, struct walk *w, bool *plain)
 {
 	struct state s = {.flags = flags, .now = time_coarse_ns()};
 	int err = walk(&s, dfd, path);
@@ -403,7 +408,15 @@ int vfs_walk(int dfd, const char *path, unsigned flags, struct walk *w)
 		.slash = s.slash,
 		.dotdot = s.dots && s.dotdot,
 		.dots = s.dots};
+	*plain = !s.checked && !s.dots && !s.links && s.cur->hash_pprev;
 	return 0;
+}
+
+int vfs_walk(int dfd, const char *path, unsigned flags, struct walk *w)
+{
+	bool plain;
+
+	return walk_new(dfd, path, flags, w, &plain);
 }
 
 void walk_done(struct walk *w)
@@ -414,14 +427,52 @@ void walk_done(struct walk *w)
 	*w = (struct walk){0};
 }
 
+/*
+ * Where short paths led: names only, without links and dots, through
+ * directories that every process may pass. No references are held: nothing
+ * here is used once dentry_generation differs.
+ */
+static struct known {
+	char path[PATH_SHORT]; /* padded with zeros */
+	uint64_t generation;
+	unsigned flags;
+	struct dentry *start, *found;
+} known[KNOWN];
+
 int walk_from_user(int dfd, uint64_t u_path, unsigned flags, struct walk *w)
 {
+	uint64_t hash = 0, word, generation = dentry_generation;
+	struct dentry *start;
+	struct known *k;
+	bool plain;
 	char *path;
 	int err = path_from_user(u_path, &path);
 
 	if (err)
 		return err;
-	err = vfs_walk(dfd, path, flags, w);
+	for (int i = 0; i < PATH_SHORT; i += 8) {
+		__builtin_memcpy(&word, path + i, 8);
+		hash = (hash << 9 | hash >> 55) ^ word;
+	}
+	k = &known[hash * 0x9e3779b97f4a7c15 >> 32 & (KNOWN - 1)];
+	start = path[0] == '/'    ? curproc->fs->root
+		: dfd == AT_FDCWD ? curproc->fs->cwd
+				  : NULL;
+	if (k->generation == generation && k->start == start && start &&
+		k->flags == flags && !memcmp(k->path, path, PATH_SHORT) &&
+		k->found->expires > time_coarse_ns()) {
+		*w = (struct walk){.dentry = dentry_get(k->found)};
+	} else {
+		err = walk_new(dfd, path, flags, w, &plain);
+		if (!err && plain && start && !path[PATH_SHORT - 1] &&
+			!(flags & ~(unsigned)WALK_FOLLOW)) {
+			*k = (struct known){.generation = generation,
+				.flags = flags,
+				.start = start,
+				.found = w->dentry};
+			memcpy(k->path, path, PATH_SHORT);
+		}
+	}
 	path_buf_put(path);
 	return err;
 }

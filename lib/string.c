@@ -17,6 +17,8 @@
 #pragma GCC optimize("no-tree-loop-distribute-patterns")
 #endif
 
+enum { SHORT = 256 }; /* rep starts slowly */
+
 typedef uint64_t u64_any __attribute__((may_alias, aligned(1)));
 typedef uint32_t u32_any __attribute__((may_alias, aligned(1)));
 typedef uint16_t u16_any __attribute__((may_alias, aligned(1)));
@@ -53,7 +55,7 @@ void *memcpy(void *restrict dst, const void *restrict src, size_t size)
 
 	if (size <= 16) {
 		copy_short(dst, src, size);
-	} else if (size <= 128) {
+	} else if (size <= SHORT) {
 		const uint8_t *from = src;
 		uint8_t *to = dst;
 
@@ -98,12 +100,17 @@ void *memmove(void *dst, const void *src, size_t size)
 
 void *memset(void *dst, int byte, size_t size)
 {
-	void *d = dst;
+	uint8_t *d = dst;
 
-	__asm__ volatile("rep stosb"
-			 : "+D"(d), "+c"(size)
-			 : "a"(byte)
-			 : "memory");
+	for (; size >= 8 && size <= SHORT; size -= 8, d += 8)
+		*(u64_any *)d = 0x0101010101010101 * (uint8_t)byte;
+	if (size >= 8)
+		__asm__ volatile("rep stosb"
+				 : "+D"(d), "+c"(size)
+				 : "a"(byte)
+				 : "memory");
+	for (; size; size--)
+		*d++ = (uint8_t)byte;
 	return dst;
 }
 

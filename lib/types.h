@@ -52,6 +52,12 @@
 #define sub_overflows(a, b, result) __builtin_sub_overflow(a, b, result)
 #define mul_overflows(a, b, result) __builtin_mul_overflow(a, b, result)
 
+/* The high bit of the first zero byte of w is the lowest bit set; 0: none. */
+static inline uint64_t zero_bytes(uint64_t w)
+{
+	return (w - 0x0101010101010101) & ~w & 0x8080808080808080;
+}
+
 static inline uint64_t u64_min(uint64_t a, uint64_t b)
 {
 	return a < b ? a : b;

@@ -188,6 +188,83 @@ static unsigned open_cost(const char *path, uint64_t flags, const char *text)
 	return cost;
 }
 
+static int64_t size_of(const char *path)
+{
+	struct stat st;
+	int64_t err = 0;
+
+	for (int i = 0; !err && i < 3; i++) /* the last ones by heart */
+		err = CALL(stat, P(path), P(&st));
+	return err ? err : st.st_size;
+}
+
+/* Paths whose end is known by heart are forgotten when they lead elsewhere. */
+static void test_known_paths(void **state)
+{
+	static const char deep[] = "/k/a/b/name";
+	struct stat st;
+	int64_t dir;
+
+	assert_int_equal(CALL(mkdir, P("/k"), 0755), 0);
+	assert_int_equal(CALL(mkdir, P("/k/a"), 0755), 0);
+	assert_int_equal(CALL(mkdir, P("/k/a/b"), 0755), 0);
+	assert_int_equal(CALL(mkdir, P("/k/c"), 0755), 0);
+	assert_int_equal(CALL(mkdir, P("/k/c/b"), 0755), 0);
+	make_file("k/a/b/name", "1");
+	make_file("k/c/b/name", "22");
+	assert_int_equal(size_of(deep), 1);
+	assert_int_equal(size_of("/k/c/b/name"), 2);
+	assert_int_equal(size_of("/k//c/./b/../b/name"), 2);
+	/* a directory on the way has another name, and another has its */
+	assert_int_equal(CALL(rename, P("/k/a"), P("/k/d")), 0);
+	assert_int_equal(size_of(deep), -ENOENT);
+	assert_int_equal(size_of("/k/d/b/name"), 1);
+	assert_int_equal(CALL(rename, P("/k/c"), P("/k/a")), 0);
+	assert_int_equal(size_of(deep), 2);
+	assert_int_equal(size_of("/k/c/b/name"), -ENOENT);
+	/* the file itself */
+	assert_int_equal(CALL(rename, P("/k/d/b/name"), P(deep)), 0);
+	assert_int_equal(size_of(deep), 1);
+	assert_int_equal(CALL(unlink, P(deep)), 0);
+	assert_int_equal(size_of(deep), -ENOENT);
+	assert_int_equal(CALL(symlink, P("/file"), P(deep)), 0);
+	assert_int_equal(size_of(deep), 5);
+	assert_int_equal(CALL(lstat, P(deep), P(&st)), 0);
+	assert_true(S_ISLNK(st.st_mode));
+	assert_int_equal(size_of(deep), 5);
+	/* relative ones */
+	make_file("k/a/rel", "333");
+	make_file("k/rel", "4444");
+	assert_int_equal(CALL(chdir, P("/k/a")), 0);
+	assert_int_equal(size_of("rel"), 3);
+	assert_int_equal(CALL(chdir, P("/k")), 0);
+	assert_int_equal(size_of("rel"), 4);
+	dir = CALL(open, P("/k/a"), O_RDONLY | O_DIRECTORY);
+	assert_true(dir >= 0);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(
+			CALL(newfstatat, (uint64_t)dir, P("rel"), P(&st), 0),
+			0);
+		assert_int_equal(st.st_size, 3);
+	}
+	assert_int_equal(size_of("rel"), 4);
+	CALL(close, (uint64_t)dir);
+	/* other roots */
+	assert_int_equal(size_of("/k/rel"), 4);
+	assert_int_equal(CALL(stat, P("/rel"), P(&st)), -ENOENT);
+	/* changes by others */
+	assert_int_equal(unlink(at("k/rel")), 0);
+	env_now += HOSTFS_TTL;
+	assert_int_equal(size_of("rel"), -ENOENT);
+	/* a slash wants a directory, and names may be long */
+	assert_int_equal(size_of("/file"), 5);
+	assert_int_equal(size_of("/file/"), -ENOTDIR);
+	assert_int_equal(size_of("/dir/../dir/../dir/../dir/../dir/../dir/../"
+				 "dir/../dir/../dir/../dir/inner"),
+		5);
+	assert_int_equal(CALL(chdir, P("/")), 0);
+}
+
 static int open_descriptors(void)
 {
 	int n = 0;
@@ -497,6 +574,7 @@ int main(void)
 		cmocka_unit_test(test_open),
 		cmocka_unit_test(test_cost),
 		cmocka_unit_test(test_open_again),
+		cmocka_unit_test(test_known_paths),
 		cmocka_unit_test(test_create_write),
 		cmocka_unit_test(test_at_and_links),
 		cmocka_unit_test(test_openat2),
