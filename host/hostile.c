@@ -4,6 +4,7 @@
 #endif
 #include "host/hostile.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdbool.h>
@@ -73,7 +74,8 @@ static void parse(char *text)
 				(strstr(value, "strict") ? HOSTILE_STRICT : 0) |
 				(strstr(value, "data") ? HOSTILE_DATA : 0) |
 				(strstr(value, "flip") ? HOSTILE_FLIP : 0) |
-				(strstr(value, "entry") ? HOSTILE_ENTRY : 0);
+				(strstr(value, "entry") ? HOSTILE_ENTRY : 0) |
+				(strstr(value, "refuse") ? HOSTILE_REFUSE : 0);
 	}
 }
 
@@ -239,6 +241,15 @@ static void scribble(struct dice *d, void *buf, size_t size)
 	}
 }
 
+/* An errno that the call may have. */
+static int refusal(struct dice *d, bool path)
+{
+	static const int errors[] = {EIO, ENOSPC, EACCES, EROFS, EBUSY, ESTALE,
+		EEXIST, ENOTEMPTY, ENOTDIR, EXDEV};
+
+	return path && roll(d, 2) ? ENOENT : errors[roll(d, path ? 10 : 2)];
+}
+
 static int64_t data_lie(struct dice *d, const struct hostcall_desc *desc,
 	const uint64_t *a, int64_t result)
 {
@@ -289,6 +300,12 @@ int64_t __wrap_serve_run(struct serve *s, int cpu, uint64_t nr, uint64_t *a)
 	if (config.lies & HOSTILE_STRICT && roll(&d, 8) == 0) {
 		told(call, desc->name, "not served", 0, 0);
 		return 0;
+	}
+	if (config.lies & HOSTILE_REFUSE &&
+		desc->errors & (HE_PATH | HE_FILE)) {
+		lie = -refusal(&d, desc->errors & HE_PATH);
+		told(call, desc->name, "refused", 0, lie);
+		return lie;
 	}
 	result = __real_serve_run(s, cpu, nr, a);
 	if (config.lies & HOSTILE_DATA &&

@@ -11,6 +11,8 @@
  *	        descriptors, ids, calls not served at all
  *	data    within it, yet untrue: contents of buffers, short results,
  *	        plausible errors, time
+ *	refuse  plausible errors instead of calls, most often that there is no
+ *	        such file
  *	flip    another thread writes into the shared region all the time
  *	entry   EENTER with other registers, exceptions not shown to the enclave
  *	        or shown twice
@@ -27,6 +29,7 @@ enum hostile_lies {
 	HOSTILE_DATA = 2,
 	HOSTILE_FLIP = 4,
 	HOSTILE_ENTRY = 8,
+	HOSTILE_REFUSE = 16,
 };
 
 struct hostile_config {

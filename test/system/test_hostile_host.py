@@ -22,6 +22,7 @@ each bad run on standard output as soon as it is found, a table at the end.
 import collections
 import ctypes
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -84,6 +85,36 @@ with tempfile.TemporaryDirectory() as top:
                         for i in range(8)))))
 """
 
+# Threads make, rename and remove the same names: each learns from the host
+# what became of names that the others are using.
+RACE = """
+import os, random, tempfile, threading
+def work(seed):
+    r = random.Random(seed)
+    name = lambda: '%s/%s/%s' % (top, r.choice('ab'), r.choice('xyz'))
+    for i in range(60):
+        try:
+            r.choice((lambda: os.mkdir(name()),
+                      lambda: os.mkdir(os.path.dirname(name())),
+                      lambda: os.rename(name(), name()),
+                      lambda: os.rename(top + '/a', top + '/b'),
+                      lambda: os.rmdir(name()),
+                      lambda: os.rmdir(top + '/a'),
+                      lambda: os.link(name(), name()),
+                      lambda: os.symlink('.', name()),
+                      lambda: os.unlink(name()),
+                      lambda: os.listdir(name()),
+                      lambda: os.stat(name() + '/' + r.choice('xyz')),
+                      lambda: os.close(os.open(name(), os.O_CREAT | os.O_RDWR)),
+                      ))()
+        except OSError:
+            pass
+with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as top:
+    t = [threading.Thread(target=work, args=(i,)) for i in range(4)]
+    [x.start() for x in t]; [x.join() for x in t]
+print('done')
+"""
+
 SPAWN = """
 import os, select
 for i in range(3):
@@ -99,6 +130,7 @@ for i in range(3):
 PROGRAMS = {
     "files": (["/usr/bin/python3", "-S", "-c", FILES],
               "['g', 'h'] 9000 114000\n"),
+    "race": (["/usr/bin/python3", "-S", "-c", RACE], "done\n"),
     "spawn": (["/usr/bin/python3", "-S", "-c", SPAWN],
               "".join("b'child %d\\n' 0\n" % i for i in range(3))),
     "echo": (["/bin/echo", "hello"], "hello\n"),
@@ -118,10 +150,17 @@ OPTIONS = [(), ("--calls", "ring"), ("--cpus", "4"), ("--memory", "256m")]
 KINDS = {
     "strict": ("strict", (20, 100, 500)),
     "data": ("data", (20, 100)),
+    "refuse": ("refuse", (20, 200, 1000)),
+    # The programs that work with files have started by then.
+    "late": ("refuse,after=650", (500, 2000, 5000)),
     "flip": ("flip", (0,)),
     "entry": ("entry", (20, 200)),
-    "all": ("strict+data+flip+entry", (20,)),
+    "all": ("strict+data+flip+entry+refuse", (20,)),
 }
+
+
+# A host that tells these makes programs do what it likes, in vain or for ever.
+UNTRUE = {k for k, _ in KINDS.values() if re.search("data|flip|refuse", k)}
 
 
 def busy_threads(pid):
@@ -206,11 +245,11 @@ def judge(wanted, status, out, err, lies, told):
         return "hung"
     if status == "astray":
         # A program that was given other data, or code, may run for ever.
-        return None if "data" in lies or "flip" in lies else "astray"
+        return None if lies in UNTRUE else "astray"
     if status == "starved":
         # A host that swallows an event lets the program wait for ever: it
         # could as well stop it. The enclave must then be idle, not busy.
-        return None if "data" in lies or "flip" in lies else "hung (idle)"
+        return None if lies in UNTRUE else "hung (idle)"
     # Other threads may still log lies after the end.
     if not any(line.startswith("end ") for line in told.splitlines()):
         return "the launcher crashed"
