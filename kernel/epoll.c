@@ -474,12 +474,14 @@ int64_t sys_epoll_ctl(const uint64_t *a)
 
 /* ---- epoll_wait ---- */
 
-/* Takes up to max events. Each item that was ready is asked once. */
-static int collect(struct epoll *ep, struct epoll_event *out, int max)
+/* Takes up to max events of the first todo items. Each is asked once, so none
+ * that was put back is reported twice. */
+static int collect(
+	struct epoll *ep, struct epoll_event *out, int max, size_t *todo)
 {
 	int count = 0;
 
-	for (size_t n = ep->ready_count; n > 0 && count < max; n--) {
+	for (; *todo > 0 && count < max; --*todo) {
 		struct item *it = list_first(
 			&ep->ready, struct item, ready_node);
 		struct file *f;
@@ -517,16 +519,14 @@ static int64_t harvest(struct epoll *ep, uint64_t u_events, int max)
 	int done = 0, n, want;
 
 	while (done < max && todo > 0) {
-		want = (int)u64_min(
-			EPOLL_BATCH, u64_min(todo, (uint64_t)(max - done)));
-		n = collect(ep, batch, want);
+		want = (int)u64_min(EPOLL_BATCH, (uint64_t)(max - done));
+		n = collect(ep, batch, want, &todo);
 		if (n == 0)
 			break;
 		if (user_write(u_events + (uint64_t)done * sizeof(batch[0]),
 			    batch, (size_t)n * sizeof(batch[0])))
 			return done ? done : -EFAULT;
 		done += n;
-		todo -= (size_t)n < todo ? (size_t)n : todo;
 	}
 	return done;
 }

@@ -37,13 +37,14 @@ struct flight {
 	uint64_t id;
 	unsigned nr;
 	bool posted, done;
+	struct hostcall_post *post; /* NULL: the result is only checked */
 	int64_t result;
 };
 
 /* Of one enclave thread; big kernel lock. */
 static struct ring {
 	uint64_t sq_tail, cq_head;
-	unsigned busy;
+	unsigned busy, last; /* claimed last */
 	struct flight flight[RING_ENTRIES];
 } rings[TCS_MAX];
 
@@ -52,6 +53,7 @@ static bool use_rings;
 static unsigned misses, pause;
 static struct hostcall_stats stats[HOSTCALL_COUNT];
 static struct hostcall_costs costs;
+void (*hostcall_before_exit)(void);
 
 const struct hostcall_stats *hostcall_stats(unsigned nr)
 {
@@ -112,6 +114,8 @@ static void take(struct ring *r, uint64_t off)
 	uint64_t id = shared_load(off + RING_DONE_ID * 8);
 	int64_t result = (int64_t)shared_load(off + RING_DONE_RESULT * 8);
 	struct flight *f = &r->flight[id % RING_ENTRIES];
+	struct hostcall_post *p;
+	uint64_t wire[HOSTCALL_ARGS] = {0};
 
 	shared_fence();
 	if (!id || f->id != id || f->done)
@@ -120,11 +124,19 @@ static void take(struct ring *r, uint64_t off)
 	f->result = result;
 	if (!f->posted)
 		return;
-	/* Nobody reads it, yet it tells an honest host from another one. */
-	if (!hostcall_result_ok(hostcall_desc(f->nr), NULL, result))
+	/* Also one that nobody reads tells an honest host from another. */
+	p = f->post;
+	if (p)
+		wire[hostcall_desc(f->nr)->result_arg] = p->limit;
+	if (!hostcall_result_ok(hostcall_desc(f->nr), wire, result))
 		panic_host("call %s: result %ld", hostcall_desc(f->nr)->name,
 			result);
+	shared_fence();
 	release(r, f);
+	if (p) {
+		p->id = 0;
+		p->done(p, result);
+	}
 }
 
 static bool completions(const struct ring *r, int cpu)
@@ -153,7 +165,8 @@ static void reap(int cpu)
 /* A free place and its new id; NULL: all in flight. */
 static struct flight *claim(struct ring *r, unsigned nr)
 {
-	for (unsigned i = 0; i < RING_ENTRIES; i++) {
+	for (unsigned n = 0; n < RING_ENTRIES; n++) {
+		unsigned i = ++r->last % RING_ENTRIES;
 		struct flight *f = &r->flight[i];
 
 		if (f->id)
@@ -239,6 +252,8 @@ int64_t hostcall_ring_call(unsigned nr, unsigned how, const uint64_t *wire)
 	struct flight *f;
 	int64_t result;
 
+	if (hostcall_before_exit)
+		hostcall_before_exit();
 	if (how == HC_HOW_RING && worker_polls(cpu)) {
 		f = claim(&rings[cpu], nr);
 		if (f)
@@ -257,25 +272,56 @@ bool hostcall_post_fits(void)
 	return rings[cpu].busy < RING_ENTRIES;
 }
 
-void hostcall_ring_post(unsigned nr, const uint64_t *wire)
+bool hostcall_ring_try_post(
+	unsigned nr, const uint64_t *wire, struct hostcall_post *p)
 {
 	int cpu = this_cpu()->index;
 	struct flight *f;
 
 	reap(cpu);
 	f = claim(&rings[cpu], nr);
-	if (!f) { /* full; the exit empties it, too */
-		int64_t result = call_by_exit(nr, wire);
-
-		if (!hostcall_result_ok(hostcall_desc(nr), wire, result))
-			panic_host("call %s: result %ld",
-				hostcall_desc(nr)->name, result);
-		reap(cpu);
-		return;
-	}
+	if (!f)
+		return false;
 	f->posted = true;
+	f->post = p;
+	if (p) {
+		p->id = f->id;
+		p->cpu = cpu;
+	}
 	stats[nr].posts++;
 	submit(cpu, f, wire);
+	return true;
+}
+
+void hostcall_ring_post(unsigned nr, const uint64_t *wire)
+{
+	if (hostcall_ring_try_post(nr, wire, NULL))
+		return;
+	/* The exit empties the ring, too. */
+	int64_t result = hostcall_ring_call(nr, HC_HOW_EXIT, wire);
+
+	if (!hostcall_result_ok(hostcall_desc(nr), wire, result))
+		panic_host(
+			"call %s: result %ld", hostcall_desc(nr)->name, result);
+}
+
+bool hostcall_ring_is_back(struct hostcall_post *p)
+{
+	if (p->id)
+		reap(p->cpu);
+	return p->id == 0;
+}
+
+void hostcall_ring_settle(struct hostcall_post *p)
+{
+	uint64_t wait[HOSTCALL_ARGS] = {p->id, (uint64_t)p->cpu};
+
+	if (hostcall_ring_is_back(p))
+		return;
+	if (call_by_exit(HC_ring_wait, wait))
+		panic_host("call ring_wait: not 0");
+	if (!hostcall_ring_is_back(p) && p->id == wait[0])
+		panic_host("ring: posted call not completed");
 }
 
 /* ---- which way is faster ---- */

@@ -6,6 +6,7 @@
 
 #include "abi/net.h"
 #include "kernel/hostcall.h"
+#include "kernel/hostcall_ring.h"
 #include "kernel/kalloc.h"
 #include "kernel/klog.h"
 #include "kernel/poll.h"
@@ -20,6 +21,7 @@ enum {
 		POLLRDHUP,
 	STICKY = POLLERR | POLLHUP,
 	REFRESH_NS = 200000,
+	FINISH_NS = 5000000000,
 	TABLE_MIN = 64,
 	SIGNAL_MAX = 64,
 };
@@ -37,6 +39,7 @@ static uint32_t slot_count, first_free; /* index + 1; 0: none */
 static uint32_t registered;
 static uint64_t operations; /* counts hostready_done */
 static uint64_t fetched_at;
+uint64_t (*hostready_do_errands)(void);
 
 static int slots_grow(void)
 {
@@ -111,10 +114,21 @@ uint64_t hostready_begin(const struct hostready *h)
 	return h->events;
 }
 
+void hostready_use(struct hostready *h)
+{
+	h->used = ++operations;
+}
+
 void hostready_done(struct hostready *h, uint64_t seen, uint32_t event,
 	enum hostready_how how)
 {
-	h->used = ++operations;
+	hostready_use(h);
+	hostready_learn(h, seen, event, how);
+}
+
+void hostready_learn(struct hostready *h, uint64_t seen, uint32_t event,
+	enum hostready_how how)
+{
 	/* An event that came during the operation is newer than its result. */
 	if (h->events != seen)
 		return;
@@ -208,6 +222,8 @@ static void deliver(uint64_t key, uint64_t u_events, uint64_t started)
 	h->doubt |= events & STICKY;
 	if (h->used > started)
 		h->doubt |= events & ~(uint32_t)POLLRDHUP;
+	if (h->event)
+		h->event(h, events);
 	if (events & POLLIN)
 		events |= POLLRDNORM;
 	if (events & POLLOUT)
@@ -232,9 +248,14 @@ static void deliver_all(
 void hostready_fetch(uint64_t timeout_ns)
 {
 	struct host_event events[HOST_EVENTS_MAX];
-	uint64_t started = operations;
-	int64_t n = host_poll_wait(events, HOST_EVENTS_MAX, timeout_ns);
+	uint64_t started;
+	int64_t n;
 
+	/* What leaves with this exit is served before the host looks. */
+	if (hostcall_before_exit)
+		hostcall_before_exit();
+	started = operations;
+	n = host_poll_wait(events, HOST_EVENTS_MAX, timeout_ns);
 	fetched_at = time_mono_ns();
 	deliver_all(events, n, started);
 }
@@ -261,12 +282,28 @@ bool hostready_look(void)
 	return true;
 }
 
-void (*hostready_before_look)(void);
+void hostready_errands(void)
+{
+	if (hostready_do_errands)
+		hostready_do_errands();
+}
+
+void hostready_finish(void)
+{
+	uint64_t left, last = 0, since = 0;
+
+	while (hostready_do_errands && (left = hostready_do_errands())) {
+		if (left != last)
+			since = time_mono_ns();
+		last = left;
+		if (time_mono_ns() - since > FINISH_NS)
+			return;
+		hostready_fetch(FINISH_NS);
+	}
+}
 
 void hostready_refresh(void)
 {
-	if (hostready_before_look)
-		hostready_before_look();
 	if (registered && time_mono_ns() - fetched_at > REFRESH_NS)
 		hostready_fetch(0);
 }

@@ -30,6 +30,8 @@ struct hostready {
 	uint32_t doubt; /* subset of ready to be verified */
 	uint64_t events; /* events that came, ever */
 	uint64_t used; /* number of the last operation */
+	/* An event came; must not sleep. NULL: nobody wants to know. */
+	void (*event)(struct hostready *h, uint32_t events);
 	struct waitq queue;
 };
 
@@ -59,6 +61,11 @@ enum hostready_how {
 uint64_t hostready_begin(const struct hostready *h);
 void hostready_done(struct hostready *h, uint64_t seen, uint32_t event,
 	enum hostready_how how);
+/* The same in two parts: what the operation told, which may come late, and
+ * that there was one. */
+void hostready_learn(struct hostready *h, uint64_t seen, uint32_t event,
+	enum hostready_how how);
+void hostready_use(struct hostready *h);
 
 /* Was the last operation of all one on this descriptor? Then nothing that the
  * application did or learnt since can have made it ready. */
@@ -80,13 +87,19 @@ int hostready_wait(struct hostready *h, uint32_t events, uint64_t deadline)
  * just looks; NO_DEADLINE). Returns after the first batch, a kick or a
  * signal. A sleep point. */
 void hostready_fetch(uint64_t timeout_ns);
+/* Before an enclave thread waits outside, and at ticks: what its results are
+ * waited for leaves now, not with the wait. May sleep. */
+void hostready_errands(void);
+/* Does it; bytes that are sent but still inside. NULL: there are none. */
+extern uint64_t (*hostready_do_errands)(void);
+/* Before the enclave ends: until all that was sent has left, or nothing of it
+ * leaves for five seconds. */
+void hostready_finish(void);
 /* host_sock_send() that fetches what is ready afterwards in the same exit. */
 int64_t hostready_send_look(
 	int host_fd, struct uio *u, size_t size, uint32_t flags, bool *found);
 /* A poll without waiting found nothing: ask the host. False if there is
  * nothing to ask. */
 bool hostready_look(void);
-/* Called first by hostready_refresh(), if set. May sleep. */
-extern void (*hostready_before_look)(void);
 /* The same, but only if it has not been done for a while. */
 void hostready_refresh(void);

@@ -23,6 +23,7 @@
 #include "kernel/hostready.h"
 #include "kernel/kalloc.h"
 #include "kernel/klog.h"
+#include "kernel/netpost.h"
 #include "kernel/poll.h"
 #include "kernel/signal.h"
 #include "kernel/sockopt.h"
@@ -37,7 +38,6 @@ enum {
 	SOL_UDP = 17,
 	SOL_IPV6 = 41,
 	SEND_FLAGS = MSG_OOB | MSG_DONTROUTE | MSG_EOR | MSG_CONFIRM | MSG_MORE,
-	HEADER_MAX = 4096,
 	LOOK_AGAIN = 100,
 	RECV_FLAGS = MSG_OOB | MSG_PEEK | MSG_TRUNC | MSG_ERRQUEUE |
 		MSG_DONTROUTE,
@@ -47,18 +47,19 @@ enum {
 
 struct inetsock {
 	struct socket sk;
-	struct hostready ready;
-	int fd; /* -1: none yet */
+	struct netpost post; /* its fd is -1 while there is none */
+	struct list leaving; /* on the list of those that wait inside */
+	enum { STAYS, SHUTS, CLOSES } then; /* when all has been sent */
+	bool plain; /* no option that reading ahead would get wrong */
+	bool abort; /* closing throws away what is not sent */
 	bool connecting; /* a blocking connect may have been interrupted */
+	bool over; /* nothing will come: the end is not EAGAIN */
 	bool drained; /* the last receive took all there was */
 	bool answers; /* a blocking receive had to wait after the last send */
 	uint8_t no_look; /* sends until looking may be worth it again */
-	bool header; /* the last operation was a send of the application */
-	enum { PAIRS_UNKNOWN, PAIRS_SEEN, PAIRS_NEVER } pairs;
 };
 
-/* A header that waits on the host (MSG_MORE) for the file that follows. */
-static struct inetsock *corked;
+static struct list leaving = LIST_INIT(leaving);
 
 static struct inetsock *of(struct socket *s)
 {
@@ -71,6 +72,7 @@ static bool is_stream(const struct inetsock *is)
 }
 
 static const struct socket_ops inetsock_ops;
+static uint64_t leave(void);
 
 static int alloc(int family, int type, int protocol, struct inetsock **out)
 {
@@ -79,17 +81,21 @@ static int alloc(int family, int type, int protocol, struct inetsock **out)
 
 	if (is == NULL)
 		return err;
-	is->fd = -1;
-	err = hostready_init(&is->ready);
+	err = netpost_init(&is->post);
 	if (err)
 		goto free;
+	list_init(&is->leaving);
+	hostready_do_errands = leave;
+	is->plain = type == SOCK_STREAM &&
+		(family == AF_INET || family == AF_INET6);
+	is->post.ahead = is->plain;
 	err = socket_init(&is->sk, &inetsock_ops, family, type, protocol);
 	if (err)
 		goto fini;
 	*out = is;
 	return 0;
 fini:
-	hostready_fini(&is->ready);
+	netpost_fini(&is->post);
 free:
 	kfree(is);
 	return err;
@@ -97,20 +103,80 @@ free:
 
 static void set_fd(struct inetsock *is, int fd)
 {
-	is->fd = fd;
+	is->post.fd = fd;
 	is->sk.file->host_fd = fd;
+}
+
+static void destroy(struct inetsock *is)
+{
+	list_del(&is->leaving);
+	if (is->post.fd >= 0)
+		host_close_now(is->post.fd);
+	netpost_fini(&is->post);
+	kfree(is);
+}
+
+/* One that waits no longer, and the bytes that others wait for. */
+static struct inetsock *take_done(uint64_t *left)
+{
+	struct inetsock *is;
+
+	*left = 0;
+	list_for_each_entry (is, &leaving, leaving) {
+		if (netpost_unsent(&is->post) == 0) {
+			list_del(&is->leaving);
+			return is;
+		}
+		*left += netpost_unsent(&is->post);
+	}
+	return NULL;
+}
+
+/* Does what had to wait until all was sent. Bytes still inside. */
+static uint64_t leave(void)
+{
+	struct inetsock *is;
+	struct file *f;
+	uint64_t left;
+
+	netpost_retry();
+	while ((is = take_done(&left))) {
+		if (is->then == CLOSES) {
+			destroy(is);
+			continue;
+		}
+		f = file_get(is->sk.file);
+		(void)host_sock_shutdown(is->post.fd, SHUT_WR);
+		file_put(f);
+	}
+	return left;
+}
+
+/* Later, when what is sent has left the enclave. */
+static void leave_later(struct inetsock *is, int then)
+{
+	is->then = then;
+	if (!list_is_linked(&is->leaving))
+		list_add_tail(&leaving, &is->leaving);
 }
 
 static void release(struct socket *s)
 {
+	static const int at_once[2] = {1, 0};
 	struct inetsock *is = of(s);
 
-	if (corked == is)
-		corked = NULL;
-	if (is->fd >= 0)
-		host_close_now(is->fd);
-	hostready_fini(&is->ready);
-	kfree(is);
+	is->post.ahead = false;
+	if (is->abort && !netpost_flush(&is->post))
+		netpost_drop_unsent(&is->post);
+	/* Linux resets a connection that is closed with data unread. */
+	if (netpost_ahead(&is->post))
+		(void)host_sock_setopt(is->post.fd, SOL_SOCKET, SO_LINGER,
+			at_once, sizeof(at_once));
+	else if (!netpost_flush(&is->post)) {
+		leave_later(is, CLOSES);
+		return;
+	}
+	destroy(is);
 }
 
 static bool allowed;
@@ -132,7 +198,7 @@ static int create(int family, int type, int protocol, struct inetsock **out)
 	if (err)
 		return err;
 	fd = host_sock_new((uint64_t)family, (uint64_t)type, (uint64_t)protocol,
-		is->ready.key);
+		is->post.ready.key);
 	if (fd < 0) {
 		file_put(is->sk.file);
 		return (int)fd;
@@ -184,13 +250,13 @@ static int bind(struct socket *s, const struct sockaddr_buf *addr)
 	struct host_addr out;
 
 	addr_out(addr, &out);
-	return (int)host_sock_bind(of(s)->fd, &out);
+	return (int)host_sock_bind(of(s)->post.fd, &out);
 }
 
 static int getname(struct socket *s, bool peer, struct sockaddr_buf *addr)
 {
 	struct host_addr in;
-	int err = (int)host_sock_name(of(s)->fd, peer, &in);
+	int err = (int)host_sock_name(of(s)->post.fd, peer, &in);
 
 	if (err == 0)
 		addr_in(of(s), &in, addr);
@@ -201,15 +267,20 @@ static int getname(struct socket *s, bool peer, struct sockaddr_buf *addr)
 
 static int listen(struct socket *s, int backlog)
 {
-	hostready_reset(&of(s)->ready);
-	return (int)host_sock_listen(of(s)->fd, (uint64_t)backlog);
+	of(s)->post.ahead = false; /* there is nothing to read */
+	hostready_reset(&of(s)->post.ready);
+	return (int)host_sock_listen(of(s)->post.fd, (uint64_t)backlog);
 }
 
 static int socket_error(struct inetsock *is)
 {
-	int val = 0;
-	int64_t n = host_sock_getopt(
-		is->fd, SOL_SOCKET, SO_ERROR, &val, sizeof(val));
+	int val = 0, err = netpost_error(&is->post);
+	int64_t n;
+
+	if (err)
+		return err;
+	n = host_sock_getopt(
+		is->post.fd, SOL_SOCKET, SO_ERROR, &val, sizeof(val));
 
 	if (n < 0)
 		return (int)n;
@@ -217,7 +288,7 @@ static int socket_error(struct inetsock *is)
 	 * something else to the kernel, as -ERESTARTSYS does. */
 	if (n != sizeof(val) || val < 0 || val > EHWPOISON)
 		panic_host("socket error %d", val);
-	is->ready.ready &= ~(uint32_t)POLLERR;
+	is->post.ready.ready &= ~(uint32_t)POLLERR;
 	return -val;
 }
 
@@ -228,13 +299,13 @@ static int wait_connected(struct inetsock *is)
 	int err;
 
 	for (;;) {
-		err = hostready_wait(&is->ready, POLLOUT, deadline);
+		err = hostready_wait(&is->post.ready, POLLOUT, deadline);
 		if (err == -ETIMEDOUT)
 			return -EINPROGRESS;
 		if (err)
 			return socket_wait_error(
 				&is->sk, err, is->sk.send_timeout);
-		if (hostready_poll(&is->ready, is->fd, NULL) & done)
+		if (hostready_poll(&is->post.ready, is->post.fd, NULL) & done)
 			return socket_error(is);
 	}
 }
@@ -247,9 +318,10 @@ static int connect(
 	int err;
 
 	addr_out(addr, &out);
+	is->then = STAYS;
 	if (is_stream(is) && !is->connecting)
-		hostready_reset(&is->ready);
-	err = (int)host_sock_connect(is->fd, &out);
+		hostready_reset(&is->post.ready);
+	err = (int)host_sock_connect(is->post.fd, &out);
 	if (err == -EISCONN && is->connecting && !nonblock)
 		err = 0;
 	if ((err == -EINPROGRESS || (err == -EALREADY && is->connecting)) &&
@@ -275,13 +347,13 @@ static int accept(struct socket *s, bool nonblock, struct socket **out,
 	if (err)
 		return err;
 	for (;;) {
-		seen = hostready_begin(&is->ready);
-		fd = host_sock_accept(is->fd, new->ready.key, &addr);
-		hostready_done(&is->ready, seen, POLLIN,
+		seen = hostready_begin(&is->post.ready);
+		fd = host_sock_accept(is->post.fd, new->post.ready.key, &addr);
+		hostready_done(&is->post.ready, seen, POLLIN,
 			fd == -EAGAIN ? HOSTREADY_DRY : HOSTREADY_SOME);
 		if (fd != -EAGAIN || nonblock)
 			break;
-		err = hostready_wait(&is->ready, POLLIN, deadline);
+		err = hostready_wait(&is->post.ready, POLLIN, deadline);
 		if (err) {
 			fd = socket_wait_error(s, err, s->recv_timeout);
 			break;
@@ -292,6 +364,7 @@ static int accept(struct socket *s, bool nonblock, struct socket **out,
 		return (int)fd;
 	}
 	set_fd(new, (int)fd);
+	new->plain = new->post.ahead = is->plain;
 	addr_in(is, &addr, peer);
 	*out = &new->sk;
 	return 0;
@@ -299,7 +372,20 @@ static int accept(struct socket *s, bool nonblock, struct socket **out,
 
 static int shutdown(struct socket *s, int how)
 {
-	return (int)host_sock_shutdown(of(s)->fd, (uint64_t)how);
+	struct inetsock *is = of(s);
+	int err;
+
+	is->over = is->over || how != SHUT_WR;
+	if (how != SHUT_RD && !netpost_flush(&is->post)) {
+		leave_later(is, SHUTS);
+		if (how == SHUT_WR)
+			return 0;
+		how = SHUT_RD;
+	}
+	err = (int)host_sock_shutdown(is->post.fd, (uint64_t)how);
+	if (err == 0 && how != SHUT_RD && is->plain)
+		is->then = SHUTS;
+	return err;
 }
 
 /* ---- sending ---- */
@@ -343,62 +429,12 @@ static int control_out(const struct sockmsg *m, struct host_msg *out)
 	return 0;
 }
 
-/* Nothing followed: the header leaves now, and is not held back again. */
-static void push(void)
-{
-	struct inetsock *is = corked;
-	struct file *f;
-	int off = 0;
-
-	if (is == NULL)
-		return;
-	corked = NULL;
-	is->pairs = PAIRS_NEVER;
-	f = file_get(is->sk.file);
-	(void)host_sock_setopt(is->fd, SOL_TCP, TCP_CORK, &off, sizeof(off));
-	file_put(f);
-}
-
-/*
- * Web servers write a header, then sendfile() the body. On a socket where the
- * one has followed the other at once, the header is sent with MSG_MORE: one
- * segment less to travel and for the peer to wake up for. If something else
- * follows, whatever looks for readiness pushes it (the host does after 0.2 s).
- */
-static uint32_t more_follows(struct inetsock *is, const struct sockmsg *m)
-{
-	bool body = m->u.kernel;
-
-	if (is->sk.family == AF_UNIX || !is_stream(is) || m->u.resid == 0)
-		return 0;
-	if (body) {
-		if (is->pairs == PAIRS_UNKNOWN && is->header &&
-			hostready_is_latest(&is->ready))
-			is->pairs = PAIRS_SEEN;
-		if (corked == is)
-			corked = NULL;
-		is->header = false;
-		return 0;
-	}
-	is->header = true;
-	if (corked == is) {
-		corked = NULL; /* this one pushes it */
-		is->pairs = PAIRS_NEVER;
-	}
-	if (corked || is->pairs != PAIRS_SEEN || m->flags || !m->nonblock ||
-		m->u.resid > HEADER_MAX)
-		return 0;
-	corked = is;
-	hostready_before_look = push;
-	return MSG_MORE;
-}
-
 static int64_t send_once(
 	struct inetsock *is, struct sockmsg *m, const struct host_msg *out)
 {
 	size_t size = u64_min(m->u.resid, HOSTCALL_BUF_MAX);
-	uint64_t seen = hostready_begin(&is->ready);
-	uint32_t flags = (m->flags & SEND_FLAGS) | more_follows(is, m);
+	uint64_t seen = hostready_begin(&is->post.ready);
+	uint32_t flags = m->flags & SEND_FLAGS;
 	bool found = false, look = is->answers && !m->nonblock;
 
 	/* The threads of a conversation sleep in turns: who sends is about to
@@ -411,19 +447,22 @@ static int64_t send_once(
 	enum hostready_how how = HOSTREADY_SOME;
 	int64_t n;
 
+	is->post.sending++;
 	if (out)
-		n = host_sock_sendmsg(is->fd, &m->u, size, flags, out);
+		n = host_sock_sendmsg(is->post.fd, &m->u, size, flags, out);
 	else if (look)
-		n = hostready_send_look(is->fd, &m->u, size, flags, &found);
+		n = hostready_send_look(
+			is->post.fd, &m->u, size, flags, &found);
 	else
-		n = host_sock_send(is->fd, &m->u, size, flags);
+		n = host_sock_send(is->post.fd, &m->u, size, flags);
+	is->post.sending--;
 	if (look && !found)
 		is->no_look = LOOK_AGAIN;
 	if (n == -EAGAIN)
 		how = HOSTREADY_DRY;
 	else if (is_stream(is) && n >= 0 && (size_t)n < size)
 		how = HOSTREADY_SHORT;
-	hostready_done(&is->ready, seen, POLLOUT, how);
+	hostready_done(&is->post.ready, seen, POLLOUT, how);
 	return n;
 }
 
@@ -435,7 +474,12 @@ static int64_t send_all(
 	bool waited = false;
 
 	for (;;) {
-		n = send_once(is, m, out);
+		n = -EAGAIN;
+		if (netpost_flush(&is->post)) {
+			n = netpost_error(&is->post);
+			if (n == 0)
+				n = send_once(is, m, out);
+		}
 		if (n >= 0) {
 			done += n;
 			if (!is_stream(is) || m->u.resid == 0)
@@ -447,7 +491,7 @@ static int64_t send_all(
 		if (!waited)
 			deadline = socket_send_deadline(&is->sk);
 		waited = true;
-		n = hostready_wait(&is->ready, POLLOUT, deadline);
+		n = hostready_wait(&is->post.ready, POLLOUT, deadline);
 		if (n) {
 			n = socket_wait_error(
 				&is->sk, (int)n, is->sk.send_timeout);
@@ -479,6 +523,15 @@ static int64_t send(struct socket *s, struct sockmsg *m)
 		return -EMSGSIZE;
 	if (m->addr || m->control_size)
 		return send_full(is, m);
+	/* Who does not wait for it will soon wait for other things. */
+	if (is->then != STAYS)
+		return -EPIPE;
+	if (is->plain && m->nonblock && !(m->flags & SEND_FLAGS)) {
+		size_t size = m->u.resid;
+
+		if (netpost_send(&is->post, &m->u))
+			return (int64_t)size;
+	}
 	return send_all(is, m, NULL);
 }
 
@@ -537,26 +590,52 @@ static enum hostready_how recv_how(const struct inetsock *is,
 	return more ? HOSTREADY_MORE : HOSTREADY_DRY;
 }
 
-static int64_t recv_once(
+static int64_t recv_host(
 	struct inetsock *is, struct sockmsg *m, struct host_msg *in)
 {
 	size_t size = u64_min(m->u.resid, HOSTCALL_BUF_MAX);
-	uint64_t seen = hostready_begin(&is->ready), more = 0;
+	uint64_t seen = hostready_begin(&is->post.ready), more = 0;
 	uint32_t flags = m->flags & RECV_FLAGS;
 	int64_t n;
 
-	is->header = false;
-	if (corked == is)
-		push();
+	is->post.receiving++;
 	if (in) {
-		n = host_sock_recvmsg(is->fd, &m->u, size, flags, in);
+		n = host_sock_recvmsg(is->post.fd, &m->u, size, flags, in);
 		more = in->more;
 	} else {
-		n = host_sock_recv(is->fd, &m->u, size, flags, &more);
+		n = host_sock_recv(is->post.fd, &m->u, size, flags, &more);
 	}
+	is->post.receiving--;
+	netpost_received(&is->post, n);
 	hostready_done(
-		&is->ready, seen, POLLIN, recv_how(is, m, size, n, more));
-	is->drained = n > 0 && hostready_none(&is->ready, POLLIN | POLLRDHUP);
+		&is->post.ready, seen, POLLIN, recv_how(is, m, size, n, more));
+	return n;
+}
+
+/* What was read along, and if there may be more and room for it, that, too:
+ * who gets less than he asked for takes it that there is no more. */
+static int64_t recv_once(
+	struct inetsock *is, struct sockmsg *m, struct host_msg *in)
+{
+	struct netpost *np = &is->post;
+	int64_t n, took = 0;
+
+	if (!(m->flags & (MSG_OOB | MSG_ERRQUEUE)))
+		took = netpost_take(np, &m->u, m->flags);
+	n = took;
+	if (took == 0) {
+		n = recv_host(is, m, in);
+		if (n == -EAGAIN && np->error && np->error != EPIPE)
+			n = netpost_error(np);
+	} else if (took > 0 && m->u.resid && !(m->flags & MSG_PEEK) &&
+		np->ready.ready & POLLIN) {
+		n = recv_host(is, m, in);
+		if (n < 0 && n != -EAGAIN)
+			np->error = (int)-n; /* the next one's */
+		n = took + (n > 0 ? n : 0);
+	}
+	is->drained = n > 0 && netpost_ahead(np) == 0 &&
+		hostready_none(&np->ready, POLLIN | POLLRDHUP);
 	return n;
 }
 
@@ -567,10 +646,10 @@ static int64_t recv_once(
  */
 static bool surely_dry(struct inetsock *is, const struct sockmsg *m)
 {
-	bool dry = is->drained && m->nonblock && is_stream(is) &&
-		(m->flags & ~(uint32_t)MSG_DONTWAIT) == 0 &&
-		hostready_none(&is->ready, POLLIN | POLLRDHUP) &&
-		hostready_is_latest(&is->ready);
+	bool dry = is->drained && !is->over && !is->post.error && m->nonblock &&
+		is_stream(is) && (m->flags & ~(uint32_t)MSG_DONTWAIT) == 0 &&
+		hostready_none(&is->post.ready, POLLIN | POLLRDHUP) &&
+		hostready_is_latest(&is->post.ready);
 
 	is->drained = false;
 	return dry;
@@ -585,7 +664,7 @@ static int64_t recv_wait(
 	int64_t n, done = 0;
 	bool waited = false,
 	     try = m->nonblock || m->flags & (MSG_OOB | MSG_ERRQUEUE) ||
-		!hostready_none(&is->ready, POLLIN);
+		!hostready_none(&is->post.ready, POLLIN);
 
 	for (;; try = true) {
 		n = try ? recv_once(is, m, in) : -EAGAIN;
@@ -599,8 +678,7 @@ static int64_t recv_wait(
 		if (!waited)
 			deadline = socket_recv_deadline(&is->sk);
 		waited = is->answers = true;
-		push();
-		n = hostready_wait(&is->ready, POLLIN, deadline);
+		n = hostready_wait(&is->post.ready, POLLIN, deadline);
 		if (n) {
 			n = socket_wait_error(
 				&is->sk, (int)n, is->sk.recv_timeout);
@@ -646,23 +724,33 @@ static int64_t recv(struct socket *s, struct sockmsg *m)
 
 static uint32_t poll(struct socket *s, struct poll_ctx *pc)
 {
-	return hostready_poll(&of(s)->ready, of(s)->fd, pc);
+	struct netpost *np = &of(s)->post;
+
+	return netpost_poll(np, hostready_poll(&np->ready, np->fd, pc));
+}
+
+/* Options by which it can be seen when something was read. */
+static bool reads_matter(int name)
+{
+	return name == SO_RCVLOWAT || name == SO_OOBINLINE ||
+		name == SO_TIMESTAMP_OLD || name == SO_TIMESTAMPNS_OLD ||
+		name == SO_TIMESTAMPING_OLD;
 }
 
 static int setsockopt(
 	struct socket *s, int level, int name, const void *value, size_t size)
 {
+	struct inetsock *is = of(s);
 	size_t max = sockopt_host_size(level, name, true);
 
 	if (max == 0)
 		return -ENOPROTOOPT;
-	if (level == SOL_TCP && name == TCP_CORK) { /* it knows better */
-		of(s)->pairs = PAIRS_NEVER;
-		if (corked == of(s))
-			corked = NULL;
-	}
-	return (int)host_sock_setopt(of(s)->fd, (uint64_t)level, (uint64_t)name,
-		value, u64_min(size, max));
+	if (level == SOL_SOCKET && name == SO_LINGER && size >= 8)
+		is->abort = ((const int *)value)[0] && !((const int *)value)[1];
+	else if (level == SOL_SOCKET && reads_matter(name))
+		is->plain = is->post.ahead = false;
+	return (int)host_sock_setopt(is->post.fd, (uint64_t)level,
+		(uint64_t)name, value, u64_min(size, max));
 }
 
 static int getsockopt(
@@ -683,8 +771,8 @@ static int getsockopt(
 	}
 	if (max == 0)
 		return -ENOPROTOOPT;
-	n = host_sock_getopt(is->fd, (uint64_t)level, (uint64_t)name, value,
-		u64_min(*size, max));
+	n = host_sock_getopt(is->post.fd, (uint64_t)level, (uint64_t)name,
+		value, u64_min(*size, max));
 	if (n < 0)
 		return (int)n;
 	*size = (size_t)n;
@@ -697,7 +785,7 @@ static int64_t ioctl_ifreq(struct inetsock *is, uint32_t cmd, uint64_t u_arg)
 	int err = user_read(&in, u_arg, sizeof(in));
 
 	if (err == 0)
-		err = (int)host_sock_ifreq(is->fd, cmd, &in, &out);
+		err = (int)host_sock_ifreq(is->post.fd, cmd, &in, &out);
 	return err ? err : user_write(u_arg, &out, sizeof(out));
 }
 
@@ -720,7 +808,7 @@ static int64_t ioctl_ifconf(struct inetsock *is, uint64_t u_arg)
 	reqs = kmalloc(HOST_IFCONF_MAX);
 	if (reqs == NULL)
 		return -ENOMEM;
-	n = host_sock_ifconf(is->fd, reqs, (uint64_t)conf.size);
+	n = host_sock_ifconf(is->post.fd, reqs, (uint64_t)conf.size);
 	if (n >= 0 && conf.reqs)
 		err = user_write(conf.reqs, reqs, (size_t)n);
 	kfree(reqs);
@@ -740,8 +828,13 @@ static int64_t ioctl(struct socket *s, uint32_t cmd, uint64_t u_arg)
 	case FIONREAD:
 	case TIOCOUTQ:
 	case SIOCATMARK:
-		n = host_sock_count(is->fd, cmd);
-		val = (int)n;
+		val = (int)(cmd == FIONREAD       ? netpost_ahead(&is->post)
+				: cmd == TIOCOUTQ ? netpost_unsent(&is->post)
+						  : 0);
+		n = host_sock_count(is->post.fd, cmd);
+		if (cmd == SIOCATMARK && netpost_ahead(&is->post))
+			n = 0; /* the mark is behind that */
+		val += (int)n;
 		return n < 0 ? n : user_write(u_arg, &val, sizeof(val));
 	case SIOCGIFNAME:
 	case SIOCGIFFLAGS:

@@ -27,6 +27,7 @@
 #include "kernel/cpu.h"
 #include "kernel/file.h"
 #include "kernel/futex.h"
+#include "kernel/hostready.h"
 #include "kernel/kalloc.h"
 #include "kernel/klog.h"
 #include "kernel/ptimer.h"
@@ -475,8 +476,10 @@ static void process_end(struct process *p)
 	bool killed = (status & 0x7f) != 0;
 
 	process_drop(p);
-	if (p == init_process)
+	if (p == init_process) {
+		hostready_finish();
 		kernel_shutdown(status);
+	}
 	leave_children(p);
 	p->stopped = false;
 	p->wait_event = WAIT_EVENT_NONE;

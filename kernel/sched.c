@@ -291,6 +291,7 @@ static void poll_host(uint64_t now)
 		return;
 	last_poll = now;
 	clock_sync(now);
+	hostready_errands();
 	hostready_fetch(0);
 }
 
@@ -417,9 +418,11 @@ void sched_idle_loop(void)
 {
 	for (;;) {
 		struct cpu *c = this_cpu();
-		uint64_t now = time_mono_ns();
-		uint64_t deadline = timers_run(now);
+		uint64_t now, deadline;
 
+		hostready_errands();
+		now = time_mono_ns();
+		deadline = timers_run(now);
 		c->need_resched = 0;
 		if (run_count) {
 			schedule();

@@ -71,8 +71,6 @@ static int wait_rounds(int (*round)(struct poll_table *t, void *ctx), void *ctx,
 	bool looked = false;
 	int ready, err;
 
-	if (hostready_before_look)
-		hostready_before_look();
 	poll_table_init(&t);
 	t.registered = deadline == 0;
 	for (;;) {

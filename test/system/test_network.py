@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sockets, pipes and waiting as programs use them, inside and natively."""
 
+import signal
 import socket
 import threading
+import time
 
 import pytest
 
 import sconce
 
 PYTHON = "/usr/bin/python3"
+PROGRAMS = sconce.ROOT / "test/programs"
 
 TCP = """
 import socket, threading
@@ -181,6 +184,60 @@ def test_same_as_native(program, cpus):
                         options=("--cpus", cpus)).check()
     assert inside.out == native.out and native.out
     assert inside.stats["traps"] == 0
+
+
+def scenarios(cpus, calls):
+    return sconce.run(PYTHON, PROGRAMS / "streams.py", stats=True, timeout=120,
+                      options=("--cpus", cpus, "--calls", calls)).check()
+
+
+@pytest.mark.parametrize("cpus, calls", [("1", "exit"), ("2", "exit"),
+                                         ("2", "ring")])
+def test_streams(cpus, calls):
+    """Sends that travel later and receives that come earlier look the same."""
+    native = sconce.run(PYTHON, PROGRAMS / "streams.py", native=True).check()
+    inside = scenarios(cpus, calls)
+    assert inside.out == native.out and native.out
+    assert inside.stats["traps"] == 0
+
+
+SENDER = """
+import os, socket, sys, time
+s = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+s.setblocking(False)
+data, n = bytes(range(256)) * (int(sys.argv[2]) // 256), 0
+while n < len(data):
+    try:
+        n += s.send(data[n:n + 5000])
+    except BlockingIOError:
+        pass
+"""
+
+
+@pytest.mark.parametrize("size", [256, 10240, 20480000])
+@pytest.mark.parametrize("then", ["os._exit(0)", "os.kill(os.getpid(), 9)",
+                                  "assert s.recv(4) == b'seen'; s.close()",
+                                  "while True: pass"])
+def test_sent_is_sent(size, then):
+    """What a program has sent arrives on the host, whatever it does next."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    listener.settimeout(sconce.SECONDS)
+    got = bytearray()
+    with sconce.Server(PYTHON, "-c", SENDER + then,
+                       str(listener.getsockname()[1]), str(size),
+                       stop_signal=signal.SIGKILL):
+        conn, _ = listener.accept()
+        conn.settimeout(sconce.SECONDS)
+        time.sleep(0.2)  # the sender is done, or the buffers are full
+        while len(got) < size:
+            piece = conn.recv(1000000)
+            assert piece, "ended after %d bytes" % len(got)
+            got += piece
+        if "seen" in then:
+            conn.sendall(b"seen")
+        if "while" not in then:
+            assert conn.recv(1) == b""
+    assert bytes(got) == bytes(range(256)) * (size // 256)
 
 
 def test_unix_server_on_the_host(tmp_path):

@@ -14,7 +14,10 @@
 #include "kernel/file.h"
 #include "kernel/hostcall.h"
 #include "kernel/kalloc.h"
+#include "kernel/hostcall_ring.h"
 #include "kernel/hostready.h"
+#include "kernel/shared.h"
+#include "kernel/bounce.h"
 #include "kernel/klog.h"
 #include "kernel/pipe.h"
 #include "kernel/process.h"
@@ -216,7 +219,64 @@ void random_fill(void *buf, size_t size)
  * the real ones ---- */
 #define weak __attribute__((weak))
 
-weak void (*hostready_before_look)(void);
+/* No data area: nothing is ever posted. */
+weak void (*hostcall_before_exit)(void);
+
+weak uint64_t bounce_alloc(size_t size)
+{
+	return 0;
+}
+
+weak void bounce_free(uint64_t off, size_t size)
+{
+	abort();
+}
+
+weak uint64_t shared_load(uint64_t off)
+{
+	abort();
+}
+
+weak void shared_store(uint64_t off, uint64_t val)
+{
+	abort();
+}
+
+weak void shared_read(void *dst, uint64_t off, size_t size)
+{
+	abort();
+}
+
+weak void shared_write(uint64_t off, const void *src, size_t size)
+{
+	abort();
+}
+
+weak int shared_read_uio(struct uio *u, uint64_t off, size_t size)
+{
+	abort();
+}
+
+weak int shared_write_uio(uint64_t off, struct uio *u, size_t size)
+{
+	abort();
+}
+
+weak bool hostcall_ring_try_post(
+	unsigned nr, const uint64_t *wire, struct hostcall_post *p)
+{
+	return false;
+}
+
+weak bool hostcall_ring_is_back(struct hostcall_post *p)
+{
+	return true;
+}
+
+weak void hostcall_ring_settle(struct hostcall_post *p)
+{
+	abort();
+}
 
 weak int hostready_init(struct hostready *h)
 {

@@ -15,6 +15,7 @@
 #include "kernel/aspace.h"
 #include "kernel/file.h"
 #include "kernel/hostfs.h"
+#include "kernel/hostready.h"
 #include "kernel/kalloc.h"
 #include "kernel/klog.h"
 #include "kernel/uaccess.h"
@@ -222,6 +223,10 @@ void panic(const char *fmt, ...)
 	vfprintf(stderr, fmt, ap);
 	va_end(ap);
 	abort();
+}
+
+void hostready_finish(void)
+{
 }
 
 void kernel_shutdown(int status) __attribute__((noreturn));
