@@ -25,6 +25,7 @@ enum {
 	MAPS_KEPT = 32, /* in memory, beyond a commit */
 	FREED_DUE = 1024,
 	FREED_MAX = 1 << 20,
+	DRAIN_MARGIN = 64, /* slots that stay free when segments go */
 };
 
 struct map {
@@ -41,6 +42,7 @@ struct segment {
 	bool dirty; /* used differs from the map on disk */
 	bool listed; /* in a dirty block of the table */
 	bool unflushed;
+	bool drained; /* compaction: nothing is given out */
 };
 
 struct run {
@@ -315,6 +317,9 @@ uint64_t vol_slots_available(const struct volume *v)
 	const struct vol_alloc *a = v->alloc;
 	uint64_t missing = a->count ? per_segment(v) - a->present : 0;
 
+	if (a->count && a->segment[a->count - 1].drained)
+		missing = 0; /* none of its slots are among the usable */
+
 	return a->usable - u64_min(missing, a->usable);
 }
 
@@ -380,6 +385,8 @@ int vol_slots_grow(struct volume *v)
 	uint64_t before = vol_slots_available(v);
 	int err;
 
+	/* Better no compaction than more segments. */
+	vol_slots_drain_end(v);
 	lock(v);
 	/* Somebody else's may have been enough. */
 	err = vol_slots_available(v) > before ? 0 : grow_locked(v);
@@ -488,7 +495,7 @@ static void free_now(struct volume *v, struct segment *s, uint64_t i)
 	s->free++;
 	v->alloc->free++;
 	s->dirty = true;
-	if (!bit(s->map->kept, i)) {
+	if (!bit(s->map->kept, i) && !s->drained) {
 		s->usable++;
 		v->alloc->usable++;
 	}
@@ -713,12 +720,158 @@ void vol_alloc_committed(struct volume *v)
 		if (s->dirty) {
 			memcpy(s->map->kept, s->map->used,
 				sizeof(s->map->kept));
-			a->usable += s->free - s->usable;
-			s->usable = s->free;
+			if (!s->drained) {
+				a->usable += s->free - s->usable;
+				s->usable = s->free;
+			}
 			s->current ^= 1u;
 			s->dirty = false;
 		}
 		if (a->loaded > MAPS_KEPT && i != a->at >> v->segment_shift)
 			map_free(v, s);
 	}
+}
+
+/* ---- compaction ---- */
+
+static uint64_t capacity(const struct volume *v)
+{
+	return per_segment(v) - VOL_SEGMENT_MAPS;
+}
+
+void vol_slots_drain(struct volume *v)
+{
+	struct vol_alloc *a = v->alloc;
+	uint64_t used = a->count * capacity(v) - a->free;
+	uint64_t need = used + used / 16 + DRAIN_MARGIN +
+		vol_slots_table_margin(v);
+
+	for (uint64_t i = a->count; i > 1; i--) {
+		struct segment *s = &a->segment[i - 1];
+
+		if ((i - 1) * capacity(v) < need || s->bad)
+			break;
+		s->drained = true;
+		a->usable -= s->usable;
+		s->usable = 0;
+	}
+}
+
+void vol_slots_drain_end(struct volume *v)
+{
+	struct vol_alloc *a = v->alloc;
+
+	for (uint64_t i = 0; i < a->count; i++) {
+		struct segment *s = &a->segment[i];
+
+		if (!s->drained)
+			continue;
+		s->drained = false;
+		s->usable = s->free;
+		for (size_t w = 0; s->map && w < MAP_WORDS; w++)
+			s->usable -= (uint32_t)__builtin_popcountll(
+				s->map->kept[w] & ~s->map->used[w]);
+		a->usable += s->usable;
+	}
+}
+
+bool vol_slots_drained(const struct volume *v, uint64_t slot)
+{
+	const struct vol_alloc *a = v->alloc;
+	uint64_t i = slot >> v->segment_shift;
+
+	return i < a->count && a->segment[i].drained;
+}
+
+int vol_slots_renew(struct volume *v, uint32_t epoch)
+{
+	for (uint64_t i = 0; i < v->segments; i++) {
+		struct vol_disk_segment d;
+		int err = table_entry(v, i, &d);
+
+		if (!err && !vol_ptr_hole(&d.map) &&
+			vol_ptr_epoch(&d.map) < epoch) {
+			err = segment_load(v, i);
+			if (!err)
+				v->alloc->segment[i].dirty = true;
+		}
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+/* The last segment goes, as of the next commit: 1; it is needed: 0. */
+static int segment_remove(struct volume *v)
+{
+	struct vol_alloc *a = v->alloc;
+	uint64_t i = a->count - 1;
+	struct vol_block *b;
+	int err = vol_begin(v, 1);
+
+	if (err)
+		return err == -ENOSPC ? 0 : err;
+	err = vol_tree_get(&v->table, i / PER_BLOCK, VOL_WRITE, &b);
+	if (!err) {
+		struct segment *s = &a->segment[i];
+
+		if (i > 0 && i == a->count - 1 && s->drained && !s->dirty &&
+			s->free == capacity(v)) {
+			memset(b->data +
+					i % PER_BLOCK *
+						sizeof(struct vol_disk_segment),
+				0, sizeof(struct vol_disk_segment));
+			map_free(v, s);
+			a->free -= s->free;
+			a->count = v->segments = i;
+			a->present = per_segment(v);
+			if (a->at >> v->segment_shift >= i)
+				a->at = 0;
+			err = 1;
+		}
+		vol_tree_put(b);
+	}
+	vol_end(v);
+	return err;
+}
+
+/* What the last segment's file has beyond its last block. */
+static int trim(struct volume *v)
+{
+	struct vol_alloc *a = v->alloc;
+	uint64_t i = a->count - 1, n = per_segment(v);
+	int err = segment_load(v, i);
+
+	if (err || i != a->count - 1)
+		return err;
+	while (n > VOL_SEGMENT_MAPS && !bit(a->segment[i].map->used, n - 1) &&
+		!bit(a->segment[i].map->kept, n - 1))
+		n--;
+	n = align_up(n, VOL_GROW);
+	if (n >= a->present)
+		return 0;
+	a->present = n;
+	return v->env.ops->resize(v->env.ctx,
+		(struct volume_file){VOLUME_FILE_SEGMENT, i},
+		n << VOL_BLOCK_SHIFT, false);
+}
+
+int vol_slots_shrink(struct volume *v)
+{
+	struct vol_alloc *a = v->alloc;
+	uint64_t before = a->count;
+	int more = 1, err = 0;
+
+	while (more > 0 && a->count > 1 && a->segment[a->count - 1].drained)
+		more = segment_remove(v);
+	if (more < 0)
+		return more;
+	if (a->count == before)
+		return a->count ? trim(v) : 0;
+	v->commit->must_commit = true;
+	err = volume_commit(v);
+	for (uint64_t i = a->count; !err && i < before; i++)
+		err = v->env.ops->remove(v->env.ctx,
+			(struct volume_file){VOLUME_FILE_SEGMENT, i});
+	return err ? err : trim(v);
 }

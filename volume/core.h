@@ -146,6 +146,16 @@ must_check int vol_slots_flush(struct volume *v);
 must_check int vol_alloc_store(struct volume *v);
 void vol_alloc_committed(struct volume *v);
 
+/* Compaction: nothing is given out in the last segments from now on, as far as
+ * the others have room; _end: it is again, as after growing. */
+void vol_slots_drain(struct volume *v);
+void vol_slots_drain_end(struct volume *v);
+bool vol_slots_drained(const struct volume *v, uint64_t slot);
+/* The next commit writes all maps of epochs before that one anew. Sleeps. */
+must_check int vol_slots_renew(struct volume *v, uint32_t epoch);
+/* Drained segments that are empty go, with a commit. Sleeps. */
+must_check int vol_slots_shrink(struct volume *v);
+
 /* ---- place.c: dirty blocks get slots and are written ---- */
 
 /* One thread places at a time. Sleeps. */

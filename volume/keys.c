@@ -72,9 +72,9 @@ void vol_keys_fini(struct volume *v)
 	v->keys = NULL;
 }
 
-void vol_keys_derive(struct volume *v, enum vol_key_purpose purpose,
-	const uint8_t uuid[VOL_UUID_SIZE], const uint8_t salt[VOL_SALT_SIZE],
-	struct aead_key *out)
+static void derive(const uint8_t volume_key[VOL_KEY_SIZE],
+	enum vol_key_purpose purpose, const uint8_t uuid[VOL_UUID_SIZE],
+	const uint8_t salt[VOL_SALT_SIZE], struct aead_key *out)
 {
 	struct {
 		char purpose[8];
@@ -85,10 +85,17 @@ void vol_keys_derive(struct volume *v, enum vol_key_purpose purpose,
 	if (purpose == VOL_KEY_SUPER)
 		memcpy(info.purpose, "super", 6);
 	memcpy(info.salt, salt, VOL_SALT_SIZE);
-	hkdf_sha256(uuid, VOL_UUID_SIZE, v->keys->volume_key, VOL_KEY_SIZE,
-		&info, sizeof(info), key, sizeof(key));
+	hkdf_sha256(uuid, VOL_UUID_SIZE, volume_key, VOL_KEY_SIZE, &info,
+		sizeof(info), key, sizeof(key));
 	aead_key_init(out, key);
 	string_wipe(key, sizeof(key));
+}
+
+void vol_keys_derive(struct volume *v, enum vol_key_purpose purpose,
+	const uint8_t uuid[VOL_UUID_SIZE], const uint8_t salt[VOL_SALT_SIZE],
+	struct aead_key *out)
+{
+	derive(v->keys->volume_key, purpose, uuid, salt, out);
 }
 
 static struct volume_file keys_file(const struct volume *v)
@@ -118,7 +125,8 @@ static int unwrap(struct volume *v, const struct vol_disk_key *r,
 }
 
 /* @r->salt is there already. */
-static void wrap(struct volume *v, struct vol_disk_key *r, uint32_t epoch,
+static void wrap(struct volume *v, const uint8_t volume_key[VOL_KEY_SIZE],
+	struct vol_disk_key *r, uint32_t epoch,
 	const uint8_t key[AEAD_KEY_SIZE])
 {
 	struct binding binding = {.epoch = epoch};
@@ -126,7 +134,7 @@ static void wrap(struct volume *v, struct vol_disk_key *r, uint32_t epoch,
 
 	memcpy(binding.uuid, v->uuid, sizeof(binding.uuid));
 	r->epoch = epoch;
-	vol_keys_derive(v, VOL_KEY_WRAP, v->uuid, r->salt, &wrapping);
+	derive(volume_key, VOL_KEY_WRAP, v->uuid, r->salt, &wrapping);
 	aead_seal(&wrapping, nonce_once, &binding, sizeof(binding), key,
 		r->wrapped, AEAD_KEY_SIZE, r->tag);
 	aead_key_fini(&wrapping);
@@ -165,15 +173,21 @@ static struct vol_data_key *add(
 static int load(struct volume *v, uint32_t epoch, uint8_t key[AEAD_KEY_SIZE])
 {
 	struct vol_disk_key r;
-	int err = v->env.ops->read(
-		v->env.ctx, keys_file(v), record_offset(epoch), &r, sizeof(r));
+	uint32_t file;
+	int err;
 
-	if (err)
-		return err;
-	vol_crypto_begin(v);
-	err = unwrap(v, &r, epoch, key);
-	vol_crypto_end(v);
-	return err ? 0 : 1;
+	do {
+		file = v->keys_file;
+		err = v->env.ops->read(v->env.ctx, keys_file(v),
+			record_offset(epoch), &r, sizeof(r));
+		if (err)
+			continue;
+		vol_crypto_begin(v);
+		err = unwrap(v, &r, epoch, key) ? 0 : 1;
+		vol_crypto_end(v);
+		/* Unless the volume got another key meanwhile. */
+	} while (err <= 0 && file != v->keys_file);
+	return err;
 }
 
 int vol_keys_get(struct volume *v, uint32_t epoch, struct vol_data_key **out)
@@ -288,7 +302,7 @@ static int epoch_make(struct volume *v)
 	if (err)
 		return err;
 	vol_crypto_begin(v);
-	wrap(v, &r, epoch, key);
+	wrap(v, v->keys->volume_key, &r, epoch, key);
 	vol_crypto_end(v);
 	err = ops->resize(ctx, keys_file(v),
 		align_up(record_offset(epoch) + sizeof(r), VOL_BLOCK_SIZE),
@@ -314,21 +328,88 @@ static int epoch_make(struct volume *v)
 	return 0;
 }
 
+static void make_begin(struct volume *v)
+{
+	while (v->keys->making)
+		v->env.ops->wait(v->env.ctx, v->keys);
+	v->keys->making = true;
+}
+
+static void make_end(struct volume *v)
+{
+	v->keys->making = false;
+	if (v->env.ops->wake)
+		v->env.ops->wake(v->env.ctx, v->keys);
+}
+
 int vol_keys_epoch_new(struct volume *v)
 {
-	const struct volume_ops *ops = v->env.ops;
-	struct vol_keys *keys = v->keys;
 	uint32_t before = v->epoch;
+	int err = 0;
+
+	make_begin(v);
+	/* Somebody else's is as new. */
+	if (!v->epoch_ready || v->epoch == before)
+		err = epoch_make(v);
+	make_end(v);
+	return err;
+}
+
+/* Record @epoch under another volume key; nothing if it is not authentic. */
+static int rewrap(struct volume *v, uint32_t epoch,
+	const uint8_t volume_key[VOL_KEY_SIZE], struct vol_disk_key *r)
+{
+	uint8_t key[AEAD_KEY_SIZE];
+	int err = load(v, epoch, key);
+
+	memset(r, 0, sizeof(*r));
+	if (err == 0 || err == -EIO)
+		return 0;
+	if (err == 1)
+		err = v->env.ops->random(v->env.ctx, r->salt, sizeof(r->salt));
+	if (!err) {
+		vol_crypto_begin(v);
+		wrap(v, volume_key, r, epoch, key);
+		vol_crypto_end(v);
+	}
+	string_wipe(key, sizeof(key));
+	return err;
+}
+
+static int rewrap_all(struct volume *v, struct volume_file to,
+	const uint8_t volume_key[VOL_KEY_SIZE])
+{
+	const struct volume_ops *ops = v->env.ops;
+	uint64_t size = record_offset(v->epoch + 1);
+	int err = ops->resize(
+		v->env.ctx, to, align_up(size, VOL_BLOCK_SIZE), false);
+
+	for (uint32_t epoch = 1; !err && epoch <= v->epoch; epoch++) {
+		struct vol_disk_key r;
+
+		err = rewrap(v, epoch, volume_key, &r);
+		if (!err)
+			err = ops->write(v->env.ctx, to, record_offset(epoch),
+				&r, sizeof(r));
+	}
+	return err ? err : ops->flush(v->env.ctx, to);
+}
+
+int vol_keys_change(struct volume *v, const uint8_t key[VOL_KEY_SIZE])
+{
+	struct volume_file to = keys_file(v);
 	int err;
 
-	while (keys->making)
-		ops->wait(v->env.ctx, keys);
-	if (v->epoch_ready && v->epoch != before)
-		return 0; /* somebody else's is as new */
-	keys->making = true;
-	err = epoch_make(v);
-	keys->making = false;
-	if (ops->wake)
-		ops->wake(v->env.ctx, keys);
+	if (++to.number > UINT32_MAX)
+		return -EOVERFLOW;
+	make_begin(v);
+	err = rewrap_all(v, to, key);
+	if (!err) {
+		memcpy(v->keys->volume_key, key, VOL_KEY_SIZE);
+		v->keys_file = (uint32_t)to.number;
+	} else {
+		(void)v->env.ops->remove(v->env.ctx, to);
+	}
+	make_end(v);
 	return err;
 }

@@ -214,7 +214,7 @@ static void fill(const struct volume *v, struct vol_disk_super *s)
 	s->version = VOL_VERSION;
 	s->suite = (uint8_t)v->suite;
 	s->segment_shift = (uint8_t)v->segment_shift;
-	s->sealed = v->sealed;
+	s->sealed = v->sealed || v->sealing;
 	memcpy(s->uuid, v->uuid, sizeof(s->uuid));
 	s->keys = v->keys_file;
 	s->state = v->state;

@@ -34,6 +34,11 @@ void vol_keys_fini(struct volume *v);
  * a mount, so that no two mounts, not even of copies, share a nonce; sealing
  * does it by itself if !v->epoch_ready. Sleeps. */
 must_check int vol_keys_epoch_new(struct volume *v);
+/* All data keys wrapped under @key into the next file of keys, which is the
+ * volume's from now on, with that key: to be committed twice, so that nothing
+ * names the old file. On failure all is as before. Sleeps. */
+must_check int vol_keys_change(
+	struct volume *v, const uint8_t key[VOL_KEY_SIZE]);
 /* The data key of @epoch, held until vol_keys_put. -EBADMSG: there is none
  * that is authentic. Sleeps. */
 struct vol_data_key;
@@ -360,6 +365,7 @@ struct volume {
 	unsigned flags; /* VOLUME_READ_ONLY, ... */
 	bool failed; /* a flush failed: read-only from now on */
 	bool sealed;
+	bool sealing; /* the next commit seals */
 
 	/* From or for the superblock. */
 	enum vol_suite suite;
@@ -386,6 +392,12 @@ struct volume {
 	struct vol_commit *commit; /* commit.c, log.c */
 	struct vol_nodes *nodes; /* inode.c */
 	uint8_t renames, orphans; /* vol_lock */
+
+	struct { /* compact.c: how far it is */
+		bool active, renew;
+		uint32_t epoch, level;
+		uint64_t object, index;
+	} compact;
 };
 
 /* Memory: cleared, or NULL. */

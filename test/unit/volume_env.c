@@ -165,12 +165,49 @@ static void host_crypto_end(void *ctx)
 	assert_int_equal(--h->crypto, 0);
 }
 
+static int host_tag_push(void *ctx, const uint8_t from[VOL_TAG_SIZE],
+	const uint8_t to[VOL_TAG_SIZE], bool durable)
+{
+	struct memhost *h = ctx;
+	int err = op(h);
+
+	if (err)
+		return err;
+	assert_memory_equal(from, h->tag, VOL_TAG_SIZE);
+	memcpy(h->tag, to, VOL_TAG_SIZE);
+	return 0;
+}
+
+static void host_now(void *ctx, int64_t *sec, uint32_t *nsec)
+{
+	struct memhost *h = ctx;
+
+	*sec = 1000000 + h->clock++;
+	*nsec = 5;
+}
+
 const struct volume_ops memhost_ops = {
 	.read = host_read,
 	.write = host_write,
 	.flush = host_flush,
 	.resize = host_resize,
 	.remove = host_remove,
+	.now = host_now,
+	.random = host_random,
+	.alloc = host_alloc,
+	.free = host_free,
+	.crypto_begin = host_crypto_begin,
+	.crypto_end = host_crypto_end,
+};
+
+const struct volume_ops memhost_tag_ops = {
+	.read = host_read,
+	.write = host_write,
+	.flush = host_flush,
+	.resize = host_resize,
+	.remove = host_remove,
+	.tag_push = host_tag_push,
+	.now = host_now,
 	.random = host_random,
 	.alloc = host_alloc,
 	.free = host_free,

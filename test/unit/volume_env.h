@@ -8,7 +8,7 @@
 
 #include "volume/volume_int.h"
 
-enum { MEMHOST_FILES = 16 };
+enum { MEMHOST_FILES = 128 };
 
 struct memhost {
 	struct {
@@ -24,9 +24,12 @@ struct memhost {
 	int crypto; /* within a bracket */
 	unsigned brackets;
 	size_t allocated;
+	int64_t clock;
+	uint8_t tag[VOL_TAG_SIZE]; /* what the store has */
 };
 
-extern const struct volume_ops memhost_ops;
+/* Without and with a store of tags. */
+extern const struct volume_ops memhost_ops, memhost_tag_ops;
 
 void memhost_init(struct memhost *h, uint64_t seed);
 void memhost_fini(struct memhost *h);
