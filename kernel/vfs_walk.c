@@ -441,7 +441,7 @@ static struct known {
 
 int walk_from_user(int dfd, uint64_t u_path, unsigned flags, struct walk *w)
 {
-	uint64_t hash = 0, word, generation = dentry_generation;
+	uint64_t hash = 0, word, generation;
 	struct dentry *start;
 	struct known *k;
 	bool plain;
@@ -450,6 +450,7 @@ int walk_from_user(int dfd, uint64_t u_path, unsigned flags, struct walk *w)
 
 	if (err)
 		return err;
+	generation = dentry_generation; /* the path may have been slept for */
 	for (int i = 0; i < PATH_SHORT; i += 8) {
 		__builtin_memcpy(&word, path + i, 8);
 		hash = (hash << 9 | hash >> 55) ^ word;

@@ -35,7 +35,7 @@ static struct thread thread = {.tid = 42, .proc = &env_process};
 struct process *init_process = &env_process;
 uint64_t env_now = 1000 * NSEC_PER_SEC;
 unsigned env_calls;
-void (*env_other)(void);
+void (*env_other)(void), (*env_faulted)(void);
 
 void env_init(void)
 {
@@ -148,10 +148,21 @@ int user_clear(uint64_t u_dst, size_t size)
 	return 0;
 }
 
+/* What another thread does while this one sleeps. */
+static void run_other(void (**what)(void))
+{
+	void (*f)(void) = *what;
+
+	*what = NULL;
+	if (f)
+		f();
+}
+
 int64_t user_read_str(char *dst, uint64_t u_src, size_t cap)
 {
 	size_t n = strnlen((const char *)u_src, cap);
 
+	run_other(&env_faulted);
 	if (n == cap)
 		return -ENAMETOOLONG;
 	memcpy(dst, (const void *)u_src, n + 1);
@@ -450,11 +461,7 @@ int64_t hostcall_run(unsigned nr, const uint64_t *args)
 	int64_t n;
 	int kind;
 
-	void (*other)(void) = env_other;
-
-	env_other = NULL;
-	if (other)
-		other();
+	run_other(&env_other);
 	env_calls++;
 	memcpy(a, args, sizeof(a));
 	kind = descs[nr].arg[1].kind;

@@ -18,6 +18,8 @@ extern uint64_t env_now;
 extern unsigned env_calls;
 /* Runs once, in the next host call: what another thread does meanwhile. */
 extern void (*env_other)(void);
+/* The same, when a string of the application is read: that may fault. */
+extern void (*env_faulted)(void);
 
 void env_init(void);
 /* A system call handler with up to six arguments. */

@@ -513,6 +513,15 @@ static void vanish(void)
 	assert_int_equal(CALL(stat, P(vanishing), P(&st)), -ENOENT);
 }
 
+static void vanish_file(void)
+{
+	struct stat st;
+
+	assert_int_equal(unlink(at("short")), 0);
+	env_now += 100 * NSEC_PER_SEC;
+	assert_int_equal(CALL(stat, P("/short"), P(&st)), -ENOENT);
+}
+
 static int make_gone(void)
 {
 	assert_int_equal(mkdir(at("gone"), 0755), 0);
@@ -552,6 +561,12 @@ static void test_vanished_in_use(void **state)
 		env_other = NULL;
 		assert_int_equal(fd, -ENOENT);
 	}
+	/* While the path itself was read. */
+	make_file("short", "x");
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(CALL(truncate, P("/short"), 1), 0);
+	env_faulted = vanish_file;
+	assert_int_equal(CALL(truncate, P("/short"), 1), -ENOENT);
 	/* What somebody has stays what it was; the name is free. */
 	make_gone();
 	assert_int_equal(vfs_walk(AT_FDCWD, "/gone", 0, &w), 0);
