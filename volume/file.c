@@ -130,7 +130,7 @@ static int cut_range(struct volume_node *n, uint64_t index, uint64_t end)
 				break;
 			count = u64_min(end - index, CUT);
 		}
-		err = vol_begin(o->volume, 1);
+		err = vol_begin_freeing(o->volume, 1);
 		if (err)
 			break;
 		err = vol_node_prepare(n);
@@ -387,7 +387,7 @@ int volume_setattr(
 		return err;
 	if (resize)
 		vol_node_lock(n);
-	err = vol_begin(v, 2);
+	err = vol_begin_freeing(v, 2);
 	if (!err) {
 		err = set_step(n, valid, a);
 		vol_end(v);

@@ -292,6 +292,8 @@ static int get(struct volume *v, uint64_t number, struct volume_node **out)
 	int err;
 
 	if (n) {
+		if (n->dying)
+			return -ENOENT;
 		*out = volume_hold(n);
 		return 0;
 	}
@@ -308,7 +310,10 @@ static int get(struct volume *v, uint64_t number, struct volume_node **out)
 	n = find(v, number);
 	if (n) {
 		vol_free_memory(v, fresh, sizeof(*fresh));
-		volume_hold(n);
+		if (n->dying)
+			err = -ENOENT;
+		else
+			volume_hold(n);
 	} else {
 		const struct vol_disk_inode *i = slot(b->data, number);
 
@@ -397,7 +402,7 @@ static int free_step(struct volume_node *n, struct volume_node *x)
 		err = vol_node_orphan_prepare(n);
 	if (!err && n->object.blocks)
 		err = vol_tree_punch(&n->object, 0, UINT64_MAX);
-	if (!err && x)
+	if (!err && x && x->object.blocks)
 		err = vol_tree_punch(&x->object, 0, UINT64_MAX);
 	if (err)
 		return err;
@@ -425,7 +430,7 @@ static int inode_free(struct volume_node *n)
 		err = vol_file_cut(n, 0);
 	if (!err) {
 		vol_lock(v, &v->orphans);
-		err = vol_begin(v, 3);
+		err = vol_begin_freeing(v, 3);
 		if (!err) {
 			err = free_step(n, x);
 			vol_end(v);
@@ -448,8 +453,11 @@ void volume_put(struct volume_node *n)
 		n->inode.mode != VOL_MODE_XATTR && s->reaped &&
 		(n->orphan_prev ||
 			n->object.volume->state.orphan == n->object.number);
-	if (n->refs == 1 && orphan)
+	if (n->refs == 1 && orphan) {
+		n->dying = true;
 		orphan = inode_free(n) != 0;
+		n->dying = false;
+	}
 	if (--n->refs)
 		return;
 	if (n->place)
@@ -459,8 +467,15 @@ void volume_put(struct volume_node *n)
 	} else if (!orphan) { /* else: its neighbours in the list know it */
 		list_add(&s->unused, &n->lru);
 		s->count++;
-		shrink(s, s->limit, 4);
+		shrink(s, s->limit, 2);
 	}
+}
+
+int vol_begin_freeing(struct volume *v, uint64_t blocks)
+{
+	int err = vol_begin(v, blocks);
+
+	return err == -ENOSPC ? vol_begin(v, 0) : err;
 }
 
 /* ---- new ones and orphans ---- */
@@ -584,7 +599,9 @@ int vol_node_reap(struct volume *v)
 		err = get(v, v->state.orphan, &n);
 		if (err)
 			return err == -ENOENT ? -EBADMSG : err;
+		n->dying = true;
 		err = n->inode.nlink ? -EBADMSG : inode_free(n);
+		n->dying = false;
 		volume_put(n);
 	}
 	return err;

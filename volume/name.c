@@ -171,23 +171,6 @@ static int make_node(struct volume *v, const struct volume_attr *a,
 						      : 0;
 }
 
-int vol_name_root(struct volume *v, uint32_t mode, uint32_t uid, uint32_t gid)
-{
-	struct volume_attr a = {
-		.mode = VOL_MODE_DIR | (mode & 07777), .uid = uid, .gid = gid};
-	struct volume_node *n;
-	int err;
-
-	v->state.next_inode = VOL_OBJECT_ROOT;
-	err = make_node(v, &a, NULL, &n);
-	if (err)
-		return err;
-	n->inode.nlink = 2;
-	n->inode.parent = VOL_OBJECT_ROOT;
-	volume_put(n);
-	return 0;
-}
-
 static int may_add(const struct volume_node *dir, const struct volume_node *n)
 {
 	if (!dir->inode.nlink)
@@ -389,7 +372,7 @@ int volume_unlink(
 	if (err)
 		return err;
 	vol_node_lock(dir);
-	err = vol_begin(v, VOL_DIR_DIRTY + 2);
+	err = vol_begin_freeing(v, VOL_DIR_DIRTY + 2);
 	if (!err) {
 		err = unlink_step(dir, name, len, rmdir, &n);
 		vol_end(v);

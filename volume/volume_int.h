@@ -228,6 +228,7 @@ struct volume_node {
 	bool changed; /* not yet in the table of inodes */
 	uint8_t locked; /* vol_node_lock */
 	bool linkable; /* made without a name: may get one */
+	bool dying; /* being freed: nobody gets it any more */
 	struct vol_block
 		*place; /* pinned: where a changed one will be stored */
 	struct volume_node
@@ -271,6 +272,8 @@ must_check int vol_node_orphan_prepare(struct volume_node *n);
 void vol_node_orphan_del(struct volume_node *n);
 /* 1 << VOL_ATIME, ...: those times are now. Prepared. */
 void vol_node_touch(struct volume_node *n, unsigned times);
+/* vol_begin for what gives more back than it takes: also when all is full. */
+must_check int vol_begin_freeing(struct volume *v, uint64_t blocks);
 /* While replaying: block @index of the table of inodes now has @data; heights,
  * tops and counts of blocks stay as they are in memory or in the block before
  * (an inline link's are empty). Within a change. A record's punches come
@@ -351,12 +354,6 @@ must_check int vol_dir_iterate(struct volume_node *dir, uint64_t cookie,
 /* Frees the blocks from @index on, in changes of its own: those past the end of
  * a file, which mean nothing. Sleeps. */
 must_check int vol_file_cut(struct volume_node *n, uint64_t index);
-
-/* ---- name.c ---- */
-
-/* The root directory of a new volume: within a change of 1 block. */
-must_check int vol_name_root(
-	struct volume *v, uint32_t mode, uint32_t uid, uint32_t gid);
 
 /* ---- volume.c ---- */
 
