@@ -100,7 +100,7 @@ static void enqueue(struct thread *t)
 {
 	t->state = THREAD_RUNNABLE;
 	if (list_is_empty(&run_queue))
-		queue_since = time_mono_ns();
+		queue_since = time_coarse_ns();
 	list_add_tail(&run_queue, &t->run_node);
 	run_count++;
 }
