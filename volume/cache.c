@@ -197,6 +197,7 @@ int vol_block_new(struct vol_object *o, uint32_t level, uint64_t index,
 
 	if (!b)
 		return -ENOMEM;
+	b->volume = o->volume;
 	b->object = o;
 	b->level = level;
 	b->index = index;
@@ -223,7 +224,7 @@ void vol_block_pin(struct vol_block *b)
 /* Unused: where does it go? */
 static void settle(struct vol_block *b)
 {
-	struct volume *v = b->object->volume;
+	struct volume *v = b->volume;
 	struct vol_cache *c = v->cache;
 
 	if (vol_block_dead(b)) {
@@ -253,15 +254,17 @@ void vol_block_drop(struct vol_block *b)
 {
 	struct vol_block *parent = b->parent;
 
-	unhash(b->object->volume->cache, b);
+	unhash(b->volume->cache, b);
 	vol_block_clean(b);
 	vol_block_logged(b);
 	list_del(&b->member);
 	list_del(&b->lru);
 	b->state |= VOL_BLOCK_DEAD;
+	/* Whoever has it pinned may outlive the object. */
+	b->object = NULL;
 	b->parent = NULL;
 	if (b->refs == 0)
-		release(b->object->volume, b);
+		release(b->volume, b);
 	vol_block_unpin(parent);
 }
 
@@ -273,7 +276,7 @@ void vol_object_changed(struct vol_object *o)
 
 void vol_block_dirty(struct vol_block *b)
 {
-	struct vol_cache *c = b->object->volume->cache;
+	struct vol_cache *c = b->volume->cache;
 
 	if (b->level == 0 && b->object->number != VOL_OBJECT_SEGMENTS &&
 		!(b->state & VOL_BLOCK_UNLOGGED)) {
@@ -296,7 +299,7 @@ void vol_block_dirty(struct vol_block *b)
 /* Does not put it on the list of the unused: it is pinned, or being dropped. */
 void vol_block_clean(struct vol_block *b)
 {
-	struct vol_cache *c = b->object->volume->cache;
+	struct vol_cache *c = b->volume->cache;
 
 	if (!(b->state & VOL_BLOCK_DIRTY))
 		return;
@@ -312,17 +315,17 @@ void vol_block_logged(struct vol_block *b)
 		return;
 	b->state &= ~(uint32_t)VOL_BLOCK_UNLOGGED;
 	list_del(&b->unlogged);
-	b->object->volume->cache->unlogged_count--;
+	b->volume->cache->unlogged_count--;
 }
 
 void vol_block_wait(struct vol_block *b)
 {
 	vol_block_pin(b);
-	vol_wait(b->object->volume, b);
+	vol_wait(b->volume, b);
 	vol_block_unpin(b);
 }
 
 void vol_block_wake(struct vol_block *b)
 {
-	vol_wake(b->object->volume, b);
+	vol_wake(b->volume, b);
 }

@@ -93,7 +93,7 @@ static inline struct vol_ptr *vol_ptr_of(
 
 static inline struct vol_place vol_block_place(const struct vol_block *b)
 {
-	return (struct vol_place){.object = b->object->number,
+	return (struct vol_place){.object = b->object ? b->object->number : 0,
 		.index = b->index,
 		.level = b->level,
 		.kind = VOL_KIND_TREE};

@@ -338,6 +338,8 @@ int vol_tree_get_level(struct vol_object *o, uint32_t level, uint64_t index,
 			vol_block_pin(b);
 			if (how != VOL_READ)
 				vol_block_dirty(b);
+			if (how == VOL_REPLACE)
+				b->state &= ~(uint32_t)VOL_BLOCK_CHECKED;
 			*out = b;
 			return 0;
 		}

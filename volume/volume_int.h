@@ -135,7 +135,8 @@ enum vol_block_state {
 };
 
 struct vol_block {
-	struct vol_object *object;
+	struct volume *volume;
+	struct vol_object *object; /* NULL: DEAD */
 	struct vol_block *parent; /* held; NULL: under the object's tops */
 	uint64_t index; /* within its level */
 	uint32_t level;
