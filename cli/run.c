@@ -23,6 +23,8 @@
 #include "cli/program.h"
 #include "cli/run_options.h"
 #include "cli/schema_encode.h"
+#include "cli/volume_key.h"
+#include "cli/volume_tags.h"
 #include "host/launch.h"
 #include "host/probe.h"
 #include "lib/config.h"
@@ -42,6 +44,11 @@ struct run {
 	size_t env_count;
 	struct mount_spec mounts[MANIFEST_MOUNTS_MAX];
 	size_t mounts_count;
+	struct volume_spec volumes[MANIFEST_VOLUMES_MAX];
+	struct volume_source sources[MANIFEST_VOLUMES_MAX];
+	size_t volumes_count;
+	uint8_t keys[MANIFEST_VOLUMES_MAX][VOLUME_KEY_SIZE];
+	char tags[1024]; /* directory of volumes' tags */
 	uint8_t *config;
 	struct launch launch;
 };
@@ -111,23 +118,39 @@ static const char *env_value(const struct run *r, const char *name)
 	return NULL;
 }
 
-/* True if paths inside the enclave are those of the host. */
-static bool sees_host_tree(const struct run *r)
+static bool is_below(const char *path, const char *target)
+{
+	size_t len = strlen(target);
+
+	return strncmp(path, target, len) == 0 &&
+		(path[len] == '/' || path[len] == '\0');
+}
+
+/* True if that path inside the enclave is the same file of the host. */
+static bool sees_host(const struct run *r, const char *path)
 {
 	const struct mount_spec *m = r->manifest.manifest.mounts.item;
 
-	if (r->options.manifest == NULL)
-		return r->options.mounts_count == 0;
-	return r->manifest.manifest.mounts.count > 0 &&
-		m[0].type == MOUNT_HOST && strcmp(m[0].source, "/") == 0 &&
-		strcmp(m[0].target, "/") == 0;
+	if (r->options.manifest != NULL)
+		return r->manifest.manifest.mounts.count > 0 &&
+			m[0].type == MOUNT_HOST &&
+			strcmp(m[0].source, "/") == 0 &&
+			strcmp(m[0].target, "/") == 0;
+	for (size_t i = 0; i < r->options.mounts_count; i++)
+		if (is_below(path, r->options.mounts[i].target))
+			return false;
+	for (size_t i = 0; i < r->options.volumes_count; i++)
+		if (r->options.volumes[i].spec.path != NULL &&
+			is_below(path, r->options.volumes[i].spec.path))
+			return false;
+	return true;
 }
 
 static int find_program(struct run *r, struct err *e)
 {
 	const struct manifest *m = &r->manifest.manifest;
 	const char *name = r->options.args[0]; /* NULL: none given */
-	bool check = sees_host_tree(r);
+	bool check;
 	int ret = 0;
 
 	if (r->options.args_count == 0 && r->options.manifest == NULL)
@@ -136,7 +159,8 @@ static int find_program(struct run *r, struct err *e)
 			"PROGRAM [ARGS...]");
 	if (r->options.args_count == 0)
 		name = m->program;
-	if (check || r->options.manifest == NULL)
+	check = sees_host(r, name);
+	if (check)
 		ret = program_find(name, env_value(r, "PATH"), &r->program, e);
 	else if (name[0] == '/')
 		r->program = strdup(name);
@@ -185,7 +209,7 @@ static int make_workdir(struct run *r, struct err *e)
 	free(cwd);
 	if (r->workdir == NULL)
 		return err_setf(e, -ENOMEM, "no memory");
-	if (given != NULL && sees_host_tree(r)) {
+	if (given != NULL && sees_host(r, r->workdir)) {
 		if (stat(r->workdir, &st) < 0)
 			ret = err_setf(e, -EINVAL, "--workdir: %s: %s",
 				r->workdir, strerror(errno));
@@ -213,6 +237,69 @@ static void make_mounts(struct run *r)
 		r->mounts[r->mounts_count++] = r->options.mounts[i];
 }
 
+static bool manifest_has_volume(const struct run *r, const char *name)
+{
+	const struct volume_spec *v = r->manifest.manifest.volumes.item;
+
+	for (size_t i = 0; i < r->manifest.manifest.volumes.count; i++)
+		if (strcmp(v[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+/* Each volume of the command line must be one that is mounted. */
+static int check_volume(
+	const struct run *r, const struct run_volume *v, struct err *e)
+{
+	if (v->source.path == NULL)
+		return err_setf(e, -EINVAL,
+			"--volume-key: no volume %s; wanted --volume-dir too",
+			v->spec.name);
+	if (r->options.manifest == NULL)
+		return v->spec.path != NULL
+			? 0
+			: err_setf(e, -EINVAL,
+				  "--volume-dir: %s has no target; wanted "
+				  "NAME=DIR:TARGET without a manifest",
+				  v->spec.name);
+	if (v->spec.path != NULL)
+		return err_setf(e, -EINVAL,
+			"--volume-dir: the target of %s is the manifest's to "
+			"say",
+			v->spec.name);
+	if (!manifest_has_volume(r, v->spec.name))
+		return err_setf(e, -EPERM, "--volume-dir: %s has no volume %s",
+			r->options.manifest, v->spec.name);
+	return 0;
+}
+
+/* Where volumes are, with which keys. */
+static int make_volumes(struct run *r, struct err *e)
+{
+	const struct run_options *o = &r->options;
+	int ret = 0;
+
+	if (o->volumes_count > 0)
+		ret = volume_tags_directory(r->tags, sizeof(r->tags), e);
+	for (size_t i = 0; ret == 0 && i < o->volumes_count; i++) {
+		const struct run_volume *v = &o->volumes[i];
+		struct volume_source *s = &r->sources[i];
+
+		ret = check_volume(r, v, e);
+		if (ret < 0)
+			break;
+		*s = v->source;
+		s->tags = r->tags;
+		if (v->key_file != NULL) {
+			ret = volume_key_read(v->key_file, r->keys[i], e);
+			s->key = (struct bytes){r->keys[i], sizeof(r->keys[i])};
+		}
+		r->volumes[i] = v->spec;
+		r->volumes_count++;
+	}
+	return ret;
+}
+
 static int make_config(struct run *r, struct err *e)
 {
 	const struct run_options *o = &r->options;
@@ -231,10 +318,13 @@ static int make_config(struct run *r, struct err *e)
 		.gid = getgid(),
 		.signals = manifest_default_signals,
 		.network = true,
+		.volume_sources = {r->sources, r->volumes_count},
 		.manifest = {r->manifest.canonical, r->manifest.canonical_size},
 	};
 	int ret;
 
+	if (o->manifest == NULL) /* else they are the kernel's business */
+		c.volumes = (struct item_list){r->volumes, r->volumes_count};
 	getrlimit(RLIMIT_NOFILE, &files);
 	c.files = files.rlim_cur < 1 << 20 ? files.rlim_cur : 1 << 20;
 	ret = schema_check(&config_schema, &c, e);
@@ -311,6 +401,8 @@ static int prepare(struct run *r, struct err *e)
 		ret = make_args(r, e);
 	if (ret == 0)
 		ret = make_workdir(r, e);
+	if (ret == 0)
+		ret = make_volumes(r, e);
 	if (ret == 0)
 		ret = make_bounds(r, e);
 	if (ret == 0)

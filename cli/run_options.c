@@ -168,6 +168,116 @@ static int set_volume(struct run_options *o, const char *value, struct err *e)
 	return ret; /* NOLINT(clang-analyzer-unix.Malloc): o has them */
 }
 
+/* Splits NAME=REST; the volume of that name, which is new if need be. */
+static int find_volume(struct run_options *o, const char *option,
+	const char *value, const char *wanted, struct run_volume **out,
+	const char **rest, struct err *e)
+{
+	size_t len = strcspn(value, "=");
+	struct run_volume *v = o->volumes;
+	char *name;
+
+	if (len == 0 || len > 64 || value[len] == '\0' ||
+		value[len + 1] == '\0')
+		return bad_value(e, option, value, wanted);
+	*rest = value + len + 1;
+	for (size_t i = 0; i < o->volumes_count; i++, v++) {
+		if (strlen(v->spec.name) == len &&
+			memcmp(v->spec.name, value, len) == 0) {
+			*out = v;
+			return 0;
+		}
+	}
+	if (o->volumes_count == MANIFEST_VOLUMES_MAX)
+		return err_setf(e, -EINVAL, "more than %d volumes",
+			MANIFEST_VOLUMES_MAX);
+	name = strndup(value, len);
+	if (name == NULL)
+		return err_setf(e, -ENOMEM, "no memory");
+	v->spec.name = v->source.name = name;
+	o->volumes_count++;
+	*out = v;
+	return 0;
+}
+
+static const char wanted_volume[] =
+	"NAME=DIR, or NAME=DIR:TARGET[:ro][:ephemeral]"
+	"[:no_rollback_protection]";
+
+/* TARGET and what follows it. */
+static int parse_target(
+	struct run_volume *v, char *target, const char *value, struct err *e)
+{
+	char *word = strchr(target, ':');
+
+	v->spec.path = target;
+	while (word != NULL) {
+		*word++ = '\0';
+		char *next = strchr(word, ':');
+		size_t len = next != NULL ? (size_t)(next - word)
+					  : strlen(word);
+
+		if (len == 2 && memcmp(word, "ro", len) == 0)
+			v->spec.ro = true;
+		else if (len == 9 && memcmp(word, "ephemeral", len) == 0)
+			v->spec.tag_policy = VOLUME_EPHEMERAL;
+		else if (len == 22 &&
+			memcmp(word, "no_rollback_protection", len) == 0)
+			v->spec.tag_policy = VOLUME_NO_ROLLBACK_PROTECTION;
+		else
+			return bad_value(
+				e, "--volume-dir", value, wanted_volume);
+		word = next;
+	}
+	if (target[0] != '/' || target[1] == '\0')
+		return bad_value(e, "--volume-dir", value, wanted_volume);
+	return 0;
+}
+
+static int set_volume_dir(
+	struct run_options *o, const char *value, struct err *e)
+{
+	struct run_volume *v;
+	const char *rest;
+	char *dir, *path, *colon;
+	int ret = find_volume(
+		o, "--volume-dir", value, wanted_volume, &v, &rest, e);
+
+	if (ret < 0)
+		return ret;
+	if (v->source.path != NULL)
+		return err_setf(e, -EINVAL, "--volume-dir: %s is there twice",
+			v->spec.name);
+	dir = strdup(rest);
+	if (dir == NULL)
+		return err_setf(e, -ENOMEM, "no memory");
+	colon = strchr(dir, ':');
+	if (colon != NULL) {
+		*colon = '\0';
+		ret = parse_target(v, colon + 1, value, e);
+	}
+	path = realpath(dir, NULL);
+	if (ret == 0 && path == NULL)
+		ret = err_setf(e, -EINVAL, "--volume-dir: %s: %s", dir,
+			strerror(errno));
+	v->source.path = path;
+	v->text = dir;
+	return ret; /* NOLINT(clang-analyzer-unix.Malloc): v has them */
+}
+
+static int set_volume_key(
+	struct run_options *o, const char *value, struct err *e)
+{
+	struct run_volume *v;
+	const char *file;
+	int ret = find_volume(
+		o, "--volume-key", value, "NAME=FILE", &v, &file, e);
+
+	if (ret == 0)
+		v->key_file = file;
+	return ret;
+}
+
 static int set_trace(struct run_options *o, const char *value, struct err *e)
 {
 	if (value != NULL && strcmp(value, "host") != 0)
@@ -237,6 +347,11 @@ static const struct option options[] = {
 		set_hostname},
 	{"volume", 'v', VALUE_NEEDED, "HOST:TARGET[:ro]",
 		"show a host directory or file at TARGET", set_volume},
+	{"volume-dir", 0, VALUE_NEEDED, "NAME=DIR[:TARGET]",
+		"an encrypted volume is in DIR; more in doc/volume.md",
+		set_volume_dir},
+	{"volume-key", 0, VALUE_NEEDED, "NAME=FILE", "its key, for development",
+		set_volume_key},
 	{"tmpfs", 0, VALUE_NEEDED, "PATH[:size=SIZE]",
 		"a file system in enclave memory", set_tmpfs},
 	{"mode", 0, VALUE_NEEDED, "auto|hardware|emulated",
@@ -354,6 +469,11 @@ void run_options_fini(struct run_options *o)
 	for (size_t i = 0; i < o->mounts_count; i++) {
 		free((void *)(uintptr_t)o->mounts[i].source);
 		free((void *)(uintptr_t)o->mounts[i].target);
+	}
+	for (size_t i = 0; i < o->volumes_count; i++) {
+		free((void *)(uintptr_t)o->volumes[i].spec.name);
+		free((void *)(uintptr_t)o->volumes[i].source.path);
+		free(o->volumes[i].text);
 	}
 	free(o->env);
 }

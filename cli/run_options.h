@@ -3,10 +3,19 @@
 #pragma once
 
 #include "host/launch.h"
+#include "lib/config.h"
 #include "lib/err.h"
 #include "lib/manifest.h"
 
 enum { RUN_MOUNTS_MAX = MANIFEST_MOUNTS_MAX - 8 };
+
+/* --volume-dir and --volume-key, joined by name. */
+struct run_volume {
+	struct volume_spec spec; /* path NULL: the manifest says it */
+	struct volume_source source; /* path NULL: no --volume-dir */
+	const char *key_file;
+	char *text; /* what spec.path points into */
+};
 
 struct run_options {
 	uint64_t memory; /* 0: not given */
@@ -22,6 +31,8 @@ struct run_options {
 	size_t env_count;
 	struct mount_spec mounts[RUN_MOUNTS_MAX]; /* --tmpfs, --volume */
 	size_t mounts_count;
+	struct run_volume volumes[MANIFEST_VOLUMES_MAX];
+	size_t volumes_count;
 	char **args; /* PROGRAM ARGS..., NULL-terminated */
 	int args_count;
 	bool help;

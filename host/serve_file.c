@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
@@ -302,6 +303,11 @@ int64_t serve_fallocate(struct serve *s, const uint64_t *a)
 int64_t serve_fsync(struct serve *s, const uint64_t *a)
 {
 	return outcome(a[1] ? fdatasync((int)a[0]) : fsync((int)a[0]));
+}
+
+int64_t serve_lock(struct serve *s, const uint64_t *a)
+{
+	return outcome(flock((int)a[0], LOCK_NB | (a[1] ? LOCK_EX : LOCK_SH)));
 }
 
 int64_t serve_set_append(struct serve *s, const uint64_t *a)

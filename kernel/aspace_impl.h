@@ -110,6 +110,7 @@ int object_load(const struct vma *v, uint64_t lo, uint64_t hi, uint64_t fault);
 /* munmap of [start, end): was v mapped more than once? Then once less. */
 bool object_forget_repeat(const struct vma *v, uint64_t start, uint64_t end);
 struct file *object_file(const struct vma *v);
+int object_sync(const struct file *f); /* msync(MS_SYNC) */
 
 /* ---- aspace.c ---- */
 /* For those who hold the lock. */

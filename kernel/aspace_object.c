@@ -211,6 +211,13 @@ static int64_t view(struct aspace *as, uint64_t addr, uint64_t size, int prot,
 	return (int64_t)v.start;
 }
 
+int object_sync(const struct file *f)
+{
+	const struct pagestore_ops *pages = f->vnode->ops->pages;
+
+	return pages->sync ? pages->sync(f->vnode) : 0;
+}
+
 bool object_wanted(const struct file *f)
 {
 	return f->vnode && f->vnode->ops->pages && S_ISREG(f->vnode->mode);

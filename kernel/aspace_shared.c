@@ -106,11 +106,14 @@ int aspace_sync(struct aspace *as, uint64_t addr, uint64_t size, bool wait)
 		if (!v)
 			break;
 		addr = v->end;
-		if (v->kind != VMA_FILE || !(v->flags & ASPACE_SHARED))
+		if (!(v->flags & ASPACE_SHARED) ||
+			(v->kind != VMA_FILE && v->kind != VMA_SHARED))
 			continue;
 		obj = vma_object_get(v->obj);
-		f = mapping_of(v)->file;
-		if (f->ops->fsync)
+		f = v->kind == VMA_FILE ? mapping_of(v)->file : object_file(v);
+		if (v->kind == VMA_SHARED)
+			err = object_sync(f);
+		else if (f->ops->fsync)
 			err = f->ops->fsync(f, true);
 		vma_object_put(obj);
 	}

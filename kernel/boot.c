@@ -37,6 +37,7 @@
 #include "kernel/syscall.h"
 #include "kernel/uio.h"
 #include "kernel/vfs.h"
+#include "kernel/volfs.h"
 #include "kernel/vvar.h"
 #include "lib/config.h"
 #include "lib/string.h"
@@ -65,10 +66,12 @@ uint64_t boot_flags(void)
 	return params.flags;
 }
 
-/* Ends the enclave: what was asked for is not going to be run. */
-static void refuse(const char *fmt, ...)
-	__attribute__((format(printf, 1, 2), noreturn));
-static void refuse(const char *fmt, ...)
+uint64_t boot_memory(void)
+{
+	return params.memory_max;
+}
+
+void boot_refuse(const char *fmt, ...)
 {
 	va_list ap;
 
@@ -83,8 +86,9 @@ static void read_params(uint64_t region)
 		panic_host("shared region at 0x%lx", (unsigned long)region);
 	shared_read(&params, 0, sizeof(params));
 	if (params.version != BOOT_PARAMS_VERSION)
-		refuse("boot parameters of version %lu; wanted %d: launcher "
-		       "and kernel are of different releases",
+		boot_refuse(
+			"boot parameters of version %lu; wanted %d: launcher "
+			"and kernel are of different releases",
 			(unsigned long)params.version, BOOT_PARAMS_VERSION);
 	if (params.cpus < 1 || params.cpus > TCS_MAX)
 		panic_host("%lu enclave threads", (unsigned long)params.cpus);
@@ -95,7 +99,7 @@ static void read_params(uint64_t region)
 			"heap of %lu bytes", (unsigned long)params.heap_ready);
 	if (params.memory_max < MEMORY_MIN ||
 		params.memory_max > USER_END - USER_START)
-		refuse("--memory %lu: wanted %d MiB to 62 GiB",
+		boot_refuse("--memory %lu: wanted %d MiB to 62 GiB",
 			(unsigned long)params.memory_max,
 			MEMORY_MIN / 1024 / 1024);
 }
@@ -115,7 +119,7 @@ static void *read_config(void)
 			(unsigned long)params.config_size);
 	copy = kmalloc(params.config_size);
 	if (!copy)
-		refuse("no memory for a launch configuration of %lu bytes",
+		boot_refuse("no memory for a launch configuration of %lu bytes",
 			(unsigned long)params.config_size);
 	shared_read(copy, params.config_off, params.config_size);
 	return copy;
@@ -133,24 +137,27 @@ static void check_manifest(struct arena *arena)
 	identity_config_id(id);
 	if (!config.manifest.size) {
 		if (memcmp(id, none, sizeof(id)))
-			refuse("CONFIGID names a manifest but the launcher "
-			       "gave none");
+			boot_refuse(
+				"CONFIGID names a manifest but the launcher "
+				"gave none");
 		return;
 	}
 	kernel_fpu_begin();
 	sha256(config.manifest.data, config.manifest.size, digest);
 	kernel_fpu_end();
 	if (memcmp(id, digest, sizeof(id)))
-		refuse("the manifest's hash is not CONFIGID: this is not the "
-		       "manifest the enclave was made for");
+		boot_refuse(
+			"the manifest's hash is not CONFIGID: this is not the "
+			"manifest the enclave was made for");
 	if (params.flags & BOOT_TRACE)
-		refuse("--trace shows the host what the program does: only "
-		       "without a manifest");
+		boot_refuse(
+			"--trace shows the host what the program does: only "
+			"without a manifest");
 	if (manifest_decode(&m, config.manifest.data, config.manifest.size,
 		    arena, &e) ||
 		config_admit(
 			&config, &m, params.memory_max, params.cpus, arena, &e))
-		refuse("%s", e.text);
+		boot_refuse("%s", e.text);
 }
 
 static void decode_config(void *raw)
@@ -161,10 +168,10 @@ static void decode_config(void *raw)
 	void *mem = kzalloc(size);
 
 	if (!mem)
-		refuse("no memory for the launch configuration");
+		boot_refuse("no memory for the launch configuration");
 	arena_init(&arena, mem, size);
 	if (config_decode(&config, raw, params.config_size, &arena, &e))
-		refuse("launch configuration: %s", e.text);
+		boot_refuse("launch configuration: %s", e.text);
 	check_manifest(&arena);
 	signal_admit_from_host(config.signals);
 	inetsock_allow(config.network);
@@ -176,7 +183,7 @@ static void init_xstate(void)
 	uint32_t lo, hi;
 
 	if (!scratch)
-		refuse("no memory for the XSAVE layout");
+		boot_refuse("no memory for the XSAVE layout");
 	__asm__("xgetbv" : "=a"(lo), "=d"(hi) : "c"(0));
 	if (xstate_init((uint64_t)hi << 32 | lo, scratch))
 		panic_host("impossible XSAVE layout");
@@ -197,13 +204,14 @@ static void mount_all(void)
 	vfs_init();
 	for (size_t i = 0; i < config.mounts.count; i++, m++) {
 		if (m->type >= ARRAY_SIZE(kinds))
-			refuse("mount %s: unknown kind", m->target);
+			boot_refuse("mount %s: unknown kind", m->target);
 		err = vfs_mount(
 			kinds[m->type], m->source, m->target, m->ro, m->size);
 		if (err)
-			refuse("mount %s (%s) failed: error %d", m->target,
+			boot_refuse("mount %s (%s) failed: error %d", m->target,
 				kinds[m->type], -err);
 	}
+	volfs_mount_all(&config);
 }
 
 /*
@@ -223,16 +231,17 @@ static struct file *load_init(void)
 		int64_t n;
 
 		if (!data)
-			refuse("no memory for init");
+			boot_refuse("no memory for init");
 		uio_init_kernel(&u, data + size, cap - size);
 		n = host_pread((int)params.init_fd, &u, cap - size, size);
 		if (n < 0)
-			refuse("init cannot be read: error %ld", (long)-n);
+			boot_refuse("init cannot be read: error %ld", (long)-n);
 		if (!n)
 			break;
 		size += (size_t)n;
 		if (size > INIT_SIZE_MAX)
-			refuse("init has more than %d bytes", INIT_SIZE_MAX);
+			boot_refuse(
+				"init has more than %d bytes", INIT_SIZE_MAX);
 		if (size == cap) {
 			cap *= 2;
 			data = krealloc(data, cap);
@@ -242,13 +251,14 @@ static struct file *load_init(void)
 	sha256(data, size, digest);
 	kernel_fpu_end();
 	if (memcmp(digest, init_hash, sizeof(digest)))
-		refuse("init is not the program this kernel was built with "
-		       "(SHA-256 differs)");
+		boot_refuse(
+			"init is not the program this kernel was built with "
+			"(SHA-256 differs)");
 	if (host_close((int)params.init_fd))
 		panic_host("init cannot be closed");
 	memfile = memfile_new(data, size);
 	if (!memfile)
-		refuse("no memory for init");
+		boot_refuse("no memory for init");
 	return memfile;
 }
 
@@ -263,7 +273,7 @@ static void open_streams(void)
 		if (!err)
 			err = fd_install_at(f, /*cloexec=*/false, fd);
 		if (err < 0 && err != -EBADF)
-			refuse("standard stream %d: error %d", fd, -err);
+			boot_refuse("standard stream %d: error %d", fd, -err);
 	}
 }
 
@@ -278,7 +288,7 @@ static void exec_first(struct file *init, struct trapframe *f)
 	int err;
 
 	if (!argv || !envp)
-		refuse("no memory for the program's arguments");
+		boot_refuse("no memory for the program's arguments");
 	memcpy(argv, head, sizeof(head));
 	argv[head_count] = config.program;
 	if (n)
@@ -288,7 +298,7 @@ static void exec_first(struct file *init, struct trapframe *f)
 		memcpy(envp, config.env.item, config.env.count * sizeof(*envp));
 	err = exec_load_first(curproc, init, "/init", argv, envp, f, &e);
 	if (err)
-		refuse("init does not start: %s (error %d)", e.text, -err);
+		boot_refuse("init does not start: %s (error %d)", e.text, -err);
 	kfree(argv);
 	kfree(envp);
 }
@@ -304,20 +314,22 @@ static void boot_init(struct trapframe *f)
 			: params.flags & BOOT_CALLS_RING   ? HOSTCALL_RINGS
 							   : HOSTCALL_AUTO);
 	if (vdso_init())
-		refuse("no memory for the vDSO");
+		boot_refuse("no memory for the vDSO");
 	clock_publish();
 	mount_all();
 	p->files = fdtable_new();
 	p->fs = fs_ctx_new();
 	if (!p->files || !p->fs)
-		refuse("no memory for process 1");
+		boot_refuse("no memory for process 1");
 	err = fs_ctx_chdir(p->fs, config.workdir ? config.workdir : "/");
 	if (err)
-		refuse("working directory %s: error %d", config.workdir, -err);
+		boot_refuse(
+			"working directory %s: error %d", config.workdir, -err);
 	open_streams();
 	init = load_init();
 	exec_first(init, f);
 	file_put(init);
+	volfs_start_writer();
 }
 
 /* Process 1 with one thread that runs boot_init. */
@@ -328,15 +340,15 @@ static void make_process_one(void)
 	struct thread *t;
 
 	if (!p)
-		refuse("no memory for process 1");
+		boot_refuse("no memory for process 1");
 	p->actions = sigactions_new();
 	p->uid = p->euid = p->suid = (uint32_t)config.uid;
 	p->gid = p->egid = p->sgid = (uint32_t)config.gid;
 	if (!p->actions || process_new_thread(p, &frame, &t))
-		refuse("no memory for process 1");
-	if (config.threads) /* init's own is not counted */
+		boot_refuse("no memory for process 1");
+	if (config.threads) /* init and the volumes' writer do not count */
 		p->rlimit[RLIMIT_NPROC][0] = p->rlimit[RLIMIT_NPROC][1] =
-			config.threads + 1;
+			config.threads + 1 + (config.volumes.count > 0);
 	if (config.files)
 		p->rlimit[RLIMIT_NOFILE][0] = p->rlimit[RLIMIT_NOFILE][1] =
 			config.files;

@@ -33,6 +33,7 @@
 #include "kernel/ptimer.h"
 #include "kernel/signal.h"
 #include "kernel/vfs.h"
+#include "kernel/volfs.h"
 #include "lib/string.h"
 
 enum { HASH_SIZE = 1024, ID_MAX = 4194304, COMM_SIZE = 16 };
@@ -478,6 +479,7 @@ static void process_end(struct process *p)
 	process_drop(p);
 	if (p == init_process) {
 		hostready_finish();
+		volfs_shutdown();
 		kernel_shutdown(status);
 	}
 	leave_children(p);

@@ -104,19 +104,13 @@ static int tmpfs_setattr(struct dentry *d, struct vnode *v, struct file *f,
 	const struct kattr *a)
 {
 	struct tmpfs_node *n = tmpfs_node(v);
-	uint32_t euid = curproc->euid;
+	struct kstat st = {.uid = n->uid};
+	int err = vfs_may_setattr(&st, a);
 
-	if ((a->valid & ~(uint32_t)(ATTR_SIZE | ATTR_ATIME | ATTR_MTIME)) &&
-		euid != 0 && euid != n->uid)
-		return -EPERM;
-	if ((a->valid & ATTR_UID) && euid != 0 && a->uid != n->uid)
-		return -EPERM;
-	if (a->valid & ATTR_SIZE) {
-		int err = resize(n, a->size);
-
-		if (err)
-			return err;
-	}
+	if (!err && (a->valid & ATTR_SIZE))
+		err = resize(n, a->size);
+	if (err)
+		return err;
 	if (a->valid & ATTR_MODE)
 		v->mode = (v->mode & S_IFMT) | (a->mode & 07777);
 	if (a->valid & ATTR_UID)
@@ -289,19 +283,10 @@ static int tmpfs_link(struct dentry *old, struct dentry *d)
 	return 0;
 }
 
-static bool sticky_forbids(const struct dentry *d)
-{
-	const struct tmpfs_node *dir = tmpfs_node(d->parent->vnode);
-	uint32_t euid = curproc->euid;
-
-	return (dir->v.mode & S_ISVTX) && euid != 0 && euid != dir->uid &&
-		euid != tmpfs_node(d->vnode)->uid;
-}
-
 /* Drops the reference of the directory after the name went. */
 static int tmpfs_unlink(struct dentry *d, bool dir)
 {
-	if (sticky_forbids(d))
+	if (vfs_sticky(d))
 		return -EPERM;
 	if (dir && tmpfs_node(d->vnode)->entries)
 		return -ENOTEMPTY;
@@ -321,7 +306,7 @@ static int tmpfs_rename(struct dentry *from, struct dentry *to, unsigned flags)
 	bool dir = S_ISDIR(n->v.mode);
 	uint64_t cookie;
 
-	if (sticky_forbids(from) || (to->vnode && sticky_forbids(to)))
+	if (vfs_sticky(from) || (to->vnode && vfs_sticky(to)))
 		return -EPERM;
 	if (b->nlink == 0)
 		return -ENOENT;

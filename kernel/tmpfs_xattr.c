@@ -54,9 +54,7 @@ static int xattr_set(struct dentry *d, struct file *f, const char *name,
 	struct tmpfs_node *n = node(d, f);
 	struct tmpfs_xattr *x, *old;
 
-	if (!string_has_prefix(name, "user.") &&
-		!string_has_prefix(name, "trusted.") &&
-		!string_has_prefix(name, "security."))
+	if (!xattr_is_plain(name))
 		return -EOPNOTSUPP;
 	x = kzalloc(sizeof(*x) + size);
 	if (!x)

@@ -119,6 +119,36 @@ int vfs_setattr(struct dentry *d, struct vnode *v, struct file *f,
 	return v->ops->setattr ? v->ops->setattr(d, v, f, a) : -EPERM;
 }
 
+int vfs_may_setattr(const struct kstat *st, const struct kattr *a)
+{
+	uint32_t free = ATTR_SIZE | ATTR_ATIME | ATTR_MTIME;
+	uint32_t euid = curproc->euid;
+
+	if (euid == 0)
+		return 0;
+	if ((a->valid & ~free) && euid != st->uid)
+		return -EPERM;
+	return (a->valid & ATTR_UID) && a->uid != st->uid ? -EPERM : 0;
+}
+
+int vfs_sticky(struct dentry *d)
+{
+	uint32_t euid = curproc->euid;
+	struct kstat dir, st;
+
+	if (euid == 0 || vfs_getattr(d->parent, &dir) ||
+		!(dir.mode & S_ISVTX) || euid == dir.uid)
+		return 0;
+	return vfs_getattr(d, &st) == 0 && st.uid != euid ? -EPERM : 0;
+}
+
+bool xattr_is_plain(const char *name)
+{
+	return string_has_prefix(name, "user.") ||
+		string_has_prefix(name, "trusted.") ||
+		string_has_prefix(name, "security.");
+}
+
 bool vnode_mode_allows(const struct kstat *st, int mask)
 {
 	const struct process *p = curproc;

@@ -251,6 +251,14 @@ int vfs_getattr(struct dentry *d, struct kstat *st);
 int vfs_file_getattr(struct file *f, struct kstat *st);
 int vfs_setattr(struct dentry *d, struct vnode *v, struct file *f,
 	const struct kattr *a);
+/* For file systems that keep owners themselves: may the current process
+ * change these attributes of a file that has st? -EPERM. */
+int vfs_may_setattr(const struct kstat *st, const struct kattr *a);
+/* May it remove or replace d, as for the sticky bit of the directory? -EPERM.
+ */
+int vfs_sticky(struct dentry *d);
+/* user.*, trusted.*, security.*: attributes that are plain values. */
+bool xattr_is_plain(const char *name);
 /* May the current process? mask of R_OK, W_OK, X_OK. 0, -EACCES, -EROFS. */
 int vfs_permission(struct dentry *d, int mask);
 bool vnode_mode_allows(const struct kstat *st, int mask);
@@ -287,7 +295,8 @@ void vfs_init(void);
 /*
  * Mounts at target (absolute; "/" first). kind: "host" (source: a path of
  * the host), "tmpfs" (size: limit in bytes, 0 none), "proc" (brings "sys" at
- * /sys/devices/system/cpu), "dev" (with its shm directory), "sys".
+ * /sys/devices/system/cpu), "dev" (with its shm directory), "sys", "volume"
+ * (volfs_mount_all: source is the name, size its index).
  * A target that does not exist appears as an empty directory. 0 or -errno.
  * May sleep.
  */
@@ -304,6 +313,7 @@ int tmpfs_mount(struct mount *m, const char *source, uint64_t size);
 int procfs_mount(struct mount *m, const char *source, uint64_t size);
 int devfs_mount(struct mount *m, const char *source, uint64_t size);
 int sysfs_mount(struct mount *m, const char *source, uint64_t size);
+int volfs_mount(struct mount *m, const char *source, uint64_t index);
 
 /* ---- changes, for inotify (inotify.c) ---- */
 /* mask IN_*; d is the name concerned. Never sleeps. */

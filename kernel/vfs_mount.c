@@ -46,6 +46,7 @@ static const struct {
 	{"proc", procfs_mount},
 	{"dev", devfs_mount},
 	{"sys", sysfs_mount},
+	{"volume", volfs_mount},
 };
 
 void vfs_init(void)

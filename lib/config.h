@@ -18,6 +18,16 @@ enum {
 	CONFIG_SIZE_MAX = 4 * 1024 * 1024,
 };
 
+/* Where the host keeps a volume. */
+struct volume_source {
+	struct bytes key; /* VOLUME_KEY_SIZE bytes; none: it is not given */
+	const char *name; /* of a struct volume_spec */
+	const char *path; /* directory on the host */
+	const char *tags; /* directory on the host with tags of volumes */
+};
+
+enum { VOLUME_KEY_SIZE = 32 };
+
 struct config {
 	uint64_t version;
 	const char *program; /* absolute path inside the enclave's file tree */
@@ -31,6 +41,8 @@ struct config {
 	uint64_t threads; /* bound on threads, 0: none */
 	uint64_t signals; /* as struct manifest */
 	bool network;
+	struct item_list volumes; /* of struct volume_spec */
+	struct item_list volume_sources; /* of struct volume_source */
 	struct bytes manifest; /* canonical form; empty: a development run */
 };
 

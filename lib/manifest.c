@@ -41,6 +41,23 @@ static const struct schema_field mount_fields[] = {
 const struct schema mount_schema = {"mount", mount_fields,
 	ARRAY_SIZE(mount_fields), sizeof(struct mount_spec), NULL};
 
+static const char *const tag_policy_names[] = {
+	"rollback_protected", "ephemeral", "no_rollback_protection"};
+static const char *const volume_key_names[] = {"given"};
+static const struct schema_field volume_fields[] = {
+	{"ro", SCHEMA_BOOL, 0, AT(volume_spec, ro)},
+	{"key", SCHEMA_ENUM, 0, AT(volume_spec, key), .max = 0,
+		.names = volume_key_names},
+	{"name", SCHEMA_TEXT, SCHEMA_REQUIRED, AT(volume_spec, name), .min = 1,
+		.max = 64},
+	{"path", SCHEMA_TEXT, SCHEMA_REQUIRED | SCHEMA_ABSOLUTE,
+		AT(volume_spec, path), .min = 2, .max = MANIFEST_PATH_MAX},
+	{"tag_policy", SCHEMA_ENUM, 0, AT(volume_spec, tag_policy), .max = 2,
+		.names = tag_policy_names},
+};
+const struct schema volume_spec_schema = {"volume", volume_fields,
+	ARRAY_SIZE(volume_fields), sizeof(struct volume_spec), NULL};
+
 static const struct schema_field args_fields[] = {
 	{"host", SCHEMA_ENUM, 0, AT(manifest_args, host), .max = 2,
 		.names = host_args_names},
@@ -85,6 +102,8 @@ static const struct schema_field manifest_fields[] = {
 		.names = manifest_signal_names},
 	{"version", SCHEMA_UINT, SCHEMA_REQUIRED, AT(manifest, version),
 		.max = UINT64_MAX},
+	{"volumes", SCHEMA_STRUCT_LIST, 0, AT(manifest, volumes),
+		.max = MANIFEST_VOLUMES_MAX, .sub = &volume_spec_schema},
 	{"workdir", SCHEMA_TEXT, SCHEMA_ABSOLUTE, AT(manifest, workdir),
 		.min = 1, .max = MANIFEST_PATH_MAX},
 	{"hostname", SCHEMA_TEXT, 0, AT(manifest, hostname), .min = 1,
@@ -130,6 +149,27 @@ static bool is_env_name(const char *name, bool pattern)
 	return star == NULL || (pattern && star == name + len - 1);
 }
 
+/* Names and paths are there once; an empty, read-only one is of no use. */
+static int check_volumes(const struct manifest *m, struct err *e)
+{
+	const struct volume_spec *v = m->volumes.item;
+
+	for (size_t i = 0; i < m->volumes.count; i++) {
+		for (size_t k = 0; k < i; k++)
+			if (strcmp(v[k].name, v[i].name) == 0 ||
+				strcmp(v[k].path, v[i].path) == 0)
+				return err_setf(e, -EINVAL,
+					"volume %s at %s: name or path is "
+					"there twice",
+					v[i].name, v[i].path);
+		if (v[i].ro && v[i].tag_policy == VOLUME_EPHEMERAL)
+			return err_setf(e, -EINVAL,
+				"volume %s: ephemeral and read-only",
+				v[i].name);
+	}
+	return 0;
+}
+
 int manifest_check(const struct manifest *m, struct err *e)
 {
 	const struct mount_spec *mounts = m->mounts.item;
@@ -159,7 +199,7 @@ int manifest_check(const struct manifest *m, struct err *e)
 				"env.pass: '%s'; wanted a name, or a prefix "
 				"and '*'",
 				m->env.pass.item[i]);
-	return 0;
+	return check_volumes(m, e);
 }
 
 int manifest_decode(struct manifest *m, const void *data, size_t size,

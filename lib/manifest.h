@@ -14,6 +14,7 @@ enum {
 	MANIFEST_VERSION = 1,
 	MANIFEST_SIZE_MAX = 256 * 1024, /* of either form */
 	MANIFEST_MOUNTS_MAX = 64,
+	MANIFEST_VOLUMES_MAX = 16,
 	MANIFEST_PATH_MAX = 4095,
 	MANIFEST_TEXT_MAX = 128 * 1024,
 };
@@ -38,6 +39,26 @@ struct mount_spec {
 	uint64_t type; /* enum mount_type */
 	const char *source; /* host: path on the host; else NULL */
 	const char *target; /* absolute path inside */
+};
+
+/* How an encrypted volume is held to its state. */
+enum volume_tag_policy {
+	VOLUME_ROLLBACK_PROTECTED, /* the last known state, or one after it */
+	VOLUME_EPHEMERAL, /* empty at each start, its key is never kept */
+	VOLUME_NO_ROLLBACK_PROTECTION, /* any state of it */
+};
+
+/* Where its key comes from. */
+enum volume_key_source {
+	VOLUME_KEY_GIVEN, /* the launcher gives it: for development */
+};
+
+struct volume_spec {
+	bool ro;
+	uint64_t key; /* enum volume_key_source */
+	const char *name; /* by which the launcher knows it */
+	const char *path; /* absolute path inside */
+	uint64_t tag_policy; /* enum volume_tag_policy */
 };
 
 struct manifest_args {
@@ -69,10 +90,12 @@ struct manifest {
 	struct manifest_env env;
 	struct manifest_limits limits;
 	struct item_list mounts; /* of struct mount_spec */
+	struct item_list volumes; /* of struct volume_spec */
 };
 
 extern const struct schema manifest_schema;
 extern const struct schema mount_schema;
+extern const struct schema volume_spec_schema;
 /* Indexed by signal number - 1, NULL where the host never may. */
 extern const char *const manifest_signal_names[32];
 

@@ -229,6 +229,11 @@ void hostready_finish(void)
 {
 }
 
+void volfs_shutdown(void);
+void volfs_shutdown(void)
+{
+}
+
 void kernel_shutdown(int status) __attribute__((noreturn));
 void kernel_shutdown(int status)
 {
