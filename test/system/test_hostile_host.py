@@ -252,7 +252,7 @@ def judge(wanted, status, out, err, lies, told):
         return None if lies in UNTRUE else "hung (idle)"
     # Other threads may still log lies after the end.
     if not any(line.startswith("end ") for line in told.splitlines()):
-        return "the launcher crashed"
+        return "the launcher ended with %s" % status
     if BUG in err:
         return "the kernel stopped for a bug"
     if PROTOCOL in err:
