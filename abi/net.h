@@ -12,7 +12,6 @@ enum {
 	HOST_CONTROL_MAX = 256,
 	HOST_OPT_MAX = 512, /* bytes of a socket option's value */
 	HOST_EVENTS_MAX = 64, /* of one poll_wait */
-	HOST_LOOKED_MAX = 7,
 	HOST_IFCONF_MAX = 16384,
 };
 
@@ -39,12 +38,6 @@ struct host_ifreq {
 struct host_event {
 	uint64_t key; /* as given at registration, or one of these */
 	uint64_t events; /* EPOLL*; of a signal: its number */
-};
-
-/* What sock_send_look found ready; more stays for the next poll_wait. */
-struct host_looked {
-	uint64_t count;
-	struct host_event events[HOST_LOOKED_MAX];
 };
 
 #define HOST_KEY_KICK UINT64_MAX /* somebody asked for attention */

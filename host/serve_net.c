@@ -262,22 +262,6 @@ int64_t serve_sock_send(struct serve *s, const uint64_t *a)
 	return serve_syscall(SYS_sendto, a[0], a[1], a[2], a[3] | FLAGS, 0, 0);
 }
 
-int64_t serve_sock_send_look(struct serve *s, const uint64_t *a)
-{
-	struct host_looked *looked = (struct host_looked *)a[4];
-	int64_t n, found;
-
-	if (!looked)
-		return -EINVAL;
-	n = serve_sock_send(s, a);
-	if (n < 0)
-		return n;
-	found = serve_poll_wait(
-		s, (uint64_t[]){(uint64_t)looked->events, HOST_LOOKED_MAX, 0});
-	looked->count = found < 0 ? 0 : (uint64_t)found;
-	return n;
-}
-
 /* Asked only when the result does not tell by itself. */
 static uint64_t more_to_read(int fd)
 {

@@ -28,7 +28,8 @@ struct hostready {
 	uint32_t ready; /* POLLIN, POLLOUT, POLLPRI, POLLERR, POLLHUP,
 			   POLLRDHUP */
 	uint32_t doubt; /* subset of ready to be verified */
-	uint64_t events; /* events that came, ever */
+	uint64_t events; /* that came, ever; low half: about reading, high
+			    half: about writing */
 	uint64_t used; /* number of the last operation */
 	/* An event came; must not sleep. NULL: nobody wants to know. */
 	void (*event)(struct hostready *h, uint32_t events);
@@ -92,12 +93,12 @@ void hostready_fetch(uint64_t timeout_ns);
 void hostready_errands(void);
 /* Does it; bytes that are sent but still inside. NULL: there are none. */
 extern uint64_t (*hostready_do_errands)(void);
+/* When an enclave thread is about to wait: posts what may make the wait
+ * unnecessary. False: nothing. NULL: never. */
+extern bool (*hostready_guess)(void);
 /* Before the enclave ends: until all that was sent has left, or nothing of it
  * leaves for five seconds. */
 void hostready_finish(void);
-/* host_sock_send() that fetches what is ready afterwards in the same exit. */
-int64_t hostready_send_look(
-	int host_fd, struct uio *u, size_t size, uint32_t flags, bool *found);
 /* A poll without waiting found nothing: ask the host. False if there is
  * nothing to ask. */
 bool hostready_look(void);

@@ -38,7 +38,6 @@ enum {
 	SOL_UDP = 17,
 	SOL_IPV6 = 41,
 	SEND_FLAGS = MSG_OOB | MSG_DONTROUTE | MSG_EOR | MSG_CONFIRM | MSG_MORE,
-	LOOK_AGAIN = 100,
 	RECV_FLAGS = MSG_OOB | MSG_PEEK | MSG_TRUNC | MSG_ERRQUEUE |
 		MSG_DONTROUTE,
 	RECV_OUT_FLAGS = MSG_OOB | MSG_TRUNC | MSG_CTRUNC | MSG_EOR |
@@ -56,7 +55,6 @@ struct inetsock {
 	bool over; /* nothing will come: the end is not EAGAIN */
 	bool drained; /* the last receive took all there was */
 	bool answers; /* a blocking receive had to wait after the last send */
-	uint8_t no_look; /* sends until looking may be worth it again */
 };
 
 static struct list leaving = LIST_INIT(leaving);
@@ -435,29 +433,15 @@ static int64_t send_once(
 	size_t size = u64_min(m->u.resid, HOSTCALL_BUF_MAX);
 	uint64_t seen = hostready_begin(&is->post.ready);
 	uint32_t flags = m->flags & SEND_FLAGS;
-	bool found = false, look = is->answers && !m->nonblock;
-
-	/* The threads of a conversation sleep in turns: who sends is about to
-	 * wait, and whom that wakes is known without another exit. */
-	if (look && is->no_look) {
-		is->no_look--;
-		look = false;
-	}
-	is->answers = false;
 	enum hostready_how how = HOSTREADY_SOME;
 	int64_t n;
 
 	is->post.sending++;
 	if (out)
 		n = host_sock_sendmsg(is->post.fd, &m->u, size, flags, out);
-	else if (look)
-		n = hostready_send_look(
-			is->post.fd, &m->u, size, flags, &found);
 	else
 		n = host_sock_send(is->post.fd, &m->u, size, flags);
 	is->post.sending--;
-	if (look && !found)
-		is->no_look = LOOK_AGAIN;
 	if (n == -EAGAIN)
 		how = HOSTREADY_DRY;
 	else if (is_stream(is) && n >= 0 && (size_t)n < size)
@@ -518,20 +502,21 @@ static no_inline int64_t send_full(struct inetsock *is, struct sockmsg *m)
 static int64_t send(struct socket *s, struct sockmsg *m)
 {
 	struct inetsock *is = of(s);
+	size_t size = m->u.resid;
+	bool waits = m->nonblock || is->answers;
 
+	is->answers = false;
 	if (!is_stream(is) && m->u.resid > HOSTCALL_BUF_MAX)
 		return -EMSGSIZE;
 	if (m->addr || m->control_size)
 		return send_full(is, m);
-	/* Who does not wait for it will soon wait for other things. */
 	if (is->then != STAYS)
 		return -EPIPE;
-	if (is->plain && m->nonblock && !(m->flags & SEND_FLAGS)) {
-		size_t size = m->u.resid;
-
-		if (netpost_send(&is->post, &m->u))
-			return (int64_t)size;
-	}
+	/* Who does not wait for it will soon wait for other things; and who
+	 * waited for an answer after the last one, for that. */
+	if (is->plain && waits && !(m->flags & SEND_FLAGS) &&
+		netpost_send(&is->post, &m->u))
+		return (int64_t)size;
 	return send_all(is, m, NULL);
 }
 
@@ -678,7 +663,7 @@ static int64_t recv_wait(
 		if (!waited)
 			deadline = socket_recv_deadline(&is->sk);
 		waited = is->answers = true;
-		n = hostready_wait(&is->post.ready, POLLIN, deadline);
+		n = netpost_wait(&is->post, deadline);
 		if (n) {
 			n = socket_wait_error(
 				&is->sk, (int)n, is->sk.recv_timeout);

@@ -46,6 +46,10 @@ struct netpost {
 	uint64_t in_off, in_seen;
 	uint8_t *in_buf;
 	size_t in_room, in_pos, in_end;
+	struct list wait_node; /* on the list of those somebody waits for */
+	unsigned waiting; /* threads */
+	uint8_t no_guess; /* times that guessing is not worth it */
+	bool guessed; /* the receive in flight is a guess */
 	bool ahead; /* may be read before the application asks */
 	bool in_more; /* the host had more */
 };
@@ -75,7 +79,9 @@ int netpost_error(struct netpost *np);
 int64_t netpost_take(struct netpost *np, struct uio *u, uint32_t flags);
 /* Waits for a receive on its way. Bytes read along. */
 size_t netpost_ahead(struct netpost *np);
+/* hostready_wait() for something to read. */
+int netpost_wait(struct netpost *np, uint64_t deadline);
 /* A receive of the socket itself got n bytes. */
 void netpost_received(struct netpost *np, int64_t n);
 /* Corrects what the host says about readiness (POLL*). */
-uint32_t netpost_poll(const struct netpost *np, uint32_t ready);
+uint32_t netpost_poll(struct netpost *np, uint32_t ready);

@@ -194,6 +194,34 @@ static void reset(void)
 	use_rings = true;
 }
 
+static int64_t posted_result;
+
+static void posted_done(struct hostcall_post *p, int64_t n)
+{
+	if (p->id || n > (int64_t)p->limit || n < -133)
+		abort();
+	posted_result = n;
+}
+
+/* A posted send, waited for after other calls or at once. */
+static void posted(size_t size)
+{
+	static struct hostcall_post p;
+	uint64_t off = bounce_alloc(size);
+	const uint64_t wire[HOSTCALL_ARGS] = {0, off, size};
+
+	p = (struct hostcall_post){.done = posted_done, .limit = size};
+	posted_result = INT64_MAX;
+	if (!hostcall_ring_try_post(HC_sock_send, wire, &p))
+		abort();
+	if (take_bytes(1) & 1)
+		host_null_exit(0);
+	hostcall_ring_settle(&p);
+	if (p.id || posted_result == INT64_MAX)
+		abort();
+	bounce_free(off, size);
+}
+
 static void one_call(unsigned which)
 {
 	/* Word copies are assembly, unseen by the sanitizer: a fence. */
@@ -228,6 +256,9 @@ static void one_call(unsigned which)
 		break;
 	case 4:
 		r = host_close(2);
+		break;
+	case 5:
+		posted(size);
 		break;
 	default:
 		r = host_null(which);
