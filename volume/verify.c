@@ -412,43 +412,45 @@ static int inodes(struct files *f)
 
 /* ---- all of it ---- */
 
-static int verify(struct files *f)
+static int verify_files(struct files *f)
 {
 	struct vol_verify *c = &f->blocks;
 	struct volume *v = c->v;
 	int err;
 
-	if (v->state.next_inode > (v->inodes.blocks + 1) * INODES_PER_BLOCK) {
-		vol_verify_damaged(c, "%lu inodes in %lu blocks",
-			(unsigned long)v->state.next_inode,
-			(unsigned long)v->inodes.blocks);
-		return 0;
-	}
-	err = vol_verify_blocks_init(c);
 	f->count = v->state.next_inode;
 	f->links = vol_alloc_memory(v, f->count * sizeof(*f->links));
 	if (!f->links)
-		err = -ENOMEM;
-	if (!err)
-		err = vol_verify_object(c, &v->inodes);
-	if (!err)
-		err = names(f);
+		return -ENOMEM;
+	err = names(f);
 	if (!err)
 		err = inodes(f);
-	if (!err)
-		err = vol_verify_object(c, &v->table);
-	if (!err)
-		err = vol_verify_maps(c);
 	while (f->todo) {
 		struct todo *t = f->todo;
 
 		f->todo = t->next;
 		todo_free(f, t);
 	}
-	if (f->links)
-		vol_free_memory(v, f->links, f->count * sizeof(*f->links));
-	vol_verify_blocks_fini(c);
+	vol_free_memory(v, f->links, f->count * sizeof(*f->links));
 	return err;
+}
+
+static int verify(struct files *f)
+{
+	struct vol_verify *c = &f->blocks;
+	struct volume *v = c->v;
+	int err = vol_verify_object(c, &v->inodes);
+
+	/* Before memory is taken for that many. */
+	if (!err && v->state.next_inode / INODES_PER_BLOCK > c->found)
+		vol_verify_damaged(c, "%lu inodes in %lu blocks",
+			(unsigned long)v->state.next_inode,
+			(unsigned long)c->found);
+	else if (!err)
+		err = verify_files(f);
+	if (!err)
+		err = vol_verify_object(c, &v->table);
+	return err ? err : vol_verify_maps(c);
 }
 
 /* What is in memory goes to the host first, and no change is made until it is
@@ -462,7 +464,10 @@ static int verify_alone(struct files *f)
 	err = vol_gate_close(v);
 	if (!err) {
 		vol_place_lock(v);
-		err = verify(f);
+		err = vol_verify_blocks_init(&f->blocks);
+		if (!err)
+			err = verify(f);
+		vol_verify_blocks_fini(&f->blocks);
 		vol_place_unlock(v);
 		vol_gate_open(v);
 	}

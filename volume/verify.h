@@ -12,6 +12,7 @@ struct vol_verify {
 	uint8_t *inner[VOL_HEIGHT_MAX]; /* a block of each level above 0 */
 	uint8_t *data; /* VOL_FANOUT blocks */
 	struct vol_open open[VOL_FANOUT];
+	uint64_t found; /* blocks of level 0 of the object that was last */
 };
 
 /* Tells of damage; the verification goes on. */
@@ -25,6 +26,6 @@ must_check int vol_verify_blocks_init(struct vol_verify *c);
 void vol_verify_blocks_fini(struct vol_verify *c);
 /* All blocks of an object, read from the host. Sleeps. */
 must_check int vol_verify_object(struct vol_verify *c, struct vol_object *o);
-/* The maps, after everything else: each slot in which something was seen is
- * used. Sleeps. */
+/* The maps, right after the table, which comes last: each slot in which
+ * something was seen is used. Sleeps. */
 must_check int vol_verify_maps(struct vol_verify *c);

@@ -176,16 +176,16 @@ static void prepare(struct vol_verify *c, size_t i, const struct vol_object *o,
 
 /* Blocks of level 0 from @index on, which @ptr[0, n) name. */
 static int contents(struct vol_verify *c, struct vol_object *o, uint64_t index,
-	const struct vol_ptr *ptr, size_t n, uint64_t *found)
+	const struct vol_ptr *ptr, size_t n)
 {
 	size_t k = 0;
 
 	for (size_t i = 0; i < n; i++) {
 		if (in_memory(o, 0, index + i)) {
-			++*found;
+			c->found++;
 			count(c);
 		} else if (!vol_ptr_hole(&ptr[i])) {
-			++*found;
+			c->found++;
 			if (claim(c, o, 0, index + i, &ptr[i]))
 				prepare(c, k++, o, 0, index + i, &ptr[i]);
 		}
@@ -219,11 +219,10 @@ static int inner(struct vol_verify *c, struct vol_object *o, uint32_t level,
 
 /* Recursion: VOL_HEIGHT_MAX deep. */
 static int level_check(struct vol_verify *c, struct vol_object *o,
-	uint32_t level, uint64_t index, const struct vol_ptr *ptr, size_t n,
-	uint64_t *found)
+	uint32_t level, uint64_t index, const struct vol_ptr *ptr, size_t n)
 {
 	if (level == 0)
-		return contents(c, o, index, ptr, n, found);
+		return contents(c, o, index, ptr, n);
 	for (size_t i = 0; i < n; i++) {
 		int err = inner(c, o, level, index + i, &ptr[i]);
 
@@ -232,7 +231,7 @@ static int level_check(struct vol_verify *c, struct vol_object *o,
 				(index + i) << VOL_FANOUT_SHIFT,
 				(const struct vol_ptr *)(const void *)
 					c->inner[level - 1],
-				VOL_FANOUT, found);
+				VOL_FANOUT);
 		if (err)
 			return err;
 	}
@@ -241,12 +240,14 @@ static int level_check(struct vol_verify *c, struct vol_object *o,
 
 int vol_verify_object(struct vol_verify *c, struct vol_object *o)
 {
-	uint64_t found = 0, damages = c->how->damages;
-	int err = level_check(c, o, o->height, 0, o->top, VOL_TOPS, &found);
+	uint64_t damages = c->how->damages;
+	int err;
 
-	if (!err && found != o->blocks && c->how->damages == damages)
+	c->found = 0;
+	err = level_check(c, o, o->height, 0, o->top, VOL_TOPS);
+	if (!err && c->found != o->blocks && c->how->damages == damages)
 		vol_verify_damaged(c, "object %lu: %lu blocks; it says %lu",
-			(unsigned long)o->number, (unsigned long)found,
+			(unsigned long)o->number, (unsigned long)c->found,
 			(unsigned long)o->blocks);
 	return err;
 }
@@ -319,6 +320,13 @@ int vol_verify_maps(struct vol_verify *c)
 	/* After a replay the maps are not as they would be committed. */
 	if (!list_is_empty(&v->changed_objects))
 		return 0;
+	if (v->segments / PER_BLOCK > c->found) {
+		vol_verify_damaged(c,
+			"%lu segments, of which the table does "
+			"not know",
+			(unsigned long)v->segments);
+		return 0;
+	}
 	for (uint64_t i = 0; !err && i < v->segments; i++) {
 		struct vol_disk_segment d = {.free = 0};
 		struct vol_block *b;
