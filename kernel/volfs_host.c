@@ -247,17 +247,19 @@ static void op_wake(void *ctx, const void *on)
 	waitq_wake_all(queue_of(ctx, on), 0);
 }
 
+/* Other threads run in the kernel meanwhile; this one cannot be switched away
+ * from, so its vector registers are its own. */
 static void op_crypto_begin(void *ctx)
 {
 	kernel_fpu_begin();
+	bkl_unlock();
 }
 
 static void op_crypto_end(void *ctx)
 {
 	kernel_fpu_end();
+	bkl_lock();
 }
-
-/* ---- opening ---- */
 
 static int op_tag_push(void *ctx, const uint8_t from[VOL_TAG_SIZE],
 	const uint8_t to[VOL_TAG_SIZE], bool durable)
