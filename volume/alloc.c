@@ -22,6 +22,7 @@
 enum {
 	MAP_WORDS = VOL_BLOCK_SIZE / 8,
 	PER_BLOCK = VOL_BLOCK_SIZE / sizeof(struct vol_disk_segment),
+	RUN_GOOD = 32, /* slots in a row that are worth looking for */
 	MAPS_KEPT = 32, /* in memory, beyond a commit */
 	FREED_DUE = 1024,
 	FREED_MAX = 1 << 20,
@@ -59,6 +60,7 @@ struct vol_alloc {
 	uint64_t loaded;
 	struct run *freed; /* in segments that are not loaded */
 	size_t freed_count, freed_room;
+	bool scattered; /* there is no good run */
 	bool ready;
 	bool busy; /* somebody changes what this is: wait on it */
 };
@@ -377,6 +379,7 @@ static int grow_locked(struct volume *v)
 	}
 	a->segment[number].unflushed = true;
 	a->present = n;
+	a->scattered = false;
 	return 0;
 }
 
@@ -396,25 +399,35 @@ int vol_slots_grow(struct volume *v)
 
 /* ---- giving out ---- */
 
+/* The first of at least @least free slots in a row, before @end; else @end. */
+static uint64_t run_find(
+	const struct map *m, uint64_t from, uint64_t end, uint64_t least)
+{
+	uint64_t n = 0;
+
+	for (uint64_t i = from; i < end; i++) {
+		uint64_t word = m->used[i / 64] | m->kept[i / 64];
+
+		if (word == UINT64_MAX)
+			i |= 63;
+		n = word >> i % 64 & 1 ? 0 : n + 1;
+		if (n == least)
+			return i + 1 - least;
+	}
+	return end;
+}
+
 /* Up to @want free slots in a row of segment @i, from slot @from on. */
-static uint64_t take(
-	struct volume *v, uint64_t i, uint64_t from, uint64_t want, uint64_t *n)
+static uint64_t take(struct volume *v, uint64_t i, uint64_t from,
+	uint64_t least, uint64_t want, uint64_t *n)
 {
 	struct vol_alloc *a = v->alloc;
 	struct segment *s = &a->segment[i];
 	struct map *m = s->map;
 	uint64_t end = i == a->count - 1 ? a->present : per_segment(v);
-	uint64_t first;
+	uint64_t first = run_find(m, from, end, least);
 
 	*n = 0;
-	for (first = from; first < end; first++) {
-		uint64_t word = m->used[first / 64] | m->kept[first / 64];
-
-		if (!(word >> first % 64 & 1))
-			break;
-		if (word == UINT64_MAX)
-			first |= 63;
-	}
 	while (first + *n < end && *n < want && !bit(m->used, first + *n) &&
 		!bit(m->kept, first + *n)) {
 		bit_set(m->used, first + *n);
@@ -428,36 +441,67 @@ static uint64_t take(
 	return (i << v->segment_shift) + first;
 }
 
+/* From where the last ones were on. *n 0: there are none. */
+static int search(struct volume *v, uint64_t least, uint64_t want,
+	uint64_t *slot, uint64_t *n)
+{
+	struct vol_alloc *a = v->alloc;
+	uint64_t first = a->at >> v->segment_shift, from;
+
+	*n = 0;
+	/* The one at hand twice: what is before a->at comes last. */
+	for (uint64_t k = 0; k <= a->count && a->count; k++) {
+		uint64_t i = (first + k) % a->count;
+		int err;
+
+		if (a->segment[i].usable < least)
+			continue;
+		err = segment_load(v, i);
+		if (err == -EBADMSG)
+			continue;
+		if (err)
+			return err;
+		from = k == 0 ? a->at % per_segment(v) : 0;
+		*slot = take(v, i, from, least, want, n);
+		if (*n) {
+			a->at = *slot + *n;
+			return 0;
+		}
+	}
+	return 0;
+}
+
+/* Single slots among used ones make slow reads and writes: as long as they are
+ * few, they are passed by and the volume grows. */
+static bool worth_growing(struct volume *v)
+{
+	return vol_slots_available(v) < vol_slots_present(v) / 4 &&
+		vol_slots_grow(v) == 0;
+}
+
 int vol_slots_alloc(
 	struct volume *v, uint64_t want, uint64_t *slot, uint64_t *n)
 {
 	struct vol_alloc *a = v->alloc;
-	uint64_t first = a->at >> v->segment_shift, from;
-	int err;
+	uint64_t least = u64_min(want, RUN_GOOD);
+	int err = 0;
 
-	for (;;) {
-		/* The one at hand twice: what is before a->at comes last. */
-		for (uint64_t k = 0; k <= a->count && a->count; k++) {
-			uint64_t i = (first + k) % a->count;
-
-			if (a->segment[i].usable == 0)
-				continue;
-			err = segment_load(v, i);
-			if (err == -EBADMSG)
-				continue;
-			if (err)
-				return err;
-			from = k == 0 ? a->at % per_segment(v) : 0;
-			*slot = take(v, i, from, want, n);
-			if (*n) {
-				a->at = *slot + *n;
-				return 0;
-			}
-		}
-		err = vol_slots_grow(v);
-		if (err)
+	*n = 0;
+	while (!err && least > 1 && !a->scattered) {
+		err = search(v, least, want, slot, n);
+		if (err || *n)
 			return err;
+		/* Until a commit makes more slots free. */
+		if (!worth_growing(v))
+			a->scattered = true;
 	}
+	while (!err) {
+		err = search(v, 1, want, slot, n);
+		if (err || *n)
+			return err;
+		err = vol_slots_grow(v);
+	}
+	return err;
 }
 
 static void freed_later(struct volume *v, uint64_t slot)
@@ -712,6 +756,7 @@ void vol_alloc_committed(struct volume *v)
 {
 	struct vol_alloc *a = v->alloc;
 
+	a->scattered = false;
 	for (uint64_t i = 0; i < a->count; i++) {
 		struct segment *s = &a->segment[i];
 

@@ -34,6 +34,7 @@ int vol_cache_init(struct volume *v)
 	for (c->hash_size = LIMIT_MIN; c->hash_size < c->limit;)
 		c->hash_size *= 2;
 	list_init(&c->lru);
+	list_init(&c->once);
 	list_init(&c->unused);
 	list_init(&c->unlogged);
 	c->hash = vol_alloc_memory(v, c->hash_size * sizeof(*c->hash));
@@ -153,11 +154,29 @@ static void release(struct volume *v, struct vol_block *b)
 		list_add(&c->unused, &b->lru);
 }
 
-static void evict(struct volume *v)
+/* The oldest of what was used once goes first, unless there is little of that:
+ * so a long file that is read or written leaves directories and inodes alone.
+ * False: there is nothing that could go. */
+static bool evict(struct volume *v)
 {
-	struct vol_block *b = list_first(&v->cache->lru, struct vol_block, lru);
+	struct vol_cache *c = v->cache;
+	struct vol_block *b = list_first(&c->once, struct vol_block, lru);
 
+	if (!b || (c->once_count < c->limit / 8 && !list_is_empty(&c->lru)))
+		b = list_first(&c->lru, struct vol_block, lru);
+	if (!b)
+		return false;
 	vol_block_drop(b);
+	return true;
+}
+
+/* In use or dropped: it does not wait to be forgotten. */
+static void unlist(struct vol_block *b)
+{
+	list_del(&b->lru);
+	if (b->is_once)
+		b->volume->cache->once_count--;
+	b->is_once = false;
 }
 
 static struct vol_block *block_alloc(struct volume *v)
@@ -165,8 +184,7 @@ static struct vol_block *block_alloc(struct volume *v)
 	struct vol_cache *c = v->cache;
 	struct vol_block *b;
 
-	if (list_is_empty(&c->unused) && c->count >= c->limit &&
-		!list_is_empty(&c->lru))
+	if (list_is_empty(&c->unused) && c->count >= c->limit)
 		evict(v);
 	b = list_first(&c->unused, struct vol_block, lru);
 	if (b) {
@@ -203,6 +221,7 @@ int vol_block_new(struct vol_object *o, uint32_t level, uint64_t index,
 	b->index = index;
 	b->state = 0;
 	b->refs = 1;
+	b->uses = 0;
 	b->slot = 0;
 	b->parent = parent;
 	if (parent)
@@ -218,7 +237,7 @@ int vol_block_new(struct vol_object *o, uint32_t level, uint64_t index,
 void vol_block_pin(struct vol_block *b)
 {
 	if (b->refs++ == 0)
-		list_del(&b->lru);
+		unlist(b);
 }
 
 /* Unused: where does it go? */
@@ -234,13 +253,15 @@ static void settle(struct vol_block *b)
 	if (b->state &
 		(VOL_BLOCK_DIRTY | VOL_BLOCK_WRITING | VOL_BLOCK_LOADING))
 		return;
-	list_add_tail(&c->lru, &b->lru);
+	b->is_once = b->uses <= 1;
+	c->once_count += b->is_once;
+	list_add_tail(b->is_once ? &c->once : &c->lru, &b->lru);
 	/* Forgetting one settles its parent: no deeper than that. */
 	if (c->evicting)
 		return;
 	c->evicting = true;
-	while (c->count > c->limit && !list_is_empty(&c->lru))
-		evict(v);
+	while (c->count > c->limit && evict(v))
+		;
 	c->evicting = false;
 }
 
@@ -258,7 +279,7 @@ void vol_block_drop(struct vol_block *b)
 	vol_block_clean(b);
 	vol_block_logged(b);
 	list_del(&b->member);
-	list_del(&b->lru);
+	unlist(b);
 	b->state |= VOL_BLOCK_DEAD;
 	/* Whoever has it pinned may outlive the object. */
 	b->object = NULL;
@@ -290,7 +311,7 @@ void vol_block_dirty(struct vol_block *b)
 	for (; b && !(b->state & VOL_BLOCK_DIRTY); b = b->parent) {
 		b->state |= VOL_BLOCK_DIRTY;
 		list_add_tail(&b->object->dirty, &b->dirty);
-		list_del(&b->lru);
+		unlist(b);
 		c->dirty++;
 		c->dirty_inner += b->level != 0;
 	}

@@ -179,7 +179,9 @@ int vol_begin(struct volume *v, uint64_t blocks)
 	while (!err) {
 		if (v->failed)
 			return -EROFS;
-		if (c->closed) {
+		if (c->closed && !v->env.ops->wait) {
+			err = -EDEADLK; /* it closed the gate itself */
+		} else if (c->closed) {
 			vol_wait(v, c);
 		} else if (!written && v->cache->dirty > v->cache->limit / 4) {
 			err = write_back(v);

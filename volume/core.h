@@ -28,7 +28,9 @@ struct vol_cache {
 	uint64_t dirty, dirty_inner; /* all levels; levels above 0 */
 	uint64_t batch; /* <= VOL_BATCH */
 	bool evicting;
-	struct list lru; /* oldest first */
+	struct list lru; /* clean and unpinned, oldest first */
+	struct list once; /* likewise, those that were used only once */
+	uint64_t once_count;
 	struct list unused; /* block.lru; have data, count as count */
 	struct list unlogged; /* block.unlogged */
 	uint64_t unlogged_count;

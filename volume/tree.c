@@ -15,7 +15,7 @@
 
 #include "lib/string.h"
 
-enum { WINDOW_MIN = 4 };
+enum { WINDOW_MIN = 4, WINDOW_INNER = 8 };
 
 static struct volume_file segment_file(const struct volume *v, uint64_t slot)
 {
@@ -158,9 +158,17 @@ static int load_one(struct vol_object *o, uint32_t level, uint64_t index,
 	return 0;
 }
 
-/* How many blocks to read: more each time somebody reads on where he was. */
-static uint64_t window(struct vol_object *o, uint64_t index)
+/* How many blocks to read: more each time somebody reads on where he was. Of
+ * those that name them, a few at a time: they are far apart from one another
+ * and from what they name. */
+static uint64_t window(struct vol_object *o, uint32_t level, uint64_t index)
 {
+	if (level > 1)
+		return 1;
+	if (level == 1)
+		return index > 0 && index << VOL_FANOUT_SHIFT == o->ahead
+			? WINDOW_INNER
+			: 1;
 	if (index != o->ahead)
 		o->ahead_size = 1;
 	else
@@ -171,31 +179,32 @@ static uint64_t window(struct vol_object *o, uint64_t index)
 
 /* New blocks, LOADING, for those of [index, index + size) that are on the host
  * and whose pointers are in memory. The first is @index. */
-static int gather(struct vol_object *o, uint64_t index, uint64_t size,
-	struct vol_block *parent, struct vol_io *io, size_t *count)
+static int gather(struct vol_object *o, uint32_t level, uint64_t index,
+	uint64_t size, struct vol_block *parent, struct vol_io *io,
+	size_t *count)
 {
 	size_t n = 0;
 	int err;
 
-	for (uint64_t i = index; i < index + size && within(o, 0, i); i++) {
+	for (uint64_t i = index; i < index + size && within(o, level, i); i++) {
 		struct vol_block *p = parent;
 		const struct vol_ptr *ptr;
 
 		if (parent && i >> VOL_FANOUT_SHIFT != parent->index) {
-			p = vol_block_find(o, 1, i >> VOL_FANOUT_SHIFT);
+			p = vol_block_find(o, level + 1, i >> VOL_FANOUT_SHIFT);
 			if (!p || p->state & VOL_BLOCK_LOADING)
 				break;
 		}
 		ptr = vol_ptr_of(o, p, i);
 		if (i != index &&
-			(vol_ptr_hole(ptr) || vol_block_find(o, 0, i)))
+			(vol_ptr_hole(ptr) || vol_block_find(o, level, i)))
 			continue;
 		err = vol_ptr_check(o->volume, ptr);
 		if (!err) {
 			io->ptr[n] = *ptr;
 			if (p)
 				vol_block_pin(p);
-			err = vol_block_new(o, 0, i, p, &io->block[n]);
+			err = vol_block_new(o, level, i, p, &io->block[n]);
 			vol_block_unpin(p);
 		}
 		if (err && n == 0)
@@ -252,11 +261,12 @@ static void read_runs(struct volume *v, struct vol_io *io, size_t n)
 	}
 }
 
-static int load_ahead(struct vol_object *o, uint64_t index, uint64_t size,
-	struct vol_block *parent, struct vol_io *io, struct vol_block **out)
+static int load_ahead(struct vol_object *o, uint32_t level, uint64_t index,
+	uint64_t size, struct vol_block *parent, struct vol_io *io,
+	struct vol_block **out)
 {
 	size_t n;
-	int err = gather(o, index, size, parent, io, &n);
+	int err = gather(o, level, index, size, parent, io, &n);
 
 	if (err)
 		return err;
@@ -279,13 +289,14 @@ static int load_ahead(struct vol_object *o, uint64_t index, uint64_t size,
 static int load(struct vol_object *o, uint32_t level, uint64_t index,
 	enum vol_access how, struct vol_block *parent, struct vol_block **out)
 {
-	uint64_t size = level == 0 && how == VOL_READ ? window(o, index) : 1;
+	uint64_t size = level > 0 || how == VOL_READ ? window(o, level, index)
+						     : 1;
 	struct vol_io *io = size > 1 ? vol_io_get(o->volume) : NULL;
 	int err;
 
 	if (!io)
 		return load_one(o, level, index, parent, out);
-	err = load_ahead(o, index, size, parent, io, out);
+	err = load_ahead(o, level, index, size, parent, io, out);
 	vol_io_put(o->volume, io);
 	return err;
 }
@@ -336,6 +347,8 @@ int vol_tree_get_level(struct vol_object *o, uint32_t level, uint64_t index,
 		}
 		if (b) {
 			vol_block_pin(b);
+			if (level > 0)
+				b->uses = 2;
 			if (how != VOL_READ)
 				vol_block_dirty(b);
 			if (how == VOL_REPLACE)
@@ -381,7 +394,9 @@ int vol_tree_get(struct vol_object *o, uint64_t index, enum vol_access how,
 {
 	int err = vol_tree_get_level(o, 0, index, how, out);
 
-	if (how == VOL_READ && !err)
+	if (!err && *out && (*out)->uses < 2)
+		(*out)->uses++;
+	if (!err)
 		o->ahead = index + 1;
 	return err;
 }

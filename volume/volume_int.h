@@ -142,6 +142,8 @@ struct vol_block {
 	uint32_t level;
 	uint32_t state; /* VOL_BLOCK_* */
 	uint32_t refs; /* pins: users, children in memory */
+	uint8_t uses; /* 0, 1, more */
+	bool is_once; /* on the cache's list of those */
 	uint8_t *data; /* VOL_BLOCK_SIZE bytes, 16-byte aligned */
 	struct vol_block *hash_next;
 	struct list lru; /* clean, refs 0: may go */
