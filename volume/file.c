@@ -392,8 +392,9 @@ int volume_setattr(
 		err = set_step(n, valid, a);
 		vol_end(v);
 	}
-	if (!err && resize)
-		err = vol_file_cut(n, end_block(n));
+	/* It is done, even if some blocks past the end have to stay. */
+	if (!err && resize && vol_file_cut(n, end_block(n)) != 0)
+		err = 0;
 	if (resize)
 		vol_node_unlock(n);
 	return err;
