@@ -228,7 +228,7 @@ static void in_used_up(struct netpost *np, bool full)
 				       : HOSTREADY_DRY;
 
 	if (full && np->in_room == IN_BIG)
-		np->ahead = false; /* until receives are short again */
+		np->large = true; /* until receives are short again */
 	np->in_room = full ? IN_BIG : np->in_room;
 	hostready_learn(&np->ready, np->in_seen, POLLIN, how);
 }
@@ -334,8 +334,9 @@ size_t netpost_ahead(struct netpost *np)
 
 void netpost_received(struct netpost *np, int64_t n)
 {
-	if (n > 0)
-		np->in_room = n > IN_SMALL - MORE_SIZE ? IN_BIG : IN_SMALL;
+	if (n > IN_SMALL - MORE_SIZE)
+		np->in_room = IN_BIG;
+	np->large = n > IN_BIG - MORE_SIZE;
 }
 
 int netpost_wait(struct netpost *np, uint64_t deadline)
@@ -354,8 +355,9 @@ int netpost_wait(struct netpost *np, uint64_t deadline)
 
 static bool may_receive(const struct netpost *np)
 {
-	return np->ahead && np->fd >= 0 && np->in.id == 0 && np->in_end == 0 &&
-		!np->receiving && !list_is_linked(&np->in_node) &&
+	return np->ahead && !np->large && np->fd >= 0 && np->in.id == 0 &&
+		np->in_end == 0 && !np->receiving &&
+		!list_is_linked(&np->in_node) &&
 		(np->ready.ready & (BROKEN | POLLRDHUP | POLLPRI)) == 0;
 }
 

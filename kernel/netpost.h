@@ -51,6 +51,7 @@ struct netpost {
 	uint8_t no_guess; /* times that guessing is not worth it */
 	bool guessed; /* the receive in flight is a guess */
 	bool ahead; /* may be read before the application asks */
+	bool large; /* receives take more than can be read along */
 	bool in_more; /* the host had more */
 };
 

@@ -161,7 +161,8 @@ def full():
         while got < sent:
             got += len(b.recv(1 << 20))
         events = events or ep.poll(5)
-        print(len(events), select.select([], [a], [], 5)[1] == [a], a.send(b"x"), b.recv(10), got == sent)
+        print(len(events), select.select([], [a], [], 5)[1] == [a],
+              a.send(b"x"), b.recv(10), got == sent)
         a.close()
         print(b.recv(1) == b"")
 
