@@ -31,6 +31,8 @@ void sha256_update(struct sha256 *s, const void *data, size_t size)
 	const uint8_t *p = data;
 	size_t have = s->size % BLOCK;
 
+	if (!size)
+		return; /* data may be NULL */
 	s->size += size;
 	if (have) {
 		size_t n = u64_min(size, BLOCK - have);
