@@ -12,43 +12,27 @@
 
 enum { HEX_SIZE = 2 * VOL_KEY_SIZE };
 
-static int digit(char c)
+/* Without line feeds and spaces at its end. */
+static const char *trimmed(char *text, size_t size)
 {
-	return c >= '0' && c <= '9'    ? c - '0'
-		: c >= 'a' && c <= 'f' ? c - 'a' + 10
-		: c >= 'A' && c <= 'F' ? c - 'A' + 10
-				       : -1;
-}
-
-static bool from_hex(const char *text, size_t size, uint8_t *key)
-{
-	while (size > HEX_SIZE &&
-		(text[size - 1] == '\n' || text[size - 1] == ' '))
+	while (size > 0 && (text[size - 1] == '\n' || text[size - 1] == ' '))
 		size--;
-	if (size != HEX_SIZE)
-		return false;
-	for (size_t i = 0; i < VOL_KEY_SIZE; i++) {
-		int high = digit(text[2 * i]), low = digit(text[2 * i + 1]);
-
-		if (high < 0 || low < 0)
-			return false;
-		key[i] = (uint8_t)(high << 4 | low);
-	}
-	return true;
+	text[size] = '\0';
+	return text;
 }
 
 int volume_key_read(const char *path, uint8_t key[VOL_KEY_SIZE], struct err *e)
 {
-	char text[HEX_SIZE + 8];
+	char text[HEX_SIZE + 8] = "";
 	int fd = open(path, O_RDONLY | O_CLOEXEC), ret = 0;
-	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text));
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
 
 	if (n < 0)
 		ret = err_setf(
 			e, -errno, "key file %s: %s", path, strerror(errno));
 	else if (n == VOL_KEY_SIZE)
 		memcpy(key, text, VOL_KEY_SIZE);
-	else if (!from_hex(text, (size_t)n, key))
+	else if (!string_from_hex(trimmed(text, (size_t)n), key, VOL_KEY_SIZE))
 		ret = err_setf(e, -EINVAL,
 			"key file %s: wanted %d bytes or %d hexadecimal "
 			"digits; a new one is made by `sconce volume create "

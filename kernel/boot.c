@@ -202,6 +202,7 @@ static void mount_all(void)
 	int err;
 
 	vfs_init();
+	volfs_mount_all(&config, true);
 	for (size_t i = 0; i < config.mounts.count; i++, m++) {
 		if (m->type >= ARRAY_SIZE(kinds))
 			boot_refuse("mount %s: unknown kind", m->target);
@@ -211,7 +212,7 @@ static void mount_all(void)
 			boot_refuse("mount %s (%s) failed: error %d", m->target,
 				kinds[m->type], -err);
 	}
-	volfs_mount_all(&config);
+	volfs_mount_all(&config, false);
 }
 
 /*

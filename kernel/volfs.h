@@ -24,6 +24,7 @@ struct volume_spec;
 
 struct volfs {
 	struct volume *volume;
+	bool readonly;
 	struct volfs_node *bucket[1024]; /* by number */
 	struct list node; /* of all mounted volumes */
 	struct volfs_host *host;
@@ -86,8 +87,9 @@ int volfs_tags_push(struct volfs_tags *t, const uint8_t from[VOL_TAG_SIZE],
 void volfs_tags_free(struct volfs_tags *t); /* NULL is fine */
 
 /* ---- volfs_mount.c ---- */
-/* Mounts all volumes of the configuration, or ends the enclave. */
-void volfs_mount_all(const struct config *c);
+/* Mounts the volume at / of the configuration, or all others, or ends the
+ * enclave. */
+void volfs_mount_all(const struct config *c, bool root);
 /* Process 1 runs: what is not synced is committed from time to time. */
 void volfs_start_writer(void);
 /* The last thing before the enclave ends: everything is committed. */

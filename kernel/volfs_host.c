@@ -308,6 +308,10 @@ int volfs_host_new(const char *path, bool readonly, struct volfs_host **out)
 	h->dir = (int)fd;
 	fd = host_open(h->dir, "lock", readonly ? O_RDONLY : O_RDWR | O_CREAT,
 		0600, &st);
+	if (fd == -ENOENT && readonly) { /* an image somebody copied */
+		*out = h;
+		return 0;
+	}
 	if (fd < 0)
 		goto free;
 	h->lock = (int)fd;

@@ -83,13 +83,35 @@ static int open_ephemeral(
 	return err;
 }
 
+/* A sealed image: its tag is its contents, whoever made it and under whatever
+ * key; one that only follows it is another. */
+static int open_image(const struct volume_spec *spec,
+	const struct volume_source *src, struct volfs *fs,
+	const struct volume_env *env, struct err *e)
+{
+	static const uint8_t public_key[VOL_KEY_SIZE];
+	uint8_t want[VOL_TAG_SIZE], tag[VOL_TAG_SIZE];
+	int err = volume_open(env, src->key.size ? src->key.data : public_key,
+		VOLUME_READ_ONLY, NULL, &fs->volume, e);
+
+	if (err)
+		return err;
+	volume_tag(fs->volume, tag);
+	if (string_from_hex(spec->image, want, sizeof(want)) &&
+		memcmp(tag, want, sizeof(tag)) == 0)
+		return 0;
+	return err_setf(e, -ESTALE, "%s is not the image %.64s of the manifest",
+		src->path, spec->image);
+}
+
 static int open_volume(const struct volume_spec *spec,
 	const struct volume_source *src, struct volfs *fs, struct err *e)
 {
 	struct volume_expect expect = {0};
 	struct volfs_tags *tags = NULL;
 	struct volume_env env;
-	int err = volfs_host_new(src->path, spec->ro, &fs->host);
+	bool ro = spec->ro || spec->image;
+	int err = volfs_host_new(src->path, ro, &fs->host);
 
 	if (err == -EBUSY)
 		return err_setf(e, err, "it is open elsewhere");
@@ -98,6 +120,8 @@ static int open_volume(const struct volume_spec *spec,
 	volfs_host_env(fs->host, cache_size(), &env);
 	if (spec->tag_policy == VOLUME_EPHEMERAL)
 		return open_ephemeral(fs, &env, e);
+	if (spec->image)
+		return open_image(spec, src, fs, &env, e);
 	if (!src->key.size)
 		return err_setf(e, -EINVAL,
 			"no key was given; wanted "
@@ -150,19 +174,24 @@ int volfs_mount(struct mount *m, const char *name, uint64_t index)
 	err = open_volume(spec, src, fs, &e);
 	if (err)
 		boot_refuse("volume %s: %s (error %d)", name, e.text, -err);
+	fs->readonly = m->readonly;
 	m->priv = fs;
 	list_add(&volumes, &fs->node);
 	return volfs_root(m);
 }
 
-void volfs_mount_all(const struct config *c)
+void volfs_mount_all(const struct config *c, bool root)
 {
 	const struct volume_spec *v = c->volumes.item;
 
 	config = c;
 	for (size_t i = 0; i < c->volumes.count; i++, v++) {
-		int err = vfs_mount("volume", v->name, v->path, v->ro, i);
+		int err;
 
+		if ((strcmp(v->path, "/") == 0) != root)
+			continue;
+		err = vfs_mount(
+			"volume", v->name, v->path, v->ro || v->image, i);
 		if (err)
 			boot_refuse("volume %s at %s: error %d", v->name,
 				v->path, -err);
@@ -185,7 +214,8 @@ void volfs_sync(void)
 	struct volfs *fs;
 
 	list_for_each_entry (fs, &volumes, node)
-		say(volume_sync(fs->volume));
+		if (!fs->readonly)
+			say(volume_sync(fs->volume));
 }
 
 static void writer(struct trapframe *f)
@@ -195,7 +225,8 @@ static void writer(struct trapframe *f)
 	current->sig.blocked = ~0ull; /* signals of process 1 are init's */
 	while (sched_sleep(time_mono_ns() + NSEC_PER_SEC, true) == -ETIMEDOUT) {
 		list_for_each_entry (fs, &volumes, node)
-			say(volume_tick(fs->volume, COMMIT_AGE));
+			if (!fs->readonly)
+				say(volume_tick(fs->volume, COMMIT_AGE));
 	}
 }
 
@@ -218,5 +249,6 @@ void volfs_shutdown(void)
 
 	said = false;
 	list_for_each_entry (fs, &volumes, node)
-		say(volume_commit(fs->volume));
+		if (!fs->readonly)
+			say(volume_commit(fs->volume));
 }

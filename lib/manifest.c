@@ -51,7 +51,9 @@ static const struct schema_field volume_fields[] = {
 	{"name", SCHEMA_TEXT, SCHEMA_REQUIRED, AT(volume_spec, name), .min = 1,
 		.max = 64},
 	{"path", SCHEMA_TEXT, SCHEMA_REQUIRED | SCHEMA_ABSOLUTE,
-		AT(volume_spec, path), .min = 2, .max = MANIFEST_PATH_MAX},
+		AT(volume_spec, path), .min = 1, .max = MANIFEST_PATH_MAX},
+	{"image", SCHEMA_TEXT, SCHEMA_OPTIONAL, AT(volume_spec, image),
+		.min = 64, .max = 64},
 	{"tag_policy", SCHEMA_ENUM, 0, AT(volume_spec, tag_policy), .max = 2,
 		.names = tag_policy_names},
 };
@@ -153,6 +155,7 @@ static bool is_env_name(const char *name, bool pattern)
 static int check_volumes(const struct manifest *m, struct err *e)
 {
 	const struct volume_spec *v = m->volumes.item;
+	uint8_t hash[32];
 
 	for (size_t i = 0; i < m->volumes.count; i++) {
 		for (size_t k = 0; k < i; k++)
@@ -162,6 +165,17 @@ static int check_volumes(const struct manifest *m, struct err *e)
 					"volume %s at %s: name or path is "
 					"there twice",
 					v[i].name, v[i].path);
+		if (v[i].image != NULL &&
+			!string_from_hex(v[i].image, hash, sizeof(hash)))
+			return err_setf(e, -EINVAL,
+				"volume %s: image %s; wanted 64 hexadecimal "
+				"digits, as `sconce image hash` prints them",
+				v[i].name, v[i].image);
+		if (v[i].image != NULL && v[i].tag_policy != 0)
+			return err_setf(e, -EINVAL,
+				"volume %s: an image has no tag_policy: its "
+				"hash names it",
+				v[i].name);
 		if (v[i].ro && v[i].tag_policy == VOLUME_EPHEMERAL)
 			return err_setf(e, -EINVAL,
 				"volume %s: ephemeral and read-only",

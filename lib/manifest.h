@@ -58,6 +58,8 @@ struct volume_spec {
 	uint64_t key; /* enum volume_key_source */
 	const char *name; /* by which the launcher knows it */
 	const char *path; /* absolute path inside */
+	const char *image; /* hash of a sealed image, 64 hexadecimal digits;
+			      NULL: no image */
 	uint64_t tag_policy; /* enum volume_tag_policy */
 };
 

@@ -217,6 +217,29 @@ bool string_has_prefix(const char *s, const char *prefix)
 	return strncmp(s, prefix, strlen(prefix)) == 0;
 }
 
+static int hex_digit(char c)
+{
+	return c >= '0' && c <= '9'    ? c - '0'
+		: c >= 'a' && c <= 'f' ? c - 'a' + 10
+		: c >= 'A' && c <= 'F' ? c - 'A' + 10
+				       : -1;
+}
+
+bool string_from_hex(const char *text, uint8_t *out, size_t size)
+{
+	if (strnlen(text, 2 * size + 1) != 2 * size)
+		return false;
+	for (size_t i = 0; i < size; i++) {
+		int high = hex_digit(text[2 * i]);
+		int low = hex_digit(text[2 * i + 1]);
+
+		if (high < 0 || low < 0)
+			return false;
+		out[i] = (uint8_t)(high << 4 | low);
+	}
+	return true;
+}
+
 bool string_equal_const_time(const void *a, const void *b, size_t size)
 {
 	const volatile uint8_t *x = a, *y = b;

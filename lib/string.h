@@ -35,6 +35,10 @@ must_check int string_copy(char *dst, size_t size, const char *src);
 /* True if @s begins with @prefix. */
 bool string_has_prefix(const char *s, const char *prefix);
 
+/* Reads 2 * @size hexadecimal digits and nothing else; false: it is not that.
+ */
+bool string_from_hex(const char *text, uint8_t *out, size_t size);
+
 /* Compares in time that depends on @size only. */
 bool string_equal_const_time(const void *a, const void *b, size_t size);
 
