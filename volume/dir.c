@@ -151,6 +151,14 @@ static uint64_t first_key(
 
 /* ---- checks ---- */
 
+bool vol_dir_name_ok(const char *name, size_t len)
+{
+	if (!len || (name[0] == '.' && len == 1) ||
+		(len == 2 && name[0] == '.' && name[1] == '.'))
+		return false;
+	return !memchr(name, '/', len) && !memchr(name, 0, len);
+}
+
 static bool leaf_ok(const struct vol_block *b, uint64_t lo, uint64_t hi)
 {
 	const struct head *h = head_of(b);
@@ -160,7 +168,8 @@ static bool leaf_ok(const struct vol_block *b, uint64_t lo, uint64_t hi)
 		const struct entry *e = entry_at(b, at);
 
 		if (h->used - at < sizeof(*e) || h->used - at < entry_size(e) ||
-			!e->len || e->key < lo || e->key >= hi)
+			e->key < lo || e->key >= hi ||
+			!vol_dir_name_ok(e->name, e->len))
 			return false;
 		lo = e->key + 1;
 		at += entry_size(e);

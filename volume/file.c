@@ -96,21 +96,24 @@ int64_t volume_readlink(struct volume_node *n, char *target, size_t size)
 	struct vol_block *b = NULL;
 	const void *from = n->inode.target;
 	uint64_t len = n->inode.size;
+	int err = 0;
 
 	if (!vol_inode_is(&n->inode, VOL_MODE_LINK))
 		return -EINVAL;
 	if (!vol_inode_inline(&n->inode)) {
-		int err = vol_tree_get(&n->object, 0, VOL_READ, &b);
-
+		err = vol_tree_get(&n->object, 0, VOL_READ, &b);
 		if (!err && !b)
 			err = -EBADMSG;
 		if (err)
 			return err;
 		from = b->data;
 	}
-	memcpy(target, from, u64_min(size, len));
+	if (memchr(from, 0, len))
+		err = -EBADMSG;
+	else
+		memcpy(target, from, u64_min(size, len));
 	vol_tree_put(b);
-	return (int64_t)len;
+	return err ? err : (int64_t)len;
 }
 
 /* ---- freeing ---- */

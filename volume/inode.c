@@ -184,7 +184,7 @@ static struct vol_disk_inode *slot(uint8_t *data, uint64_t number)
 
 static int inode_check(const struct vol_disk_inode *i)
 {
-	bool ok = i->size <= SIZE_MAX_FILE && i->height <= VOL_HEIGHT_MAX;
+	bool ok = i->size <= SIZE_MAX_FILE && i->mode >> 16 == 0;
 
 	for (unsigned t = 0; t < VOL_TIMES; t++)
 		ok = ok && i->nsec[t] < NSEC_PER_SEC;

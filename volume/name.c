@@ -16,6 +16,7 @@
 
 enum {
 	LINK_LIMIT = INT32_MAX,
+	DEPTH_LIMIT = 1 << 20, /* of directories, if parents are in circles */
 	TARGET_MAX = 4095,
 	TYPE_SHIFT = 12, /* from mode to type of an entry */
 	C = 1u << VOL_CTIME,
@@ -39,10 +40,7 @@ static int name_check(
 		return -ENOTDIR;
 	if (len > VOL_NAME_MAX)
 		return -ENAMETOOLONG;
-	if (!len || memchr(name, '/', len) || memchr(name, 0, len) ||
-		(name[0] == '.' && (len == 1 || (len == 2 && name[1] == '.'))))
-		return -EINVAL;
-	return 0;
+	return vol_dir_name_ok(name, len) ? 0 : -EINVAL;
 }
 
 /* What an entry of a locked directory names. *out is set or NULL, and to be put
@@ -398,7 +396,7 @@ struct rename {
 static int loop_check(const struct volume_node *n, struct volume_node *dir)
 {
 	struct volume *v = n->object.volume;
-	uint64_t limit = v->state.inodes;
+	uint64_t limit = u64_min(v->state.inodes, DEPTH_LIMIT);
 	int err = 0;
 
 	if (!is_dir(n))

@@ -335,6 +335,8 @@ struct vol_dir_op {
 	uint32_t levels; /* that are split or go, from the leaf up */
 };
 
+/* Can that be a name? */
+bool vol_dir_name_ok(const char *name, size_t len);
 must_check int vol_dir_find(struct volume_node *dir, const char *name,
 	size_t len, struct vol_dir_entry *out);
 /* _insert: -EEXIST. The others: -ENOENT. Each succeeds once for an op, then

@@ -296,6 +296,37 @@ static void reuse(void **state)
 
 /* ---- damage ---- */
 
+enum { FIRST = sizeof(struct head) };
+
+struct poke {
+	uint32_t offset, size;
+	uint64_t value;
+};
+
+/* Into a leaf of two entries, "a" and "b", which are 19 bytes each. */
+static const struct poke pokes[] = {
+	{offsetof(struct head, level), 1, 1},
+	{offsetof(struct head, level), 1, LEVEL_FREE},
+	{offsetof(struct head, count), 2, 0},
+	{offsetof(struct head, count), 2, 1},
+	{offsetof(struct head, count), 2, 3},
+	{offsetof(struct head, count), 2, 0xffff},
+	{offsetof(struct head, used), 4, 0},
+	{offsetof(struct head, used), 4, 37},
+	{offsetof(struct head, used), 4, 39},
+	{offsetof(struct head, used), 4, ROOM + 1},
+	{offsetof(struct head, used), 4, UINT32_MAX},
+	{FIRST + offsetof(struct entry, key), 8, UINT64_MAX},
+	{FIRST + offsetof(struct entry, key), 8, INT64_MAX},
+	{FIRST + 19 + offsetof(struct entry, key), 8, 0},
+	{FIRST + offsetof(struct entry, len), 1, 0},
+	{FIRST + offsetof(struct entry, len), 1, 2},
+	{FIRST + offsetof(struct entry, len), 1, 255},
+	{FIRST + offsetof(struct entry, name), 1, '/'},
+	{FIRST + offsetof(struct entry, name), 1, '.'},
+	{FIRST + offsetof(struct entry, name), 1, 0},
+};
+
 static int ignore(void *arg, const char *name, size_t len, uint64_t ino,
 	uint32_t type, uint64_t next)
 {
@@ -375,6 +406,37 @@ static void damage(void **state)
 	}
 }
 
+static void refused(void **state)
+{
+	struct fixture f;
+
+	fixture_init(&f, 1, 1 << 20);
+	assert_int_equal(fixture_touch(f.root, "a", FILE_MODE), 0);
+	assert_int_equal(fixture_touch(f.root, "b", FILE_MODE), 0);
+	for (unsigned i = 0; i < ARRAY_SIZE(pokes); i++) {
+		static uint8_t before[VOL_BLOCK_SIZE];
+		struct vol_block *b;
+		uint64_t last = 0;
+
+		assert_int_equal(
+			vol_tree_get(&f.root->object, 0, VOL_READ, &b), 0);
+		memcpy(before, b->data, VOL_BLOCK_SIZE);
+		memcpy(b->data + pokes[i].offset, &pokes[i].value,
+			pokes[i].size);
+		b->state &= ~(uint32_t)VOL_BLOCK_CHECKED;
+		if (fixture_find(f.root, "a") != -EBADMSG ||
+			fixture_touch(f.root, "c", FILE_MODE) != -EBADMSG ||
+			fixture_unlink(f.root, "a") != -EBADMSG ||
+			volume_readdir(f.root, 0, ignore, &last) != -EBADMSG)
+			fail_msg("poke %u is not refused", i);
+		memcpy(b->data, before, VOL_BLOCK_SIZE);
+		vol_tree_put(b);
+		assert_int_equal(fixture_find(f.root, "a"), 0);
+		assert_int_equal(fixture_find(f.root, "b"), 0);
+	}
+	fixture_fini(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -386,6 +448,7 @@ int main(void)
 		cmocka_unit_test(many_names),
 		cmocka_unit_test(reuse),
 		cmocka_unit_test(damage),
+		cmocka_unit_test(refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
