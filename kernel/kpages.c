@@ -8,8 +8,9 @@
  * constant time; the runs hang in lists by the power of two of their length,
  * linked through their own first pages.
  *
- * Descriptors come in sections for 8 MiB of heap. The section for the next
- * 8 MiB is always there already, so that growing needs no other memory.
+ * Descriptors come in sections for 8 MiB of heap. Those for the next 32 MiB
+ * are there already, so that growing needs no other memory, even if several
+ * threads grow the heap and none of them has its pages yet.
  * Freed pages are not given back to the host.
  */
 #include "kernel/kpages.h"
@@ -28,6 +29,7 @@ enum {
 	BIN_COUNT = 20,
 	GROW_MIN = 64, /* pages */
 	GROW_MAX = 1024,
+	AHEAD = 8 * GROW_MAX, /* pages that have descriptors before they are */
 };
 
 #define HEAP_PAGES ((HEAP_END - HEAP_BASE) >> PAGE_SHIFT)
@@ -213,8 +215,10 @@ static bool grow(size_t count)
 	if (!page)
 		return false;
 	run_free(page, want);
-	if (section_count * SECTION_PAGES - heap_pages < SECTION_PAGES / 2)
-		add_section();
+	while (section_count < SECTION_COUNT &&
+		section_count * SECTION_PAGES - heap_pages < AHEAD)
+		if (!add_section())
+			break;
 	return true;
 }
 
