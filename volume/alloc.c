@@ -362,9 +362,9 @@ static int grow_locked(struct volume *v)
 		return -ENOSPC;
 	err = segments_room(v, number + 1);
 	if (!err)
-		err = v->env.ops->resize(v->env.ctx,
+		err = vol_host(v->env.ops->resize(v->env.ctx,
 			(struct volume_file){VOLUME_FILE_SEGMENT, number},
-			n << VOL_BLOCK_SHIFT, true);
+			n << VOL_BLOCK_SHIFT, true));
 	if (err)
 		return err;
 	if (more) {
@@ -638,8 +638,8 @@ int vol_slots_flush(struct volume *v)
 		if (!a->segment[i].unflushed)
 			continue;
 		a->segment[i].unflushed = false;
-		err = v->env.ops->flush(v->env.ctx,
-			(struct volume_file){VOLUME_FILE_SEGMENT, i});
+		err = vol_host(v->env.ops->flush(v->env.ctx,
+			(struct volume_file){VOLUME_FILE_SEGMENT, i}));
 		if (err) {
 			v->failed = true;
 			return err;
@@ -896,9 +896,9 @@ static int trim(struct volume *v)
 	if (n >= a->present)
 		return 0;
 	a->present = n;
-	return v->env.ops->resize(v->env.ctx,
+	return vol_host(v->env.ops->resize(v->env.ctx,
 		(struct volume_file){VOLUME_FILE_SEGMENT, i},
-		n << VOL_BLOCK_SHIFT, false);
+		n << VOL_BLOCK_SHIFT, false));
 }
 
 int vol_slots_shrink(struct volume *v)
@@ -916,7 +916,7 @@ int vol_slots_shrink(struct volume *v)
 	v->commit->must_commit = true;
 	err = volume_commit(v);
 	for (uint64_t i = a->count; !err && i < before; i++)
-		err = v->env.ops->remove(v->env.ctx,
-			(struct volume_file){VOLUME_FILE_SEGMENT, i});
+		err = vol_host(v->env.ops->remove(v->env.ctx,
+			(struct volume_file){VOLUME_FILE_SEGMENT, i}));
 	return err ? err : trim(v);
 }

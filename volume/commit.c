@@ -213,27 +213,41 @@ void vol_end(struct volume *v)
 
 /* ---- tags ---- */
 
+/* Nobody knows whether a push that failed was done. This asks the store, and
+ * can itself be repeated. */
+static int find_pushed(struct volume *v)
+{
+	struct vol_commit *c = v->commit;
+	const struct volume_ops *ops = v->env.ops;
+	int err = ops->tag_push(v->env.ctx, c->pushed, c->maybe, false);
+
+	if (err == -ESTALE)
+		err = ops->tag_push(v->env.ctx, c->maybe, c->maybe, false);
+	if (err)
+		return err;
+	memcpy(c->pushed, c->maybe, VOL_TAG_SIZE);
+	c->unsure = false;
+	return 0;
+}
+
 int vol_tag_push(
 	struct volume *v, const uint8_t tag[VOL_TAG_SIZE], bool durable)
 {
 	struct vol_commit *c = v->commit;
 	const struct volume_ops *ops = v->env.ops;
-	int err;
+	int err = 0;
 
 	if (!ops->tag_push)
 		return 0;
-	err = ops->tag_push(v->env.ctx, c->pushed, tag, durable);
-	if (err == -ESTALE && c->unsure)
-		err = ops->tag_push(v->env.ctx, c->maybe, tag, durable);
+	if (c->unsure)
+		err = find_pushed(v);
 	if (!err) {
-		memcpy(c->pushed, tag, VOL_TAG_SIZE);
-		c->unsure = false;
-	} else if (err == -ESTALE) {
-		v->failed = true; /* somebody else has the volume */
-	} else {
-		memcpy(c->maybe, tag, VOL_TAG_SIZE);
-		c->unsure = true;
+		err = ops->tag_push(v->env.ctx, c->pushed, tag, durable);
+		memcpy(err ? c->maybe : c->pushed, tag, VOL_TAG_SIZE);
+		c->unsure = err != 0;
 	}
+	if (err == -ESTALE)
+		v->failed = true; /* somebody else has the volume */
 	return err;
 }
 

@@ -178,8 +178,8 @@ static int load(struct volume *v, uint32_t epoch, uint8_t key[AEAD_KEY_SIZE])
 
 	do {
 		file = v->keys_file;
-		err = v->env.ops->read(v->env.ctx, keys_file(v),
-			record_offset(epoch), &r, sizeof(r));
+		err = vol_host(v->env.ops->read(v->env.ctx, keys_file(v),
+			record_offset(epoch), &r, sizeof(r)));
 		if (err)
 			continue;
 		vol_crypto_begin(v);
@@ -304,14 +304,14 @@ static int epoch_make(struct volume *v)
 	vol_crypto_begin(v);
 	wrap(v, v->keys->volume_key, &r, epoch, key);
 	vol_crypto_end(v);
-	err = ops->resize(ctx, keys_file(v),
+	err = vol_host(ops->resize(ctx, keys_file(v),
 		align_up(record_offset(epoch) + sizeof(r), VOL_BLOCK_SIZE),
-		true);
+		true));
 	if (!err)
-		err = ops->write(
-			ctx, keys_file(v), record_offset(epoch), &r, sizeof(r));
+		err = vol_host(ops->write(ctx, keys_file(v),
+			record_offset(epoch), &r, sizeof(r)));
 	if (!err)
-		err = ops->flush(ctx, keys_file(v));
+		err = vol_host(ops->flush(ctx, keys_file(v)));
 	if (err) {
 		string_wipe(key, sizeof(key));
 		return err;
@@ -363,7 +363,8 @@ static int rewrap(struct volume *v, uint32_t epoch,
 	int err = load(v, epoch, key);
 
 	memset(r, 0, sizeof(*r));
-	if (err == 0 || err == -EIO)
+	/* What cannot be read now may be later: it must not get lost. */
+	if (err == 0)
 		return 0;
 	if (err == 1)
 		err = v->env.ops->random(v->env.ctx, r->salt, sizeof(r->salt));
@@ -381,18 +382,18 @@ static int rewrap_all(struct volume *v, struct volume_file to,
 {
 	const struct volume_ops *ops = v->env.ops;
 	uint64_t size = record_offset(v->epoch + 1);
-	int err = ops->resize(
-		v->env.ctx, to, align_up(size, VOL_BLOCK_SIZE), false);
+	int err = vol_host(ops->resize(
+		v->env.ctx, to, align_up(size, VOL_BLOCK_SIZE), false));
 
 	for (uint32_t epoch = 1; !err && epoch <= v->epoch; epoch++) {
 		struct vol_disk_key r;
 
 		err = rewrap(v, epoch, volume_key, &r);
 		if (!err)
-			err = ops->write(v->env.ctx, to, record_offset(epoch),
-				&r, sizeof(r));
+			err = vol_host(ops->write(v->env.ctx, to,
+				record_offset(epoch), &r, sizeof(r)));
 	}
-	return err ? err : ops->flush(v->env.ctx, to);
+	return err ? err : vol_host(ops->flush(v->env.ctx, to));
 }
 
 int vol_keys_change(struct volume *v, const uint8_t key[VOL_KEY_SIZE])

@@ -275,11 +275,11 @@ static int write_record(struct volume *v, struct vol_disk_record *header)
 	memcpy(c->record, header, HEADER);
 	memset(c->record + size, 0, whole - size);
 	vol_block_record_tag(v, header, v->tag, tag);
-	err = v->env.ops->write(
-		v->env.ctx, log_file(), c->log_offset, c->record, whole);
+	err = vol_host(v->env.ops->write(
+		v->env.ctx, log_file(), c->log_offset, c->record, whole));
 	if (err)
 		return err;
-	err = v->env.ops->flush(v->env.ctx, log_file());
+	err = vol_host(v->env.ops->flush(v->env.ctx, log_file()));
 	if (err) {
 		v->failed = true;
 		return err;

@@ -66,7 +66,8 @@ static int apply_ref(struct volume *v, struct vol_object *o, uint64_t index,
 	return err ? err : vol_tree_set(o, index, &ptr);
 }
 
-/* The inodes' contents are needed, not where they are. */
+/* The inodes' contents are needed, not where they are: but until this state is
+ * committed, the record is, and its slot stays as it is. */
 static int apply_inodes_ref(struct volume *v, uint64_t index, const void *data)
 {
 	struct vol_open open = {.place = {.object = VOL_OBJECT_INODES,
@@ -84,6 +85,10 @@ static int apply_inodes_ref(struct volume *v, uint64_t index, const void *data)
 		err = vol_slots_read(v, vol_ptr_slot(&open.ptr), block, 1);
 	if (!err)
 		err = vol_block_open(v, &open, 1);
+	if (!err)
+		err = vol_slot_use(v, vol_ptr_slot(&open.ptr));
+	if (!err)
+		vol_slot_free(v, vol_ptr_slot(&open.ptr));
 	if (!err)
 		err = vol_node_replay(v, index, block);
 	vol_free_memory(v, block, VOL_BLOCK_SIZE);
@@ -194,8 +199,8 @@ static int log_read(struct recovery *r, size_t at, size_t size)
 {
 	static const struct volume_file file = {VOLUME_FILE_LOG, 0};
 
-	return r->v->env.ops->read(
-		r->v->env.ctx, file, r->offset + at, r->record + at, size);
+	return vol_host(r->v->env.ops->read(
+		r->v->env.ctx, file, r->offset + at, r->record + at, size));
 }
 
 /* 1: there is one more, authentic; 0: there is none. */

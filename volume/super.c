@@ -246,8 +246,35 @@ static int write_copy(
 	aead_key_fini(&key);
 	sha256(s, sizeof(*s), tag);
 	vol_crypto_end(v);
-	err = ops->write(v->env.ctx, file, offset, s, sizeof(*s));
-	return err ? err : ops->flush(v->env.ctx, file);
+	err = vol_host(ops->write(v->env.ctx, file, offset, s, sizeof(*s)));
+	return err ? err : vol_host(ops->flush(v->env.ctx, file));
+}
+
+static int rewrite_copy(struct volume *v, struct vol_disk_super *s)
+{
+	const struct volume_ops *ops = v->env.ops;
+	uint64_t offset = v->state.sequence % COPIES * sizeof(*s);
+	uint8_t tag[VOL_TAG_SIZE];
+	int err = ops->read(v->env.ctx, file, offset, s, sizeof(*s));
+
+	if (err)
+		return err;
+	vol_crypto_begin(v);
+	sha256(s, sizeof(*s), tag);
+	vol_crypto_end(v);
+	if (memcmp(tag, v->tag, sizeof(tag)) != 0)
+		return -EBADMSG;
+	err = vol_host(ops->write(v->env.ctx, file, offset, s, sizeof(*s)));
+	return err ? err : vol_host(ops->flush(v->env.ctx, file));
+}
+
+int vol_super_rewrite(struct volume *v)
+{
+	struct vol_disk_super *s = vol_alloc_memory(v, sizeof(*s));
+	int err = s ? rewrite_copy(v, s) : -ENOMEM;
+
+	vol_free_memory(v, s, sizeof(*s));
+	return err;
 }
 
 int vol_super_write(struct volume *v, uint8_t tag[VOL_TAG_SIZE])

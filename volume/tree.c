@@ -31,14 +31,14 @@ static uint64_t segment_offset(const struct volume *v, uint64_t slot)
 
 int vol_slots_read(struct volume *v, uint64_t slot, void *data, size_t n)
 {
-	return v->env.ops->read(v->env.ctx, segment_file(v, slot),
-		segment_offset(v, slot), data, n << VOL_BLOCK_SHIFT);
+	return vol_host(v->env.ops->read(v->env.ctx, segment_file(v, slot),
+		segment_offset(v, slot), data, n << VOL_BLOCK_SHIFT));
 }
 
 int vol_slots_write(struct volume *v, uint64_t slot, const void *data, size_t n)
 {
-	return v->env.ops->write(v->env.ctx, segment_file(v, slot),
-		segment_offset(v, slot), data, n << VOL_BLOCK_SHIFT);
+	return vol_host(v->env.ops->write(v->env.ctx, segment_file(v, slot),
+		segment_offset(v, slot), data, n << VOL_BLOCK_SHIFT));
 }
 
 int vol_ptr_check(const struct volume *v, const struct vol_ptr *p)

@@ -194,6 +194,8 @@ static int open_volume(
 	struct volume *v, const struct volume_expect *expect, struct err *err)
 {
 	struct vol_commit *c = v->commit;
+	bool expected = expect && !expect->any;
+	uint8_t super[VOL_TAG_SIZE];
 	uint64_t records = 0;
 	int result = vol_super_read(v, err);
 
@@ -205,16 +207,23 @@ static int open_volume(
 	c->super_sequence = v->state.sequence;
 	c->last = v->state;
 	c->committed = vol_now(v);
+	memcpy(super, v->tag, VOL_TAG_SIZE);
 	result = vol_recover(v, expect, &records, err);
 	if (result || v->flags & VOLUME_READ_ONLY)
 		return result;
-	memcpy(c->pushed, expect && !expect->any ? expect->tag : v->tag,
-		VOL_TAG_SIZE);
+	memcpy(c->pushed, expected ? expect->tag : super, VOL_TAG_SIZE);
+	/* What was read may still not be on the disk. So the store must not get
+	 * tags of it, and the superblock that it was read from must be there
+	 * before the other one is overwritten. Superblocks of which a record or
+	 * the store knows are. */
 	if (records) {
+		memcpy(v->tag, c->pushed, VOL_TAG_SIZE);
 		c->must_commit = true;
 		result = volume_commit(v);
-	} else if (memcmp(c->pushed, v->tag, VOL_TAG_SIZE) != 0) {
-		result = vol_tag_push(v, v->tag, false);
+	} else if (!expected || memcmp(c->pushed, super, VOL_TAG_SIZE) != 0) {
+		result = vol_super_rewrite(v);
+		if (!result && memcmp(c->pushed, super, VOL_TAG_SIZE) != 0)
+			result = vol_tag_push(v, super, false);
 	}
 	if (!result)
 		result = vol_node_reap(v);

@@ -14,11 +14,28 @@
  */
 #pragma once
 
+#include <linux/errno.h>
+
 #include "lib/list.h"
 #include "volume/volume.h"
 
 struct aead_key;
 struct vol_object;
+
+/* What the host says of its failures is not to be taken for the library's own
+ * word: "no such file" would be an authentic answer to a lookup. */
+static inline int vol_host(int err)
+{
+	switch (err) {
+	case 0:
+	case -ENOSPC:
+	case -EDQUOT:
+	case -ENOMEM:
+		return err;
+	default:
+		return -EIO;
+	}
+}
 
 /* ---- keys.c: volume key -> wrapping and superblock keys -> data keys ---- */
 
@@ -110,6 +127,10 @@ must_check int vol_super_read(struct volume *v, struct err *err);
  * same fields, and computes the commit's tag (SHA-256 of its 4096 bytes). What
  * comes before it is v->tag; the caller sets v->tag and v->previous. Sleeps. */
 must_check int vol_super_write(struct volume *v, uint8_t tag[VOL_TAG_SIZE]);
+/* The copy that was read, as it is (v->tag is its tag), is on the disk when
+ * this returns: whoever wrote it may have been killed before flushing, or the
+ * flush may have failed, and then only writing once more helps. Sleeps. */
+must_check int vol_super_rewrite(struct volume *v);
 /* -EBADMSG if a state from disk cannot be one. */
 must_check int vol_super_check_state(const struct vol_state *s);
 /* -EBADMSG if a pointer from disk names no slot that there is, or an epoch
