@@ -24,6 +24,7 @@ int cmd_run(int argc, char **argv);
 void cmd_run_print_options(void);
 int cmd_doctor(int argc, char **argv);
 int cmd_measure(int argc, char **argv);
+int cmd_volume(int argc, char **argv);
 int cmd_version(int argc, char **argv);
 int cmd_help(int argc, char **argv);
 
