@@ -80,7 +80,7 @@ static void wake(struct waiting *w)
 static int wait(struct waiting *w, uint64_t deadline)
 {
 	for (;;) {
-		int err = sched_sleep(deadline, true);
+		int err = sched_sleep(deadline, SLEEP_INTERRUPTIBLE);
 
 		if (!list_is_linked(&w->node))
 			return 0;

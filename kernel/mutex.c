@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kernel/mutex.h"
 
-#include "kernel/thread.h"
-
 void mutex_lock_slow(struct mutex *m)
 {
-	/* A killed thread is not put to sleep: let the holder run. */
+	/* A killed thread waits too: the holder may be in a host call, and
+	 * needs the big lock to come back from it. */
 	while (m->held)
-		if (waitq_wait_nointr(&m->queue, NO_DEADLINE))
-			sched_yield();
+		waitq_wait_always(&m->queue);
 }

@@ -93,7 +93,7 @@ int poll_table_sleep(struct poll_table *t, uint64_t deadline)
 
 	t->registered = true;
 	while (!err && !t->woken)
-		err = sched_sleep(deadline, true);
+		err = sched_sleep(deadline, SLEEP_INTERRUPTIBLE);
 	t->woken = false;
 	return err;
 }

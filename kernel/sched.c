@@ -258,11 +258,13 @@ static void sleep_timeout(struct timer *timer)
 	}
 }
 
-int sched_sleep(uint64_t deadline, bool interruptible)
+int sched_sleep(uint64_t deadline, enum sched_sleep_kind kind)
 {
+	bool interruptible = kind == SLEEP_INTERRUPTIBLE;
 	struct thread *t = current;
 
-	if (interruptible ? signal_pending(t) : thread_doomed(t))
+	if (kind != SLEEP_ALWAYS &&
+		(interruptible ? signal_pending(t) : thread_doomed(t)))
 		return -ERESTARTSYS;
 	if (deadline != NO_DEADLINE) {
 		int err;

@@ -163,7 +163,7 @@ static int64_t sleep_until(uint64_t deadline, bool relative, uint64_t u_rem)
 	int err;
 
 	do
-		err = sched_sleep(deadline, true);
+		err = sched_sleep(deadline, SLEEP_INTERRUPTIBLE);
 	while (!err);
 	if (err == -ETIMEDOUT)
 		return 0;

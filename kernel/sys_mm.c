@@ -335,8 +335,8 @@ static int64_t barrier(void)
 		c->need_resched = 1;
 		sched_kick(t);
 		while (c->need_resched && c->thread == t)
-			(void)sched_sleep(
-				time_mono_ns() + BARRIER_POLL_NS, false);
+			(void)sched_sleep(time_mono_ns() + BARRIER_POLL_NS,
+				SLEEP_KILLABLE);
 	}
 	return 0;
 }

@@ -101,7 +101,7 @@ static int64_t sleep_for_signal(void)
 	int err;
 
 	do
-		err = sched_sleep(NO_DEADLINE, true);
+		err = sched_sleep(NO_DEADLINE, SLEEP_INTERRUPTIBLE);
 	while (!err);
 	return err == -ERESTARTSYS ? -ERESTARTNOHAND : err;
 }
@@ -350,7 +350,7 @@ int64_t sys_rt_sigtimedwait(const uint64_t *a)
 		got = signal_dequeue(t, set, &info);
 		if (got || err)
 			break;
-		err = sched_sleep(deadline, true);
+		err = sched_sleep(deadline, SLEEP_INTERRUPTIBLE);
 	}
 	t->sig.wait_set = 0;
 	if (!got)

@@ -105,9 +105,14 @@ struct thread *thread_new(struct process *proc, const struct trapframe *frame);
 void thread_free(struct thread *t);
 
 void sched_wake(struct thread *t); /* sleeping -> runnable; else no-op */
-/* Sleeps until woken, deadline passes or (interruptible) a signal arrives.
+enum sched_sleep_kind {
+	SLEEP_KILLABLE, /* signals do not end it, the end of the process does */
+	SLEEP_INTERRUPTIBLE,
+	SLEEP_ALWAYS, /* for what is over soon in any case: 0 when woken */
+};
+/* Sleeps until woken, deadline passes or, as the kind says, a signal arrives.
  * 0, -ETIMEDOUT, -ERESTARTSYS. waitq_wait is built on it. */
-int sched_sleep(uint64_t deadline, bool interruptible);
+int sched_sleep(uint64_t deadline, enum sched_sleep_kind kind);
 void sched_yield(void); /* to the tail of the queue */
 void sched_exit(void) __attribute__((noreturn)); /* current thread is over; it
 					is freed by the scheduler */

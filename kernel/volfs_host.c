@@ -238,8 +238,7 @@ static struct waitq *queue_of(struct volfs_host *h, const void *on)
 static void op_wait(void *ctx, const void *on)
 {
 	/* A wake-up is a hint: the library looks again. */
-	if (waitq_wait_nointr(queue_of(ctx, on), NO_DEADLINE))
-		return;
+	waitq_wait_always(queue_of(ctx, on));
 }
 
 static void op_wake(void *ctx, const void *on)

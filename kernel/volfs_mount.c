@@ -223,7 +223,8 @@ static void writer(struct trapframe *f)
 	struct volfs *fs;
 
 	current->sig.blocked = ~0ull; /* signals of process 1 are init's */
-	while (sched_sleep(time_mono_ns() + NSEC_PER_SEC, true) == -ETIMEDOUT) {
+	while (sched_sleep(time_mono_ns() + NSEC_PER_SEC,
+		       SLEEP_INTERRUPTIBLE) == -ETIMEDOUT) {
 		list_for_each_entry (fs, &volumes, node)
 			if (!fs->readonly)
 				say(volume_tick(fs->volume, COMMIT_AGE));

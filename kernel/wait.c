@@ -26,13 +26,13 @@ static void wake_thread(struct waiter *w, uint32_t events)
 	sched_wake(w->thread);
 }
 
-static int wait(struct waitq *q, uint64_t deadline, bool interruptible)
+static int wait(struct waitq *q, uint64_t deadline, enum sched_sleep_kind kind)
 {
 	struct waiter w = {.thread = current, .wake = wake_thread};
 	int err;
 
 	waitq_add(q, &w);
-	err = sched_sleep(deadline, interruptible);
+	err = sched_sleep(deadline, kind);
 	/* Woken by the queue and by something else at once: the queue wins,
 	 * so that a wake-up meant for one waiter is not lost with it. */
 	if (!list_is_linked(&w.node))
@@ -43,12 +43,17 @@ static int wait(struct waitq *q, uint64_t deadline, bool interruptible)
 
 int waitq_wait(struct waitq *q, uint64_t deadline)
 {
-	return wait(q, deadline, true);
+	return wait(q, deadline, SLEEP_INTERRUPTIBLE);
 }
 
 int waitq_wait_nointr(struct waitq *q, uint64_t deadline)
 {
-	return wait(q, deadline, false);
+	return wait(q, deadline, SLEEP_KILLABLE);
+}
+
+void waitq_wait_always(struct waitq *q)
+{
+	(void)wait(q, NO_DEADLINE, SLEEP_ALWAYS);
 }
 
 void waitq_wake(struct waitq *q, int count, uint32_t events)

@@ -51,6 +51,10 @@ int waitq_wait(struct waitq *q, uint64_t deadline)
 int waitq_wait_nointr(struct waitq *q, uint64_t deadline)
 	__attribute__((warn_unused_result));
 
+/* The same, and not even the end of the process ends it, though it may wake:
+ * for what is over soon in any case. */
+void waitq_wait_always(struct waitq *q);
+
 /* Wakes up to count waiters (INT32_MAX: all) and passes events (POLLIN...)
  * to their wake functions; 0 means "unspecified, look". Never sleeps. */
 void waitq_wake(struct waitq *q, int count, uint32_t events);

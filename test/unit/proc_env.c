@@ -322,11 +322,13 @@ static void timeout(struct timer *timer)
 	sched_wake(t);
 }
 
-int sched_sleep(uint64_t deadline, bool interruptible)
+int sched_sleep(uint64_t deadline, enum sched_sleep_kind kind)
 {
+	bool interruptible = kind == SLEEP_INTERRUPTIBLE;
 	struct thread *t = running;
 
-	if (interruptible ? signal_pending(t) : thread_doomed(t))
+	if (kind != SLEEP_ALWAYS &&
+		(interruptible ? signal_pending(t) : thread_doomed(t)))
 		return -ERESTARTSYS;
 	if (deadline != NO_DEADLINE) {
 		if (deadline <= now_ns)

@@ -42,7 +42,7 @@ static void sleep_forever(void *arg)
 {
 	bool *ended = arg;
 
-	while (!sched_sleep(NO_DEADLINE, true))
+	while (!sched_sleep(NO_DEADLINE, SLEEP_INTERRUPTIBLE))
 		;
 	env_return_to_user();
 	*ended = true; /* only if the signal did not end us */
@@ -233,7 +233,7 @@ static void do_vfork(void *arg)
 
 	v->pid = sys_vfork(none);
 	v->returned = true;
-	while (!sched_sleep(NO_DEADLINE, false))
+	while (!sched_sleep(NO_DEADLINE, SLEEP_KILLABLE))
 		;
 }
 

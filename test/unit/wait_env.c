@@ -155,8 +155,9 @@ static void timeout(struct timer *timer)
 	sched_wake(t);
 }
 
-int sched_sleep(uint64_t deadline, bool interruptible)
+int sched_sleep(uint64_t deadline, enum sched_sleep_kind kind)
 {
+	bool interruptible = kind == SLEEP_INTERRUPTIBLE;
 	struct thread *t = running;
 
 	if (deadline != NO_DEADLINE) {
