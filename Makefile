@@ -10,6 +10,7 @@
 #   make fuzz     every fuzzer for FUZZ_SECONDS
 #   make hostile  RUNS runs of programs on a host that lies, from seed SEED on
 #   make lvi      the kernel with fences against LVI, checked and tried
+#   make model    the model checker of volumes, CASES of them
 #   make asan     the unit tests with the address and UB sanitizers
 #   make loc      size of the trusted code
 #   make repro    two builds in two places have one MRENCLAVE
@@ -17,6 +18,7 @@
 B ?= build
 PYTHON ?= /usr/bin/python3
 FUZZ_SECONDS ?= 20
+CASES ?= 1000000
 RUNS ?= 3000
 SEED ?= 1
 T ?=
@@ -58,6 +60,9 @@ lvi: deps
 	@SCONCE_BUILD=build-lvi $(PYTHON) -m pytest -c test/pytest.ini \
 		test/system/test_programs.py
 
+model: deps all
+	@$(B)/test/model-volume -n $(CASES) $(if $(SEED),-s $(SEED))
+
 asan: deps
 	@test -f build-asan/build.ninja || meson setup build-asan \
 		-Db_sanitize=address,undefined -Db_lundef=false >/dev/null
@@ -79,4 +84,4 @@ repro: deps
 clean:
 	rm -rf $(B) build-asan build-ubsan build-lvi
 
-.PHONY: all deps check demo bench lint fuzz hostile lvi asan loc repro clean
+.PHONY: all deps check demo bench lint fuzz model hostile lvi asan loc repro clean

@@ -138,14 +138,17 @@ static int open_with(struct run *r, struct volume_backend *b, unsigned flags,
 {
 	struct volume_env env = volume_backend_env(b, r->cache_size);
 	struct volume_expect expect = volume_backend_expect(b);
-	int ret = volume_open(&env, r->key, flags, &expect, v, e);
+	int ret = -EBADMSG;
 
-	/* The copy that the old key opens may be the older one. */
-	if ((ret == -EBADMSG || ret == -ESTALE) && r->rekeying && !b->dead) {
+	/* While the key is being changed, the new one opens the newer state,
+	 * and the old one perhaps what was before it. */
+	if (r->rekeying) {
 		ret = volume_open(&env, r->key2, flags, &expect, v, e);
 		if (ret == 0 && !(flags & VOLUME_READ_ONLY))
 			memcpy(r->key, r->key2, sizeof(r->key));
 	}
+	if ((ret == -EBADMSG || ret == -ESTALE) && !b->dead)
+		ret = volume_open(&env, r->key, flags, &expect, v, e);
 	return ret;
 }
 
