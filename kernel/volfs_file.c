@@ -108,7 +108,7 @@ static void touch_atime(struct file *f)
 	a.sec[VOL_ATIME] = now.sec;
 	a.nsec[VOL_ATIME] = (uint32_t)now.nsec;
 	/* A read succeeds though its time cannot be kept. */
-	if (volume_setattr(n->n, VOLUME_SET_ATIME, &a))
+	if (volume_setattr(n->n, VOLUME_SET_ATIME | VOLUME_KEEP_CTIME, &a))
 		return;
 }
 
@@ -289,8 +289,7 @@ static int list_entry_of(void *arg, const char *name, size_t len, uint64_t ino,
 	uint32_t type, uint64_t next)
 {
 	struct listing *l = arg;
-	int err = l->sink->add(
-		l->sink, name, len, ino, next + DOTS, type >> 12 & 15);
+	int err = l->sink->add(l->sink, name, len, ino, next + DOTS, type & 15);
 
 	if (!err)
 		l->f->pos = next + DOTS;

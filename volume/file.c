@@ -343,7 +343,9 @@ static void set(
 		i->gid = a->gid;
 	if (resized)
 		i->size = a->size;
-	vol_node_touch(n, 1u << VOL_CTIME | (resized ? 1u << VOL_MTIME : 0));
+	vol_node_touch(n,
+		(valid & VOLUME_KEEP_CTIME ? 0 : 1u << VOL_CTIME) |
+			(resized ? 1u << VOL_MTIME : 0));
 	for (unsigned k = 0; k < ARRAY_SIZE(times); k++)
 		if (valid & times[k].valid) {
 			i->sec[times[k].time] = a->sec[times[k].time];

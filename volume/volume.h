@@ -111,6 +111,7 @@ enum {
 	VOLUME_SET_SIZE = 8,
 	VOLUME_SET_ATIME = 16,
 	VOLUME_SET_MTIME = 32,
+	VOLUME_KEEP_CTIME = 64, /* it was read, that is all */
 };
 
 struct volume_usage {

@@ -543,6 +543,11 @@ static void times(void **state)
 	assert_int_equal(file.sec[VOL_ATIME], 7);
 	assert_int_equal(file.sec[VOL_MTIME], 8);
 	assert_int_equal(file.uid, 0);
+	set.sec[VOL_ATIME] = 70;
+	assert_int_equal(volume_setattr(w.file,
+				 VOLUME_SET_ATIME | VOLUME_KEEP_CTIME, &set),
+		0);
+	assert_int_equal(changed(w.file, &file), 1 << VOL_ATIME);
 	set.nsec[0] = 1000000000;
 	assert_int_equal(
 		volume_setattr(w.file, VOLUME_SET_ATIME, &set), -EINVAL);
