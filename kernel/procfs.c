@@ -1,109 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "kernel/procfs.h"
-
+/*
+ * /proc and /sys as file systems: which names there are, directories,
+ * attributes.
+ */
 #include "kernel/file.h"
 #include "kernel/fsabi.h"
 #include "kernel/kalloc.h"
 #include "kernel/process.h"
+#include "kernel/procfs_int.h"
 #include "kernel/thread.h"
-#include "kernel/uaccess.h"
-#include "kernel/uio.h"
-#include "kernel/vfs.h"
 #include "lib/fmt.h"
 #include "lib/string.h"
 
-enum node_kind {
-	NODE_DIR, /* system-wide: path is a prefix of rows */
-	NODE_FILE, /* system-wide: row */
-	NODE_SELF, /* link to the own pid */
-	NODE_THREAD_SELF,
-	NODE_MOUNTS, /* link to self/mounts */
-	NODE_PID, /* directory of a process */
-	NODE_TASKS, /* PID/task */
-	NODE_TASK, /* PID/task/TID */
-	NODE_PID_FILE, /* row */
-	NODE_FDS, /* PID/fd */
-	NODE_FDINFOS,
-	NODE_FD, /* magic link */
-	NODE_FDINFO,
-	NODE_EXE,
-	NODE_CWD,
-	NODE_ROOT, /* magic links */
-};
-
-struct node {
-	struct vnode v;
-	enum node_kind kind;
-	int32_t pid, tid; /* tid 0: below PID itself */
-	size_t row;
-	int fd;
-	char path[64]; /* NODE_DIR */
-};
-
-struct tree {
-	const struct proc_file *files;
-	size_t count;
-	bool processes;
-};
-
-static const struct vnode_ops procfs_ops, link_ops, magic_ops;
-static const struct file_ops text_ops, dir_ops;
-
-static struct node *node_of(const struct vnode *v)
-{
-	return (struct node *)(uintptr_t)v;
-}
-
-/* ---- text ---- */
-
-static bool text_room(struct text *t, size_t more)
-{
-	size_t size = t->size ? t->size : 1024;
-	char *buf;
-
-	if (t->failed)
-		return false;
-	while (size - t->len <= more)
-		size *= 2;
-	if (size == t->size)
-		return true;
-	buf = krealloc(t->buf, size);
-	if (!buf) {
-		t->failed = true;
-		return false;
-	}
-	t->buf = buf;
-	t->size = size;
-	return true;
-}
-
-void text_add_bytes(struct text *t, const void *data, size_t size)
-{
-	if (!text_room(t, size))
-		return;
-	memcpy(t->buf + t->len, data, size);
-	t->len += size;
-}
-
-void text_add(struct text *t, const char *format, ...)
-{
-	va_list args;
-	size_t n;
-
-	if (!text_room(t, 256))
-		return;
-	va_start(args, format);
-	n = fmt_vprint(t->buf + t->len, t->size - t->len, format, args);
-	va_end(args);
-	if (n >= t->size - t->len) {
-		if (!text_room(t, n))
-			return;
-		va_start(args, format);
-		n = fmt_vprint(t->buf + t->len, t->size - t->len, format, args);
-		va_end(args);
-	}
-	t->len += n;
-}
+static const struct vnode_ops procfs_ops;
 
 /* ---- nodes ---- */
 
@@ -131,9 +40,9 @@ static struct vnode *node_new(struct mount *m, struct node like, uint32_t mode)
 	*n = like;
 	if (like.kind == NODE_SELF || like.kind == NODE_THREAD_SELF ||
 		like.kind == NODE_MOUNTS)
-		ops = &link_ops;
+		ops = &procfs_link_ops;
 	else if (S_ISLNK(mode))
-		ops = &magic_ops;
+		ops = &procfs_magic_ops;
 	vnode_init(&n->v, ops, m, mode, node_ino(&like));
 	return &n->v;
 }
@@ -158,16 +67,9 @@ static int found_plain(struct dentry *d, enum node_kind kind, int32_t pid,
 		mode);
 }
 
-static struct process *process_of(const struct node *n)
+struct process *procfs_process(const struct node *n)
 {
 	return n->pid ? process_find(n->pid) : NULL;
-}
-
-static struct thread *thread_of(const struct node *n, struct process *p)
-{
-	struct thread *t = thread_find(n->tid ? n->tid : n->pid);
-
-	return t && t->proc == p ? t : NULL;
 }
 
 static int32_t number(const char *name)
@@ -282,7 +184,7 @@ static int lookup_pid(struct dentry *d, const struct node *dir)
 
 static int lookup_fd(struct dentry *d, const struct node *dir)
 {
-	struct process *p = process_of(dir);
+	struct process *p = procfs_process(dir);
 	int32_t fd = number(d->name);
 	struct node like = {.pid = dir->pid, .tid = dir->tid, .fd = fd};
 	struct file *f = NULL;
@@ -303,7 +205,7 @@ static int lookup_fd(struct dentry *d, const struct node *dir)
 static int procfs_lookup(struct dentry *dir, struct dentry *d)
 {
 	const struct node *n = node_of(dir->vnode);
-	struct process *p = process_of(n);
+	struct process *p = procfs_process(n);
 	struct thread *t;
 	int32_t tid;
 	int err = -ENOENT;
@@ -340,218 +242,6 @@ static int procfs_lookup(struct dentry *dir, struct dentry *d)
 	}
 	return err;
 }
-
-/* ---- links ---- */
-
-static int64_t link_readlink(struct dentry *d, char *buf, size_t size)
-{
-	const struct node *n = node_of(d->vnode);
-
-	if (n->kind == NODE_SELF)
-		return (int64_t)fmt_print(buf, size, "%d", curproc->pid);
-	if (n->kind == NODE_MOUNTS)
-		return (int64_t)fmt_print(buf, size, "self/mounts");
-	return (int64_t)fmt_print(
-		buf, size, "%d/task/%d", curproc->pid, current->tid);
-}
-
-/* What a magic link leads to: a dentry or a file, referenced. */
-static int magic_target(
-	const struct node *n, struct dentry **d, struct file **f)
-{
-	struct process *p = process_of(n);
-	struct file *file;
-
-	if (!p)
-		return -ENOENT;
-	if (n->kind == NODE_CWD || n->kind == NODE_ROOT) {
-		if (!p->fs)
-			return -ENOENT;
-		*d = dentry_get(n->kind == NODE_CWD ? p->fs->cwd : p->fs->root);
-		return 0;
-	}
-	if (n->kind == NODE_EXE) {
-		struct walk w;
-		int err;
-
-		if (!p->exe)
-			return -ENOENT;
-		err = vfs_walk(AT_FDCWD, p->exe, WALK_FOLLOW, &w);
-		if (err)
-			return err;
-		*d = w.dentry ? dentry_get(w.dentry) : NULL;
-		walk_done(&w);
-		return *d ? 0 : -ENOENT;
-	}
-	file = p->files ? fdtable_file(p->files, n->fd) : NULL;
-	if (!file)
-		return -ENOENT;
-	/* A name that is gone cannot be opened by name again. */
-	if (file->dentry && file->vnode &&
-		(!file->dentry->deleted || !file->vnode->ops->open_unknown)) {
-		*d = dentry_get(file->dentry);
-		file_put(file);
-	} else {
-		*f = file;
-	}
-	return 0;
-}
-
-static int magic_follow(struct dentry *d, struct dentry **out, struct file **f)
-{
-	return magic_target(node_of(d->vnode), out, f);
-}
-
-static int64_t magic_readlink(struct dentry *d, char *buf, size_t size)
-{
-	const struct node *n = node_of(d->vnode);
-	struct process *p = process_of(n);
-	struct dentry *to = NULL;
-	struct file *f = NULL;
-	struct kstat st;
-	int64_t r;
-
-	if (!p)
-		return -ENOENT;
-	if (n->kind == NODE_EXE) {
-		size_t len = p->exe ? strlen(p->exe) : 0;
-
-		if (!len)
-			return -ENOENT;
-		memcpy(buf, p->exe, u64_min(len, size));
-		return (int64_t)len;
-	}
-	r = magic_target(n, &to, &f);
-	if (r)
-		return r;
-	if (f && f->dentry) {
-		r = dentry_path(f->dentry, curproc->fs->root, buf, size);
-	} else if (to) {
-		r = dentry_path(to, curproc->fs->root, buf, size);
-	} else {
-		uint64_t ino = vfs_file_getattr(f, &st) ? 0 : st.ino;
-		uint32_t type = ino ? st.mode & S_IFMT : 0;
-
-		if (type == S_IFIFO)
-			r = (int64_t)fmt_print(buf, size, "pipe:[%lu]", ino);
-		else if (type == S_IFSOCK)
-			r = (int64_t)fmt_print(buf, size, "socket:[%lu]", ino);
-		else if (type == S_IFCHR)
-			r = (int64_t)fmt_print(buf, size, "/dev/%s",
-				st.rdev == 0x103 ? "null" : "tty");
-		else
-			r = (int64_t)fmt_print(
-				buf, size, "anon_inode:[%s]", f->ops->name);
-	}
-	dentry_put(to);
-	file_put(f);
-	return r;
-}
-
-/* ---- files ---- */
-
-static void show_fdinfo(struct text *x, struct process *p, int fd)
-{
-	struct file *f = p->files ? fdtable_file(p->files, fd) : NULL;
-
-	if (!f)
-		return;
-	text_add(x, "pos:\t%lu\nflags:\t0", f->pos);
-	for (int shift = 21; shift >= 0; shift -= 3)
-		text_add(x, "%u", f->flags >> shift & 7);
-	text_add(x, "\nmnt_id:\t%d\nino:\t%lu\n",
-		f->vnode && f->vnode->mount ? f->vnode->mount->id : 15,
-		f->vnode ? f->vnode->ino : 0);
-	file_put(f);
-}
-
-static int generate(const struct node *n, struct text *x)
-{
-	const struct tree *tree = n->v.mount->priv;
-	struct process *p = process_of(n);
-
-	if (n->kind == NODE_FILE) {
-		const struct proc_file *row = &tree->files[n->row];
-
-		if (row->show)
-			row->show(x);
-		else
-			text_add_bytes(x, row->fixed, strlen(row->fixed));
-	} else {
-		if (!p)
-			return -ESRCH;
-		process_get(p);
-		if (n->kind == NODE_FDINFO)
-			show_fdinfo(x, p, n->fd);
-		else
-			procfs_pid_files[n->row].show(x, p, thread_of(n, p));
-		process_put(p);
-	}
-	return x->failed ? -ENOMEM : 0;
-}
-
-/* The text as of the last read from the start. */
-static int64_t text_read(struct file *f, struct uio *u, uint64_t *pos)
-{
-	struct text *x = f->priv;
-	size_t n;
-	int err;
-
-	if (*pos == 0 || !x->buf) {
-		struct text fresh = {0};
-
-		err = generate(node_of(f->vnode), &fresh);
-		if (err) {
-			kfree(fresh.buf);
-			return err;
-		}
-		kfree(x->buf);
-		*x = fresh;
-	}
-	if (*pos >= x->len)
-		return 0;
-	n = u64_min(u->resid, x->len - *pos);
-	err = uio_copy_to(u, x->buf + *pos, n);
-	return err ? err : (int64_t)n;
-}
-
-static int64_t text_write(struct file *f, struct uio *u, uint64_t *pos)
-{
-	const struct node *n = node_of(f->vnode);
-	struct process *p = process_of(n);
-	char buf[64] = "";
-	size_t size = u->resid;
-	int err;
-
-	if (n->kind != NODE_PID_FILE || !procfs_pid_files[n->row].store)
-		return -EACCES;
-	if (!p)
-		return -ESRCH;
-	if (size >= sizeof(buf))
-		return -EINVAL;
-	err = uio_copy_from(u, buf, size);
-	if (err)
-		return err;
-	err = procfs_pid_files[n->row].store(p, thread_of(n, p), buf);
-	return err ? err : (int64_t)size;
-}
-
-static void text_release(struct file *f)
-{
-	struct text *x = f->priv;
-
-	if (x)
-		kfree(x->buf);
-	kfree(x);
-}
-
-static const struct file_ops text_ops = {
-	.name = "proc",
-	.read = text_read,
-	.write = text_write,
-	.lseek = vfs_seek_endless,
-	.release = text_release,
-};
 
 /* ---- directories ---- */
 
@@ -683,7 +373,7 @@ static bool list_fds(struct lister *l, struct process *p, uint32_t mode)
 static int dir_getdents(struct file *f, struct dirent_sink *sink)
 {
 	const struct node *n = node_of(f->vnode);
-	struct process *p = process_of(n);
+	struct process *p = procfs_process(n);
 	struct lister l = {.f = f, .sink = sink};
 
 	if (n->pid && !p)
@@ -718,10 +408,10 @@ static const struct file_ops dir_ops = {
 
 /* ---- vnodes ---- */
 
-static int procfs_getattr(
+int procfs_getattr(
 	struct dentry *d, struct vnode *v, struct file *f, struct kstat *st)
 {
-	struct process *p = process_of(node_of(v));
+	struct process *p = procfs_process(node_of(v));
 
 	*st = (struct kstat){.dev = v->dev,
 		.ino = v->ino,
@@ -742,7 +432,8 @@ static int procfs_open(
 	if (S_ISDIR(d->vnode->mode))
 		return vfs_file_new(
 			&dir_ops, flags & ~(uint32_t)O_CLOEXEC, d, out);
-	err = vfs_file_new(&text_ops, flags & (O_ACCMODE | O_NONBLOCK), d, out);
+	err = vfs_file_new(
+		&procfs_text_ops, flags & (O_ACCMODE | O_NONBLOCK), d, out);
 	if (err)
 		return err;
 	(*out)->priv = kzalloc(sizeof(struct text));
@@ -753,7 +444,7 @@ static int procfs_open(
 	return 0;
 }
 
-static int procfs_statfs(struct dentry *d, struct kstatfs *s)
+int procfs_statfs(struct dentry *d, struct kstatfs *s)
 {
 	*s = (struct kstatfs){
 		.type = 0x9fa0, .bsize = 4096, .namelen = VFS_NAME_MAX};
@@ -764,19 +455,6 @@ static const struct vnode_ops procfs_ops = {
 	.lookup = procfs_lookup,
 	.getattr = procfs_getattr,
 	.open = procfs_open,
-	.statfs = procfs_statfs,
-};
-
-static const struct vnode_ops link_ops = {
-	.getattr = procfs_getattr,
-	.readlink = link_readlink,
-	.statfs = procfs_statfs,
-};
-
-static const struct vnode_ops magic_ops = {
-	.getattr = procfs_getattr,
-	.readlink = magic_readlink,
-	.follow = magic_follow,
 	.statfs = procfs_statfs,
 };
 

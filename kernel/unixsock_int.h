@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * AF_UNIX inside the enclave, shared by unixsock.c (names, connections,
- * options) and unixsock_data.c (messages).
+ * AF_UNIX inside the enclave, shared by unixsock.c (connections, options),
+ * unixsock_data.c (messages) and unixsock_name.c.
  *
  * A socket is referenced by its file and by whoever sleeps in an operation on
  * it. Peers point at each other without references: release() of one clears
@@ -32,6 +32,7 @@ struct unixaddr {
 enum unixsock_state { UNIX_NEW, UNIX_LISTEN, UNIX_CONNECTED };
 
 enum {
+	UNIX_NAME_HEAD = 2, /* of a name: its family */
 	UNIX_BUFFER = 212992, /* bytes that may wait in a socket */
 	UNIX_MESSAGES = 512, /* datagrams that may */
 	UNIX_CHUNK = 32768, /* most of one message of a stream */
@@ -90,10 +91,12 @@ static inline bool unixsock_is_dgram(const struct unixsock *u)
 
 struct unixsock *unixsock_get(struct unixsock *u);
 void unixsock_put(struct unixsock *u);
-struct unixaddr *unixaddr_get(struct unixaddr *a); /* NULL is fine */
-void unixaddr_put(struct unixaddr *a);
 struct ucred ucred_current(void);
 
+/* unixsock_name.c */
+int unixsock_bind(struct socket *s, const struct sockaddr_buf *addr);
+struct unixaddr *unixaddr_get(struct unixaddr *a); /* NULL is fine */
+void unixaddr_put(struct unixaddr *a);
 /* The socket bound to that name, with a reference. 0, -ECONNREFUSED, -ENOENT,
  * -EXDEV: a socket file of the host, *host_name its name there. */
 int unixsock_lookup(const struct sockaddr_buf *addr, struct unixsock **out,
