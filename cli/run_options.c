@@ -168,36 +168,39 @@ static int set_volume(struct run_options *o, const char *value, struct err *e)
 	return ret; /* NOLINT(clang-analyzer-unix.Malloc): o has them */
 }
 
-/* Splits NAME=REST; the volume of that name, which is new if need be. */
-static int find_volume(struct run_options *o, const char *option,
-	const char *value, const char *wanted, struct run_volume **out,
-	const char **rest, struct err *e)
+/* Splits NAME=REST; the volume of that name, which is new if need be, or NULL
+ * with *e set. */
+static struct run_volume *find_volume(struct run_options *o, const char *option,
+	const char *value, const char *wanted, const char **rest, struct err *e)
 {
 	size_t len = strcspn(value, "=");
 	struct run_volume *v = o->volumes;
 	char *name;
 
 	if (len == 0 || len > 64 || value[len] == '\0' ||
-		value[len + 1] == '\0')
-		return bad_value(e, option, value, wanted);
+		value[len + 1] == '\0') {
+		bad_value(e, option, value, wanted);
+		return NULL;
+	}
 	*rest = value + len + 1;
 	for (size_t i = 0; i < o->volumes_count; i++, v++) {
 		if (strlen(v->spec.name) == len &&
-			memcmp(v->spec.name, value, len) == 0) {
-			*out = v;
-			return 0;
-		}
+			memcmp(v->spec.name, value, len) == 0)
+			return v;
 	}
-	if (o->volumes_count == MANIFEST_VOLUMES_MAX)
-		return err_setf(e, -EINVAL, "more than %d volumes",
+	if (o->volumes_count == MANIFEST_VOLUMES_MAX) {
+		err_setf(e, -EINVAL, "more than %d volumes",
 			MANIFEST_VOLUMES_MAX);
+		return NULL;
+	}
 	name = strndup(value, len);
-	if (name == NULL)
-		return err_setf(e, -ENOMEM, "no memory");
+	if (name == NULL) {
+		err_setf(e, -ENOMEM, "no memory");
+		return NULL;
+	}
 	v->spec.name = v->source.name = name;
 	o->volumes_count++;
-	*out = v;
-	return 0;
+	return v;
 }
 
 static const char wanted_volume[] =
@@ -237,14 +240,14 @@ static int parse_target(
 static int set_volume_dir(
 	struct run_options *o, const char *value, struct err *e)
 {
-	struct run_volume *v;
 	const char *rest;
+	struct run_volume *v = find_volume(
+		o, "--volume-dir", value, wanted_volume, &rest, e);
 	char *dir, *path, *colon;
-	int ret = find_volume(
-		o, "--volume-dir", value, wanted_volume, &v, &rest, e);
+	int ret = 0;
 
-	if (ret < 0)
-		return ret;
+	if (v == NULL)
+		return -EINVAL;
 	if (v->source.path != NULL)
 		return err_setf(e, -EINVAL, "--volume-dir: %s is there twice",
 			v->spec.name);
@@ -268,14 +271,14 @@ static int set_volume_dir(
 static int set_volume_key(
 	struct run_options *o, const char *value, struct err *e)
 {
-	struct run_volume *v;
 	const char *file;
-	int ret = find_volume(
-		o, "--volume-key", value, "NAME=FILE", &v, &file, e);
+	struct run_volume *v = find_volume(
+		o, "--volume-key", value, "NAME=FILE", &file, e);
 
-	if (ret == 0)
-		v->key_file = file;
-	return ret;
+	if (v == NULL)
+		return -EINVAL;
+	v->key_file = file;
+	return 0;
 }
 
 static int set_trace(struct run_options *o, const char *value, struct err *e)

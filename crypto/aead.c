@@ -6,6 +6,9 @@
  */
 #include "crypto/aead.h"
 
+#if __STDC_HOSTED__
+#include <cpuid.h>
+#endif
 #include <errno.h>
 
 #include "lib/string.h"
@@ -42,12 +45,14 @@ void aead_select(bool vaes512)
 #if __STDC_HOSTED__
 __attribute__((constructor)) static void select_by_processor(void)
 {
+	unsigned leaf[4]; /* clang 14 has no name for VAES */
+
 	__builtin_cpu_init();
-	aead_select(__builtin_cpu_supports("avx512f") &&
+	__cpuid_count(7, 0, leaf[0], leaf[1], leaf[2], leaf[3]);
+	aead_select((leaf[2] & bit_VAES) && __builtin_cpu_supports("avx512f") &&
 		__builtin_cpu_supports("avx512bw") &&
 		__builtin_cpu_supports("avx512vl") &&
 		__builtin_cpu_supports("avx512dq") &&
-		__builtin_cpu_supports("vaes") &&
 		__builtin_cpu_supports("vpclmulqdq"));
 }
 #endif

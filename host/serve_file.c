@@ -331,57 +331,52 @@ static int xattr_path(const uint64_t *a, char *buf, size_t size)
 	return fd;
 }
 
+static int64_t xattr_done(int fd, int64_t n)
+{
+	n = outcome(n);
+	close(fd);
+	return n;
+}
+
 int64_t serve_getxattr(struct serve *s, const uint64_t *a)
 {
 	char path[32];
 	int fd = xattr_path(a, path, sizeof(path));
-	int64_t n;
 
 	if (fd < 0)
 		return fd;
-	n = outcome(getxattr(path, str(a[2]), (void *)a[3], a[4]));
-	close(fd);
-	return n;
+	return xattr_done(fd, getxattr(path, str(a[2]), (void *)a[3], a[4]));
 }
 
 int64_t serve_setxattr(struct serve *s, const uint64_t *a)
 {
 	char path[32];
 	int fd = xattr_path(a, path, sizeof(path));
-	int64_t n;
 
 	if (fd < 0)
 		return fd;
-	n = outcome(
+	return xattr_done(fd,
 		setxattr(path, str(a[2]), (const void *)a[3], a[4], (int)a[5]));
-	close(fd);
-	return n;
 }
 
 int64_t serve_listxattr(struct serve *s, const uint64_t *a)
 {
 	char path[32];
 	int fd = xattr_path(a, path, sizeof(path));
-	int64_t n;
 
 	if (fd < 0)
 		return fd;
-	n = outcome(listxattr(path, (char *)a[2], a[3]));
-	close(fd);
-	return n;
+	return xattr_done(fd, listxattr(path, (char *)a[2], a[3]));
 }
 
 int64_t serve_removexattr(struct serve *s, const uint64_t *a)
 {
 	char path[32];
 	int fd = xattr_path(a, path, sizeof(path));
-	int64_t n;
 
 	if (fd < 0)
 		return fd;
-	n = outcome(removexattr(path, str(a[2])));
-	close(fd);
-	return n;
+	return xattr_done(fd, removexattr(path, str(a[2])));
 }
 
 /* The enclave names the size; only ioctls whose size that is may pass. */

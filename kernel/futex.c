@@ -115,20 +115,25 @@ static int check_word(uint64_t u_addr)
 
 /* ---- wait ---- */
 
+static int check_value(uint64_t u_addr, uint32_t expect)
+{
+	uint32_t val;
+	int err = user_load32(u_addr, &val);
+
+	return err ? err : val == expect ? 0 : -EAGAIN;
+}
+
 static int64_t futex_wait(
 	uint64_t u_addr, uint32_t expect, uint64_t deadline, uint32_t bitset)
 {
 	struct waiting w = {.thread = current, .key = u_addr, .bitset = bitset};
-	uint32_t val;
 	int err;
 
 	if (!bitset)
 		return -EINVAL;
-	err = user_load32(u_addr, &val);
+	err = check_value(u_addr, expect);
 	if (err)
 		return err;
-	if (val != expect)
-		return -EAGAIN;
 	enqueue(&w);
 	return wait(&w, deadline);
 }
@@ -363,16 +368,13 @@ static int64_t wait_requeue_pi(uint64_t u_addr, uint32_t expect,
 		.key = u_addr,
 		.bitset = bitset,
 		.requeue_pi = u_addr2};
-	uint32_t val;
 	int err;
 
 	if (!bitset || u_addr == u_addr2)
 		return -EINVAL;
-	err = user_load32(u_addr, &val);
+	err = check_value(u_addr, expect);
 	if (err)
 		return err;
-	if (val != expect)
-		return -EAGAIN;
 	enqueue(&w);
 	err = wait(&w, deadline);
 	if (w.owner)

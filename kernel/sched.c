@@ -140,6 +140,18 @@ static void flush_kicks(void)
 	}
 }
 
+/* Sends what waits for a moment without locks; false: nothing did. */
+static bool flush_pending(void)
+{
+	if (kicks)
+		flush_kicks();
+	else if (klog_pending())
+		klog_flush();
+	else
+		return false;
+	return true;
+}
+
 /*
  * A thread has waited for a while: another enclave thread should help. Wakes
  * one that idles in the host, else starts one more if there may be more.
@@ -362,15 +374,8 @@ void user_return(struct thread *t, struct trapframe *f)
 			}
 			continue;
 		}
-		if (kicks) {
-			flush_kicks();
-			continue;
-		}
-		if (klog_pending()) {
-			klog_flush();
-			continue;
-		}
-		break;
+		if (!flush_pending())
+			break;
 	}
 	cpu_load_user(t);
 }
@@ -430,14 +435,8 @@ void sched_idle_loop(void)
 			schedule();
 			continue;
 		}
-		if (kicks) {
-			flush_kicks();
+		if (flush_pending())
 			continue;
-		}
-		if (klog_pending()) {
-			klog_flush();
-			continue;
-		}
 		clock_sync(now);
 		idle_wait(c, now, deadline);
 	}

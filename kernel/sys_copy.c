@@ -96,10 +96,19 @@ static int64_t with_ends(int in_fd, int out_fd, struct ends *e)
 	return -EBADF;
 }
 
-static void done_ends(struct ends *e)
+/* Tells the application the offsets that it gave; n, or -EFAULT. */
+static int64_t done_ends(
+	struct ends *e, int64_t n, uint64_t u_in_pos, uint64_t u_out_pos)
 {
+	if (n >= 0 && u_in_pos &&
+		user_write(u_in_pos, e->in_pos, sizeof(*e->in_pos)))
+		n = -EFAULT;
+	if (n >= 0 && u_out_pos &&
+		user_write(u_out_pos, e->out_pos, sizeof(*e->out_pos)))
+		n = -EFAULT;
 	file_put(e->in);
 	file_put(e->out);
+	return n;
 }
 
 /* An offset of the application, if u_pos is not 0. */
@@ -129,10 +138,7 @@ int64_t sys_sendfile(const uint64_t *a)
 	n = e.in->ops->lseek ? read_pos(a[2], e.in, &pos, &e.in_pos) : -EINVAL;
 	if (!n)
 		n = copy(&e, u64_min(a[3], COPY_MAX), false);
-	if (n >= 0 && a[2] && user_write(a[2], &pos, sizeof(pos)))
-		n = -EFAULT;
-	done_ends(&e);
-	return n;
+	return done_ends(&e, n, a[2], 0);
 }
 
 int64_t sys_copy_file_range(const uint64_t *a)
@@ -164,12 +170,7 @@ int64_t sys_copy_file_range(const uint64_t *a)
 	}
 	if (!n)
 		n = copy(&e, u64_min(a[4], COPY_MAX), false);
-	if (n >= 0 && a[1] && user_write(a[1], &in_pos, sizeof(in_pos)))
-		n = -EFAULT;
-	if (n >= 0 && a[3] && user_write(a[3], &out_pos, sizeof(out_pos)))
-		n = -EFAULT;
-	done_ends(&e);
-	return n;
+	return done_ends(&e, n, a[1], a[3]);
 }
 
 static bool is_pipe(struct file *f)
@@ -210,12 +211,7 @@ int64_t sys_splice(const uint64_t *a)
 		n = -EAGAIN;
 	if (!n)
 		n = copy(&e, u64_min(a[4], PIECE), true);
-	if (n >= 0 && a[1] && user_write(a[1], &in_pos, sizeof(in_pos)))
-		n = -EFAULT;
-	if (n >= 0 && a[3] && user_write(a[3], &out_pos, sizeof(out_pos)))
-		n = -EFAULT;
-	done_ends(&e);
-	return n;
+	return done_ends(&e, n, a[1], a[3]);
 }
 
 /* Only volumes write late: what the host has, it has. */

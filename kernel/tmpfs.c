@@ -495,23 +495,6 @@ static const struct file_ops tmpdir_ops = {
 	.getdents = tmpdir_getdents,
 };
 
-static int open_fifo(struct dentry *d, uint32_t flags, struct file **out)
-{
-	struct tmpfs_node *n = tmpfs_node(d->vnode);
-	int err;
-
-	if (!n->fifo)
-		n->fifo = pipe_new();
-	if (!n->fifo)
-		return -ENOMEM;
-	err = pipe_open(n->fifo, flags, out);
-	if (err)
-		return err;
-	(*out)->dentry = dentry_get(d);
-	(*out)->vnode = vnode_get(d->vnode);
-	return 0;
-}
-
 int tmpfs_open_node(struct dentry *d, uint32_t flags, struct file **out)
 {
 	uint32_t mode = d->vnode->mode;
@@ -532,7 +515,8 @@ int tmpfs_open_node(struct dentry *d, uint32_t flags, struct file **out)
 	if (S_ISCHR(mode))
 		return devfs_open_device(d, flags, out);
 	if (S_ISFIFO(mode))
-		return open_fifo(d, flags, out);
+		return vfs_open_fifo(
+			&tmpfs_node(d->vnode)->fifo, flags, d, out);
 	return -ENXIO; /* sockets are connected to, not opened */
 }
 

@@ -6,6 +6,7 @@
 #include "kernel/fsabi.h"
 #include "kernel/kalloc.h"
 #include "kernel/klog.h"
+#include "kernel/pipe.h"
 #include "kernel/process.h"
 #include "kernel/time.h"
 #include "lib/string.h"
@@ -184,6 +185,23 @@ int vfs_permission(struct dentry *d, int mask)
 }
 
 /* ---- opening ---- */
+
+int vfs_open_fifo(
+	struct pipe **fifo, uint32_t flags, struct dentry *d, struct file **out)
+{
+	int err;
+
+	if (!*fifo)
+		*fifo = pipe_new();
+	if (!*fifo)
+		return -ENOMEM;
+	err = pipe_open(*fifo, flags, out);
+	if (err)
+		return err;
+	(*out)->dentry = dentry_get(d);
+	(*out)->vnode = vnode_get(d->vnode);
+	return 0;
+}
 
 int vfs_file_new(const struct file_ops *ops, uint32_t flags, struct dentry *d,
 	struct file **out)

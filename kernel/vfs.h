@@ -28,6 +28,7 @@ struct file_ops;
 struct flock_table;
 struct mount;
 struct pagestore_ops;
+struct pipe;
 struct process;
 struct vnode;
 
@@ -264,6 +265,9 @@ int vfs_permission(struct dentry *d, int mask);
 bool vnode_mode_allows(const struct kstat *st, int mask);
 struct vtime vfs_now(void);
 /* A new file of this kind at d: holds d and its vnode. */
+/* One end of a FIFO, whose state is made at its first opening. */
+int vfs_open_fifo(struct pipe **fifo, uint32_t flags, struct dentry *d,
+	struct file **out) __attribute__((warn_unused_result));
 int vfs_file_new(const struct file_ops *ops, uint32_t flags, struct dentry *d,
 	struct file **out);
 

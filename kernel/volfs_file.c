@@ -328,23 +328,6 @@ static const struct file_ops voldir_ops = {
 
 /* ---- opening ---- */
 
-static int open_fifo(struct dentry *d, uint32_t flags, struct file **out)
-{
-	struct volfs_node *n = volfs_node(d->vnode);
-	int err;
-
-	if (!n->fifo)
-		n->fifo = pipe_new();
-	if (!n->fifo)
-		return -ENOMEM;
-	err = pipe_open(n->fifo, flags, out);
-	if (err)
-		return err;
-	(*out)->dentry = dentry_get(d);
-	(*out)->vnode = vnode_get(d->vnode);
-	return 0;
-}
-
 int volfs_open_node(struct dentry *d, uint32_t flags, struct file **out)
 {
 	uint32_t mode = d->vnode->mode;
@@ -363,7 +346,8 @@ int volfs_open_node(struct dentry *d, uint32_t flags, struct file **out)
 	if (S_ISDIR(mode))
 		return vfs_file_new(&voldir_ops, keep, d, out);
 	if (S_ISFIFO(mode))
-		return open_fifo(d, flags, out);
+		return vfs_open_fifo(
+			&volfs_node(d->vnode)->fifo, flags, d, out);
 	return -ENXIO; /* sockets are connected to, not opened */
 }
 

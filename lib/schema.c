@@ -241,22 +241,38 @@ static int get_string(struct decoder *d, const struct schema *s,
 	return *text != NULL ? 0 : full(d, s, f);
 }
 
+/* Room for the items of a list or map that comes; NULL with *ret set. */
+static void *get_room(struct decoder *d, const struct schema *s,
+	const struct schema_field *f, uint64_t most, size_t size, size_t *count,
+	int *ret)
+{
+	bool map = f->kind == SCHEMA_TEXT_MAP;
+	uint64_t n;
+	void *room;
+
+	if ((map ? cbor_get_map : cbor_get_array)(&d->r, &n) < 0) {
+		*ret = malformed(d, s, f);
+		return NULL;
+	}
+	if (n > most) {
+		*ret = bad(d->e, -ERANGE, s, f, "too many");
+		return NULL;
+	}
+	room = arena_alloc(d->arena, n * size);
+	*count = n;
+	*ret = room != NULL ? 0 : full(d, s, f);
+	return room;
+}
+
 static int get_texts(struct decoder *d, const struct schema *s,
 	const struct schema_field *f, struct text_list *list)
 {
 	bool raw = (f->flags & SCHEMA_RAW) != 0;
-	uint64_t count;
-	int ret = 0;
+	int ret;
 
-	if (cbor_get_array(&d->r, &count) < 0)
-		return malformed(d, s, f);
-	if (count > SCHEMA_COUNT_MAX)
-		return bad(d->e, -ERANGE, s, f, "too many texts");
-	list->item = arena_alloc(d->arena, count * sizeof(*list->item));
-	if (list->item == NULL)
-		return full(d, s, f);
-	list->count = count;
-	for (size_t i = 0; i < count && ret == 0; i++)
+	list->item = get_room(d, s, f, SCHEMA_COUNT_MAX, sizeof(*list->item),
+		&list->count, &ret);
+	for (size_t i = 0; ret == 0 && i < list->count; i++)
 		ret = get_string(d, s, f, raw, &list->item[i]);
 	return ret;
 }
@@ -265,18 +281,11 @@ static int get_pairs(struct decoder *d, const struct schema *s,
 	const struct schema_field *f, struct text_map *map)
 {
 	bool raw = (f->flags & SCHEMA_RAW) != 0;
-	uint64_t count;
-	int ret = 0;
+	int ret;
 
-	if (cbor_get_map(&d->r, &count) < 0)
-		return malformed(d, s, f);
-	if (count > SCHEMA_COUNT_MAX)
-		return bad(d->e, -ERANGE, s, f, "too many pairs");
-	map->item = arena_alloc(d->arena, count * sizeof(*map->item));
-	if (map->item == NULL)
-		return full(d, s, f);
-	map->count = count;
-	for (size_t i = 0; i < count && ret == 0; i++) {
+	map->item = get_room(d, s, f, SCHEMA_COUNT_MAX, sizeof(*map->item),
+		&map->count, &ret);
+	for (size_t i = 0; ret == 0 && i < map->count; i++) {
 		ret = get_string(d, s, f, false, &map->item[i].key);
 		if (ret == 0)
 			ret = get_string(d, s, f, raw, &map->item[i].value);
@@ -289,18 +298,11 @@ static int get_struct(struct decoder *d, const struct schema *s, void *object);
 static int get_items(struct decoder *d, const struct schema *s,
 	const struct schema_field *f, struct item_list *list)
 {
-	uint64_t count;
-	int ret = 0;
+	int ret;
 
-	if (cbor_get_array(&d->r, &count) < 0)
-		return malformed(d, s, f);
-	if (count > f->max)
-		return bad(d->e, -ERANGE, s, f, "too many");
-	list->item = arena_alloc(d->arena, count * f->sub->size);
-	if (list->item == NULL)
-		return full(d, s, f);
-	list->count = count;
-	for (size_t i = 0; i < count && ret == 0; i++)
+	list->item = get_room(
+		d, s, f, f->max, f->sub->size, &list->count, &ret);
+	for (size_t i = 0; ret == 0 && i < list->count; i++)
 		ret = get_struct(
 			d, f->sub, (uint8_t *)list->item + i * f->sub->size);
 	return ret;
