@@ -304,12 +304,10 @@ int64_t sys_vfork(const uint64_t *a)
 	const struct request r = {
 		.flags = CLONE_VFORK | CLONE_VM, .exit_signal = SIGCHLD};
 
-	(void)a;
 	return do_clone(&r);
 }
 
 int64_t sys_fork(const uint64_t *a)
 {
-	(void)a;
 	return no_fork();
 }

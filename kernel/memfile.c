@@ -34,7 +34,6 @@ static int64_t memfile_read(struct file *f, struct uio *u, uint64_t *pos)
  * as one that has positions. */
 static int64_t memfile_lseek(struct file *f, int64_t off, int whence)
 {
-	(void)f;
 	return whence == SEEK_SET && off >= 0 ? off : -EINVAL;
 }
 

@@ -280,7 +280,6 @@ int64_t sys_rt_sigreturn(const uint64_t *a)
 	struct ucontext_frame uc;
 	uint64_t sp = f->rsp - 8;
 
-	(void)a;
 	if (user_read(&uc, sp + offsetof(struct sigframe, uc), sizeof(uc)))
 		goto bad;
 	mc = &uc.mc;

@@ -134,7 +134,6 @@ int64_t sys_clock_settime(const uint64_t *a)
 
 int64_t sys_settimeofday(const uint64_t *a)
 {
-	(void)a;
 	return -EPERM;
 }
 
@@ -185,7 +184,6 @@ int64_t sys_restart_syscall(const uint64_t *a)
 	struct thread *t = current;
 	uint64_t deadline = t->restart.deadline;
 
-	(void)a;
 	t->restart.deadline = 0;
 	if (!deadline)
 		return -EINTR;

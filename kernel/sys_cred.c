@@ -18,25 +18,21 @@
 
 int64_t sys_getuid(const uint64_t *a)
 {
-	(void)a;
 	return curproc->uid;
 }
 
 int64_t sys_geteuid(const uint64_t *a)
 {
-	(void)a;
 	return curproc->euid;
 }
 
 int64_t sys_getgid(const uint64_t *a)
 {
-	(void)a;
 	return curproc->gid;
 }
 
 int64_t sys_getegid(const uint64_t *a)
 {
-	(void)a;
 	return curproc->egid;
 }
 
@@ -170,13 +166,11 @@ int64_t sys_setresgid(const uint64_t *a)
  * what these return without changing it. */
 int64_t sys_setfsuid(const uint64_t *a)
 {
-	(void)a;
 	return curproc->euid;
 }
 
 int64_t sys_setfsgid(const uint64_t *a)
 {
-	(void)a;
 	return curproc->egid;
 }
 

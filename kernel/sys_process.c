@@ -20,19 +20,16 @@
 
 int64_t sys_getpid(const uint64_t *a)
 {
-	(void)a;
 	return curproc->pid;
 }
 
 int64_t sys_gettid(const uint64_t *a)
 {
-	(void)a;
 	return current->tid;
 }
 
 int64_t sys_getppid(const uint64_t *a)
 {
-	(void)a;
 	return curproc->ppid;
 }
 
@@ -46,7 +43,6 @@ int64_t sys_getpgid(const uint64_t *a)
 
 int64_t sys_getpgrp(const uint64_t *a)
 {
-	(void)a;
 	return curproc->pgid;
 }
 
@@ -90,7 +86,6 @@ int64_t sys_setsid(const uint64_t *a)
 {
 	struct process *p = curproc;
 
-	(void)a;
 	if (process_group_exists(p->pid, 0))
 		return -EPERM;
 	p->sid = p->pgid = p->pid;

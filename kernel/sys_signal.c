@@ -115,7 +115,6 @@ int64_t sys_rt_sigsuspend(const uint64_t *a)
 
 int64_t sys_pause(const uint64_t *a)
 {
-	(void)a;
 	return sleep_for_signal();
 }
 

@@ -15,11 +15,6 @@
 static const struct vnode_ops tmpfs_ops;
 static const struct file_ops tmpfile_ops, tmpdir_ops;
 
-bool tmpfs_is(const struct vnode *v)
-{
-	return v->ops == &tmpfs_ops;
-}
-
 /* ---- nodes ---- */
 
 struct tmpfs_node *tmpfs_node_new(struct mount *m, uint32_t mode, uint64_t rdev)

@@ -54,7 +54,6 @@ static inline struct tmpfs *tmpfs_of(const struct vnode *v)
 	return v->mount->priv;
 }
 
-bool tmpfs_is(const struct vnode *v);
 /* A node with one link; NULL on no memory. */
 struct tmpfs_node *tmpfs_node_new(
 	struct mount *m, uint32_t mode, uint64_t rdev);

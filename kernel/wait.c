@@ -21,7 +21,6 @@ void waitq_remove(struct waiter *w)
 
 static void wake_thread(struct waiter *w, uint32_t events)
 {
-	(void)events;
 	waitq_remove(w);
 	sched_wake(w->thread);
 }

@@ -180,7 +180,6 @@ EXPORT long __vdso_getcpu(unsigned *cpu, unsigned *node, void *unused)
 {
 	unsigned index;
 
-	(void)unused;
 	__asm__ volatile("mov %%gs:%c1, %0"
 			 : "=r"(index)
 			 : "i"(offsetof(struct cpu, index)));
