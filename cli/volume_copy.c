@@ -73,7 +73,7 @@ static int copy_out(struct copying *c, struct volume_node *n, int fd,
 	size = a.size;
 	while (ret == 0 && at < size) {
 		int64_t got = stream ? (int64_t)at : volume_seek(n, at, false);
-		uint64_t end = size;
+		uint64_t end;
 
 		if (got == -ENXIO)
 			break;
@@ -407,7 +407,7 @@ static int put_node(struct copying *c, int dir, const char *file,
 {
 	char *target = NULL;
 	struct volume_attr a = {0};
-	struct volume_node *n;
+	struct volume_node *n = NULL;
 	struct stat st;
 	int fd = -1, ret = 0;
 
@@ -481,11 +481,11 @@ static bool is_directory(struct volume *v, const char *path)
 int volume_cmd_put(struct volume_args *a, struct err *e)
 {
 	struct copying c = {.args = a, .e = e};
-	struct volume_node *parent;
+	struct volume_node *parent = NULL;
 	struct volume_session s;
-	const char *base = base_name(a->path[1]), *name;
+	const char *base = base_name(a->path[1]), *name = NULL;
 	char *to = strdup(a->path[2]);
-	size_t len;
+	size_t len = 0;
 	int ret = volume_session_open(&s, a, true, e);
 
 	if (ret == 0) {

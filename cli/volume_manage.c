@@ -114,7 +114,7 @@ static int trust(
 
 int volume_cmd_tag(struct volume_args *a, struct err *e)
 {
-	uint8_t tag[VOL_TAG_SIZE];
+	uint8_t tag[VOL_TAG_SIZE] = {0};
 	struct volume_session s;
 	int ret;
 

@@ -287,7 +287,7 @@ int volume_cmd_export(struct volume_args *a, struct err *e)
 {
 	struct tar t = {.args = a, .e = e, .archive = archive_write_new()};
 	struct volume_session s;
-	struct volume_node *n;
+	struct volume_node *n = NULL;
 	int ret = isatty(STDOUT_FILENO)
 		? err_setf(e, -EINVAL,
 			  "export: the archive goes to standard output, which "

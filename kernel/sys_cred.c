@@ -70,41 +70,38 @@ static void user_changed(struct process *p)
 		p->caps.set = false;
 }
 
+static int set_ids(uint32_t *real, uint32_t *eff, uint32_t *saved, uint32_t r,
+	uint32_t e, uint32_t s)
+{
+	if (curproc->euid &&
+		!(one_of(r, *real, *eff, *saved) &&
+			one_of(e, *real, *eff, *saved) &&
+			one_of(s, *real, *eff, *saved)))
+		return -EPERM;
+	if (r != KEEP)
+		*real = r;
+	if (e != KEEP)
+		*eff = e;
+	if (s != KEEP)
+		*saved = s;
+	return 0;
+}
+
 static int set_users(uint32_t r, uint32_t e, uint32_t s)
 {
 	struct process *p = curproc;
+	int err = set_ids(&p->uid, &p->euid, &p->suid, r, e, s);
 
-	if (p->euid &&
-		!(one_of(r, p->uid, p->euid, p->suid) &&
-			one_of(e, p->uid, p->euid, p->suid) &&
-			one_of(s, p->uid, p->euid, p->suid)))
-		return -EPERM;
-	if (r != KEEP)
-		p->uid = r;
-	if (e != KEEP)
-		p->euid = e;
-	if (s != KEEP)
-		p->suid = s;
-	user_changed(p);
-	return 0;
+	if (!err)
+		user_changed(p);
+	return err;
 }
 
 static int set_groups_of(uint32_t r, uint32_t e, uint32_t s)
 {
 	struct process *p = curproc;
 
-	if (p->euid &&
-		!(one_of(r, p->gid, p->egid, p->sgid) &&
-			one_of(e, p->gid, p->egid, p->sgid) &&
-			one_of(s, p->gid, p->egid, p->sgid)))
-		return -EPERM;
-	if (r != KEEP)
-		p->gid = r;
-	if (e != KEEP)
-		p->egid = e;
-	if (s != KEEP)
-		p->sgid = s;
-	return 0;
+	return set_ids(&p->gid, &p->egid, &p->sgid, r, e, s);
 }
 
 int64_t sys_setuid(const uint64_t *a)
