@@ -423,5 +423,9 @@ int volume_tick(struct volume *v, uint64_t age)
 		return commit_now(v);
 	if (v->cache->dirty > v->cache->limit / 16 && !v->commit->placing)
 		return vol_place_contents(v, false);
+	if (!anything(v)) {
+		vol_cache_trim(v);
+		vol_log_trim(v);
+	}
 	return 0;
 }

@@ -241,6 +241,8 @@ must_check int vol_log_punch(
 void vol_log_ref(struct vol_block *b, const struct vol_ptr *ptr);
 /* The object goes: so do its REF entries. */
 void vol_log_forget(struct vol_object *o);
+/* Gives memory back. */
+void vol_log_trim(struct volume *v);
 /* Nothing is left to log. */
 void vol_log_reset(struct volume *v);
 

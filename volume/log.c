@@ -132,6 +132,17 @@ void vol_log_reset(struct volume *v)
 	forget_all(v->commit);
 }
 
+void vol_log_trim(struct volume *v)
+{
+	struct vol_commit *c = v->commit;
+
+	if (c->running)
+		return; /* it may be using it */
+	vol_free_memory(v, c->record, c->record_room);
+	c->record = NULL;
+	c->record_room = 0;
+}
+
 /* ---- a record ---- */
 
 struct writer {

@@ -401,6 +401,119 @@ static void run(uint64_t seed, size_t cache, enum vol_suite suite)
 	volume_backend_free(b);
 }
 
+/* ---- the power goes while all of them are at it ---- */
+
+enum { WHOLE = 8 * VOL_BLOCK_SIZE }; /* one change */
+
+struct writer {
+	pthread_t thread;
+	struct volume *v;
+	struct volume_node *root;
+	unsigned number;
+	uint64_t tried, synced; /* versions */
+};
+
+static void *write_versions(void *arg)
+{
+	struct writer *w = arg;
+	struct volume_attr a = {.mode = 0100600};
+	struct volume_node *n = NULL;
+	uint64_t *data = malloc(WHOLE);
+	char name[8];
+	int err, size = snprintf(name, sizeof(name), "w%u", w->number);
+
+	pthread_mutex_lock(&big);
+	err = volume_make(w->root, name, (size_t)size, &a, NULL, &n);
+	for (uint64_t version = 1; !err; version++) {
+		for (size_t i = 0; i < WHOLE / sizeof(*data); i++)
+			data[i] = version;
+		w->tried = version;
+		if (volume_write(n, 0, data, WHOLE) != WHOLE)
+			break;
+		if (version % 3 == w->number % 3) {
+			err = volume_sync(w->v);
+			if (!err)
+				w->synced = version;
+		}
+		/* More than a record should hold, and its slots. */
+		if (!err && version % 5 == 0 &&
+			volume_write(n, WHOLE * (1 + version % 7), data,
+				WHOLE) != WHOLE)
+			break;
+	}
+	if (n)
+		volume_put(n);
+	pthread_mutex_unlock(&big);
+	free(data);
+	return NULL;
+}
+
+static void crash_run(uint64_t seed)
+{
+	struct volume_backend *b = volume_backend_new(seed);
+	size_t cache = seed % 2 ? 256 * 1024 : 4 * 1024 * 1024;
+	struct volume_env env = volume_backend_env(b, cache);
+	struct volume_params p = {.suite = VOL_ENCRYPTED, .segment_shift = 9};
+	static uint64_t data[WHOLE / sizeof(uint64_t)];
+	struct writer w[THREADS] = {0};
+	uint8_t tag[VOL_TAG_SIZE];
+	struct volume_node *root, *n;
+	struct volume *v;
+
+	pthread_mutex_lock(&big);
+	env.ops = &ops;
+	assert_int_equal(volume_create(&env, &p, key, tag, NULL), 0);
+	v = open_at(b, cache);
+	assert_int_equal(volume_get(v, VOL_OBJECT_ROOT, &root), 0);
+	b->crash_at = b->changes + 1 + volume_backend_random(&seed) % 300;
+	for (unsigned i = 0; i < THREADS; i++) {
+		w[i].v = v;
+		w[i].root = root;
+		w[i].number = i;
+		assert_int_equal(pthread_create(&w[i].thread, NULL,
+					 write_versions, &w[i]),
+			0);
+	}
+	pthread_mutex_unlock(&big);
+	for (unsigned i = 0; i < THREADS; i++)
+		pthread_join(w[i].thread, NULL);
+	pthread_mutex_lock(&big);
+	volume_put(root);
+	(void)volume_close(v);
+	assert_int_equal(b->memory_count, 0);
+	volume_backend_crash(b, seed);
+	v = open_at(b, cache);
+	assert_int_equal(volume_get(v, VOL_OBJECT_ROOT, &root), 0);
+	for (unsigned i = 0; i < THREADS; i++) {
+		char name[8];
+		int size = snprintf(name, sizeof(name), "w%u", i);
+		int err = volume_lookup(root, name, (size_t)size, &n);
+
+		if (err == -ENOENT) {
+			assert_int_equal(w[i].synced, 0);
+			continue;
+		}
+		assert_int_equal(err, 0);
+		memset(data, 0, sizeof(data));
+		assert_true(volume_read(n, 0, data, WHOLE) >= 0);
+		for (size_t k = 1; k < ARRAY_SIZE(data); k++)
+			assert_int_equal(data[k], data[0]);
+		assert_in_range(data[0], w[i].synced, w[i].tried);
+		volume_put(n);
+	}
+	volume_put(root);
+	assert_int_equal(volume_verify(v, &(struct volume_verify){0}), 0);
+	assert_int_equal(volume_close(v), 0);
+	pthread_mutex_unlock(&big);
+	volume_backend_free(b);
+}
+
+static void test_crash(void **state)
+{
+	for (uint64_t seed = 1; seed <= 40; seed++)
+		crash_run(seed);
+}
+
 static void test_small_cache(void **state)
 {
 	for (uint64_t seed = 1; seed <= 6; seed++)
@@ -425,6 +538,7 @@ int main(void)
 		cmocka_unit_test(test_small_cache),
 		cmocka_unit_test(test_large_cache),
 		cmocka_unit_test(test_authenticated),
+		cmocka_unit_test(test_crash),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
