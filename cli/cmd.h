@@ -25,6 +25,7 @@ void cmd_run_print_options(void);
 int cmd_doctor(int argc, char **argv);
 int cmd_measure(int argc, char **argv);
 int cmd_volume(int argc, char **argv);
+int cmd_image(int argc, char **argv);
 int cmd_version(int argc, char **argv);
 int cmd_help(int argc, char **argv);
 

@@ -32,6 +32,11 @@ int volume_cmd_rekey(struct volume_args *a, struct err *e);
 int volume_cmd_compact(struct volume_args *a, struct err *e);
 int volume_cmd_export(struct volume_args *a, struct err *e);
 int volume_cmd_import(struct volume_args *a, struct err *e);
+int volume_cmd_image(struct volume_args *a, struct err *e);
+/* volume_copy.c: all that is in the directory @dir of the host, and its own
+ * mode and owner, becomes the root of @v. 1: special files were left out. */
+int volume_copy_tree(struct volume *v, const char *dir,
+	const struct volume_args *a, struct err *e);
 
 /* ---- volume_session.c: an open volume with its key and its tag ---- */
 

@@ -464,6 +464,42 @@ static int put_node(struct copying *c, int dir, const char *file,
 	return ret;
 }
 
+int volume_copy_tree(struct volume *v, const char *dir,
+	const struct volume_args *a, struct err *e)
+{
+	struct copying c = {.args = a, .e = e};
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct volume_attr attr = {0};
+	struct volume_node *root;
+	struct stat st;
+	int ret;
+
+	if (fd < 0 || fstat(fd, &st) < 0) {
+		ret = fail(&c, dir, -errno);
+		if (fd >= 0)
+			close(fd);
+		return ret;
+	}
+	ret = volume_get(v, VOL_OBJECT_ROOT, &root);
+	if (ret < 0) {
+		close(fd);
+		return fail(&c, dir, ret);
+	}
+	attr.mode = st.st_mode;
+	attr.uid = st.st_uid;
+	attr.gid = st.st_gid;
+	ret = volume_setattr(
+		root, VOLUME_SET_MODE | VOLUME_SET_UID | VOLUME_SET_GID, &attr);
+	if (ret < 0) {
+		close(fd);
+		ret = fail(&c, dir, ret);
+	} else {
+		ret = put_directory(&c, root, fd, dir, 0);
+	}
+	volume_put(root);
+	return ret < 0 ? ret : c.status;
+}
+
 /* Is @path a directory of the volume? */
 static bool is_directory(struct volume *v, const char *path)
 {

@@ -92,6 +92,9 @@ static const struct command {
 		OPEN | OPT_RENEW, 1, 1, volume_cmd_compact},
 	{"export", "VOLUME [PATH] >TAR", "write a tar archive of the contents",
 		OPEN_READ, 1, 2, volume_cmd_export},
+	{"image", "[--new-key FILE | --key-file FILE] DIRECTORY IMAGE",
+		"make a sealed image of a directory; print its hash",
+		OPT_KEY | OPT_NEW_KEY | OPT_PUBLIC, 2, 2, volume_cmd_image},
 	{"import", "VOLUME [PATH] <TAR", "unpack a tar archive into the volume",
 		OPEN, 1, 2, volume_cmd_import},
 };

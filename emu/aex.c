@@ -118,6 +118,20 @@ void emu_aex(struct emu_thread *t, const uint64_t *gpr, uint64_t rflags,
 	atomic_store(&t->tcs->active, 0);
 }
 
+/* Where the registers lie in a frame's FXSAVE part, and what follows it. */
+enum { LEGACY_REGS = 32, LEGACY_END = 416, XSTATE_END = XSTATE_HEADER + 64 };
+
+/* Size of a frame's XSAVE image, 0 if it is FXSAVE alone: magic1, then
+ * extended_size, xfeatures, xstate_size. */
+static uint64_t frame_xstate(const uint8_t *image)
+{
+	const uint8_t *magic = image + SIGFRAME_MAGIC_OFFSET;
+
+	if (*(const uint32_t *)(const void *)magic != SIGFRAME_MAGIC1)
+		return 0;
+	return *(const uint32_t *)(const void *)(magic + 16);
+}
+
 /* Sends the signal's return to the AEP, with the state of AEX. */
 static void leave(struct emu_thread *t, ucontext_t *uc, uint64_t rip)
 {
@@ -133,11 +147,17 @@ static void leave(struct emu_thread *t, ucontext_t *uc, uint64_t rip)
 	regs[REG_RBP] = (greg_t)(t->host_rsp + 96);
 	regs[REG_EFL] = RFLAGS_SYNTHETIC;
 	regs[REG_RIP] = (greg_t)rip;
-	/* Initial vector state for the host: nothing of the enclave's. */
+	/* Initial vector state for the host: nothing of the enclave's, also not
+	 * in the bytes of the frame that nobody looks at. */
 	if (image) {
+		uint64_t end = frame_xstate(image);
+
+		raw_zero(image + LEGACY_REGS, LEGACY_END - LEGACY_REGS);
 		*(uint16_t *)(void *)image = 0x37f;
 		*(uint32_t *)(void *)(image + 24) = 0x1f80;
 		*(uint64_t *)(void *)(image + XSTATE_HEADER) = 0;
+		if (end > XSTATE_END)
+			raw_zero(image + XSTATE_END, end - XSTATE_END);
 	}
 	t->mode = MODE_HOST;
 	raw_wrfsbase(t->host_fs);
@@ -148,16 +168,11 @@ static void deliver_aex(
 {
 	const greg_t *regs = uc->uc_mcontext.gregs;
 	const uint8_t *image = (const uint8_t *)uc->uc_mcontext.fpregs;
-	uint64_t gpr[16], have = 0;
+	uint64_t gpr[16];
 
 	for (int i = 0; i < 16; i++)
 		gpr[i] = (uint64_t)regs[greg_order[i]];
-	/* magic1, then extended_size, xfeatures, xstate_size. */
-	if (*(const uint32_t *)(const void *)(image + SIGFRAME_MAGIC_OFFSET) ==
-		SIGFRAME_MAGIC1)
-		have = *(const uint32_t *)(const void *)(image +
-			SIGFRAME_MAGIC_OFFSET + 16);
-	emu_aex_xsave(t, image, have);
+	emu_aex_xsave(t, image, frame_xstate(image));
 	emu_aex(t, gpr, (uint64_t)regs[REG_EFL], (uint64_t)regs[REG_RIP],
 		fault);
 	leave(t, uc, (uint64_t)(uintptr_t)emu_aep);
