@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * System calls that move data from one descriptor to another: sendfile,
- * copy_file_range, splice, tee. They read into a buffer of the kernel and
- * write from it. What a short write leaves over of a stream's data cannot be
+ * copy_file_range, splice. They read into a buffer of the kernel and write
+ * from it. What a short write leaves over of a stream's data cannot be
  * put back, so a stream source is read in pieces that the sink is asked to
  * take in full.
  */
