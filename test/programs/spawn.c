@@ -264,6 +264,7 @@ static void descriptor(void)
 int main(int argc, char **argv)
 {
 	setvbuf(stdout, NULL, _IOLBF, 0);
+	signal(SIGINT, SIG_DFL); /* a job in the background ignores it */
 	if (argc > 2 && !strcmp(argv[1], "child"))
 		as_child(argv[2]);
 	if (argc > 2 && !strcmp(argv[1], "exec"))
