@@ -5,7 +5,7 @@
 #   make check    install what is missing, build, run every test
 #                 (T=words selects tests by name, as pytest's -k)
 #   make demo     Debian's redis-server in an enclave, driven by its clients
-#   make bench    the speed table, native beside Sconce
+#   make bench    the speed tables, native beside Sconce
 #   make lint     format, clang-tidy, cppcheck, include directions, the kernel
 #   make fuzz     every fuzzer for FUZZ_SECONDS
 #   make hostile  RUNS runs of programs on a host that lies, from seed SEED on
@@ -40,6 +40,7 @@ demo: deps all
 
 bench: deps all
 	@$(PYTHON) bench/run
+	@$(PYTHON) bench/volumes
 
 lint: deps all
 	@tools/lint $(B)
