@@ -250,7 +250,6 @@ static int64_t create(bool cloexec)
 {
 	struct epoll *ep = kzalloc(sizeof(*ep));
 	struct file *f = file_new(&epoll_ops, O_RDWR);
-	int fd;
 
 	if (ep == NULL || f == NULL) {
 		kfree(ep);
@@ -264,10 +263,7 @@ static int64_t create(bool cloexec)
 	list_init(&ep->items);
 	f->priv = ep;
 	ep->self = f;
-	fd = fd_install(f, cloexec, 0);
-	if (fd < 0)
-		file_put(f);
-	return fd;
+	return fd_install_new(f, cloexec);
 }
 
 /* ---- epoll_ctl ---- */
@@ -450,25 +446,18 @@ int64_t sys_epoll_create1(const uint64_t *a)
 	return create(u_flags & EPOLL_CLOEXEC);
 }
 
-int64_t sys_epoll_ctl(const uint64_t *a)
+int64_t sys_epoll_ctl(struct file *epf, const uint64_t *a)
 {
 	int u_op = (int)a[1], fd = (int)a[2];
 	struct epoll_event ev = {0};
-	struct file *epf, *f;
-	int64_t err = 0;
+	struct file *f;
+	int64_t err;
 
-	if (u_op != EPOLL_CTL_DEL)
-		err = user_read(&ev, a[3], sizeof(ev));
-	if (err)
-		return err;
-	epf = fd_get((int)a[0]);
+	if (u_op != EPOLL_CTL_DEL && user_read(&ev, a[3], sizeof(ev)))
+		return -EFAULT;
 	f = fd_get(fd);
-	if (epf == NULL || f == NULL)
-		err = -EBADF;
-	else
-		err = control(epf, f, u_op, fd, &ev);
+	err = f ? control(epf, f, u_op, fd, &ev) : -EBADF;
 	file_put(f);
-	file_put(epf);
 	return err;
 }
 
@@ -555,27 +544,15 @@ static int64_t wait_events(
 	return n;
 }
 
-static int64_t do_wait(
-	uint64_t u_epfd, uint64_t u_events, uint64_t u_max, uint64_t deadline)
+static int64_t do_wait(struct file *f, const uint64_t *a, uint64_t deadline)
 {
-	int max = (int)u_max;
-	struct file *f;
-	int64_t n;
+	int max = (int)a[2];
 
-	if (max <= 0 || max > EPOLL_EVENTS_MAX)
+	if (max <= 0 || max > EPOLL_EVENTS_MAX || f->ops != &epoll_ops)
 		return -EINVAL;
-	n = user_check(u_events, (uint64_t)max * sizeof(struct epoll_event));
-	if (n)
-		return n;
-	f = fd_get((int)u_epfd);
-	if (f == NULL)
-		return -EBADF;
-	if (f->ops == &epoll_ops)
-		n = wait_events(f->priv, u_events, max, deadline);
-	else
-		n = -EINVAL;
-	file_put(f);
-	return n;
+	if (user_check(a[1], (uint64_t)max * sizeof(struct epoll_event)))
+		return -EFAULT;
+	return wait_events(f->priv, a[1], max, deadline);
 }
 
 static uint64_t ms_deadline(uint64_t u_timeout)
@@ -585,21 +562,21 @@ static uint64_t ms_deadline(uint64_t u_timeout)
 	return ms < 0 ? NO_DEADLINE : poll_deadline((uint64_t)ms * 1000000);
 }
 
-int64_t sys_epoll_wait(const uint64_t *a)
+int64_t sys_epoll_wait(struct file *f, const uint64_t *a)
 {
-	return do_wait(a[0], a[1], a[2], ms_deadline(a[3]));
+	return do_wait(f, a, ms_deadline(a[3]));
 }
 
-int64_t sys_epoll_pwait(const uint64_t *a)
+int64_t sys_epoll_pwait(struct file *f, const uint64_t *a)
 {
 	int64_t err = signal_set_temporary_user(a[4], a[5]);
 
 	if (err)
 		return err;
-	return do_wait(a[0], a[1], a[2], ms_deadline(a[3]));
+	return do_wait(f, a, ms_deadline(a[3]));
 }
 
-int64_t sys_epoll_pwait2(const uint64_t *a)
+int64_t sys_epoll_pwait2(struct file *f, const uint64_t *a)
 {
 	uint64_t deadline = NO_DEADLINE, ns;
 	int64_t err, t[2];
@@ -617,5 +594,5 @@ int64_t sys_epoll_pwait2(const uint64_t *a)
 	err = signal_set_temporary_user(a[4], a[5]);
 	if (err)
 		return err;
-	return do_wait(a[0], a[1], a[2], deadline);
+	return do_wait(f, a, deadline);
 }

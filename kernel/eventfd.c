@@ -95,11 +95,11 @@ static const struct file_ops eventfd_ops = {
 	.release = eventfd_release,
 };
 
-static int64_t create(uint32_t count, uint32_t u_flags)
+int64_t sys_eventfd2(const uint64_t *a)
 {
+	uint32_t u_flags = (uint32_t)a[1];
 	struct eventfd *e;
 	struct file *f;
-	int fd;
 
 	if (u_flags & ~(uint32_t)(EFD_SEMAPHORE | EFD_CLOEXEC | EFD_NONBLOCK))
 		return -EINVAL;
@@ -110,22 +110,9 @@ static int64_t create(uint32_t count, uint32_t u_flags)
 		file_put(f);
 		return -ENOMEM;
 	}
-	e->count = count;
+	e->count = (uint32_t)a[0];
 	e->semaphore = u_flags & EFD_SEMAPHORE;
 	waitq_init(&e->queue);
 	f->priv = e;
-	fd = fd_install(f, u_flags & EFD_CLOEXEC, 0);
-	if (fd < 0)
-		file_put(f);
-	return fd;
-}
-
-int64_t sys_eventfd(const uint64_t *a)
-{
-	return create((uint32_t)a[0], 0);
-}
-
-int64_t sys_eventfd2(const uint64_t *a)
-{
-	return create((uint32_t)a[0], (uint32_t)a[1]);
+	return fd_install_new(f, u_flags & EFD_CLOEXEC);
 }

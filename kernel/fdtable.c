@@ -235,6 +235,15 @@ int fd_install(struct file *f, bool cloexec, int from)
 	return (int)fd;
 }
 
+int fd_install_new(struct file *f, bool cloexec)
+{
+	int fd = fd_install(f, cloexec, 0);
+
+	if (fd < 0)
+		file_put(f);
+	return fd;
+}
+
 int fd_install_at(struct file *f, bool cloexec, int fd)
 {
 	struct fdtable *t = curproc->files;

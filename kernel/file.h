@@ -107,6 +107,8 @@ struct file *fd_get_path(int fd);
 /* Lowest free descriptor >= from gets the file; the table takes over the
  * caller's reference on success only. fd or -EMFILE/-ENOMEM. */
 int fd_install(struct file *f, bool cloexec, int from);
+/* The same of a file that nobody else has: it is dropped on failure. */
+int fd_install_new(struct file *f, bool cloexec);
 /* dup2 semantics: replaces what is there. */
 int fd_install_at(struct file *f, bool cloexec, int fd);
 int fd_close(int fd);

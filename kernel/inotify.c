@@ -241,11 +241,11 @@ static const struct file_ops inotify_ops = {
 
 /* ---- system calls ---- */
 
-static int64_t do_init(uint64_t u_flags)
+int64_t sys_inotify_init1(const uint64_t *a)
 {
+	uint64_t u_flags = a[0];
 	struct instance *in;
 	struct file *f;
-	int fd;
 
 	if (u_flags & ~(uint64_t)(IN_CLOEXEC | IN_NONBLOCK))
 		return -EINVAL;
@@ -260,33 +260,7 @@ static int64_t do_init(uint64_t u_flags)
 	waitq_init(&in->readable);
 	in->next_wd = 1;
 	f->priv = in;
-	fd = fd_install(f, u_flags & IN_CLOEXEC, 0);
-	if (fd < 0)
-		file_put(f);
-	return fd;
-}
-
-int64_t sys_inotify_init(const uint64_t *a)
-{
-	return do_init(0);
-}
-
-int64_t sys_inotify_init1(const uint64_t *a)
-{
-	return do_init(a[0]);
-}
-
-static struct file *instance_fd(uint64_t u_fd, int *err)
-{
-	struct file *f = fd_get((int)u_fd);
-
-	*err = f ? 0 : -EBADF;
-	if (f && f->ops != &inotify_ops) {
-		file_put(f);
-		f = NULL;
-		*err = -EINVAL;
-	}
-	return f;
+	return fd_install_new(f, u_flags & IN_CLOEXEC);
 }
 
 static int64_t add(struct instance *in, struct vnode *v, uint32_t mask)
@@ -317,26 +291,23 @@ static int64_t add(struct instance *in, struct vnode *v, uint32_t mask)
 	return w->wd;
 }
 
-int64_t sys_inotify_add_watch(const uint64_t *a)
+int64_t sys_inotify_add_watch(struct file *f, const uint64_t *a)
 {
 	uint32_t mask = (uint32_t)a[2];
 	unsigned wf = mask & IN_DONT_FOLLOW ? 0 : WALK_FOLLOW;
 	struct walk w;
-	struct file *f;
 	int64_t n;
-	int err;
 
 	if (!(mask & IN_ALL_EVENTS) ||
 		((mask & IN_MASK_ADD) && (mask & IN_MASK_CREATE)))
 		return -EINVAL;
-	f = instance_fd(a[0], &err);
-	if (!f)
-		return err;
+	if (f->ops != &inotify_ops)
+		return -EINVAL;
 	if (mask & IN_ONLYDIR)
 		wf |= WALK_DIRECTORY;
 	n = walk_from_user(AT_FDCWD, a[1], wf, &w);
 	if (n)
-		goto put;
+		return n;
 	if (!w.dentry || !w.dentry->vnode)
 		n = -EACCES;
 	else
@@ -344,29 +315,21 @@ int64_t sys_inotify_add_watch(const uint64_t *a)
 	if (!n)
 		n = add(f->priv, w.dentry->vnode, mask);
 	walk_done(&w);
-put:
-	file_put(f);
 	return n;
 }
 
-int64_t sys_inotify_rm_watch(const uint64_t *a)
+int64_t sys_inotify_rm_watch(struct file *f, const uint64_t *a)
 {
-	struct instance *in;
+	struct instance *in = f->priv;
 	struct watch *w;
-	int err;
-	struct file *f = instance_fd(a[0], &err);
 
-	if (!f)
-		return err;
-	in = f->priv;
-	err = -EINVAL;
+	if (f->ops != &inotify_ops)
+		return -EINVAL;
 	list_for_each_entry (w, &in->watches, in_node) {
 		if (w->wd == (int)a[1]) {
 			watch_drop(w);
-			err = 0;
-			break;
+			return 0;
 		}
 	}
-	file_put(f);
-	return err;
+	return -EINVAL;
 }

@@ -36,15 +36,11 @@ static const struct file_ops pidfd_ops = {
 int pidfd_new(struct process *p, uint32_t flags)
 {
 	struct file *f = file_new(&pidfd_ops, O_RDWR | (flags & O_NONBLOCK));
-	int fd;
 
 	if (!f)
 		return -ENOMEM;
 	f->priv = process_get(p);
-	fd = fd_install(f, true, 0);
-	if (fd < 0)
-		file_put(f);
-	return fd;
+	return fd_install_new(f, true);
 }
 
 struct process *pidfd_process(int fd)

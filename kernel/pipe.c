@@ -381,8 +381,3 @@ int64_t sys_pipe2(const uint64_t *a)
 		return -EINVAL; /* O_DIRECT packets are not there */
 	return pipe_pair(a[0], u_flags);
 }
-
-int64_t sys_pipe(const uint64_t *a)
-{
-	return pipe_pair(a[0], 0);
-}

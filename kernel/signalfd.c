@@ -117,7 +117,6 @@ static int64_t create(uint64_t set, uint32_t flags)
 	struct signalfd *s = kzalloc(sizeof(*s));
 	struct file *f = file_new(
 		&signalfd_ops, O_RDWR | (flags & SFD_NONBLOCK));
-	int fd;
 
 	if (s == NULL || f == NULL) {
 		kfree(s);
@@ -126,23 +125,21 @@ static int64_t create(uint64_t set, uint32_t flags)
 	}
 	s->set = set;
 	f->priv = s;
-	fd = fd_install(f, flags & SFD_CLOEXEC, 0);
-	if (fd < 0)
-		file_put(f);
-	return fd;
+	return fd_install_new(f, flags & SFD_CLOEXEC);
 }
 
-static int64_t signalfd(
-	int fd, uint64_t u_set, uint64_t u_size, uint32_t u_flags)
+int64_t sys_signalfd4(const uint64_t *a)
 {
+	uint32_t u_flags = (uint32_t)a[3];
+	int fd = (int)a[0];
 	struct file *f;
 	uint64_t set;
 	int64_t err;
 
 	if (u_flags & ~(uint32_t)(SFD_CLOEXEC | SFD_NONBLOCK) ||
-		u_size != sizeof(set))
+		a[2] != sizeof(set))
 		return -EINVAL;
-	err = user_read(&set, u_set, sizeof(set));
+	err = user_read(&set, a[1], sizeof(set));
 	if (err)
 		return err;
 	set &= ~SIG_UNBLOCKABLE;
@@ -157,14 +154,4 @@ static int64_t signalfd(
 		fd = -EINVAL;
 	file_put(f);
 	return fd;
-}
-
-int64_t sys_signalfd(const uint64_t *a)
-{
-	return signalfd((int)a[0], a[1], a[2], 0);
-}
-
-int64_t sys_signalfd4(const uint64_t *a)
-{
-	return signalfd((int)a[0], a[1], a[2], (uint32_t)a[3]);
 }

@@ -44,18 +44,15 @@ static int set_path(int dfd, uint64_t u_path, int flags, const struct kattr *a)
 	return err;
 }
 
-static int set_fd(int fd, const struct kattr *a)
+static int set_file(struct file *f, const struct kattr *a)
 {
-	struct file *f = fd_get(fd);
 	int err;
 
-	if (!f)
-		return -EBADF;
-	err = f->vnode && f->dentry ? vfs_setattr(f->dentry, f->vnode, f, a)
-				    : -EPERM;
+	if (!f->vnode || !f->dentry)
+		return -EPERM;
+	err = vfs_setattr(f->dentry, f->vnode, f, a);
 	if (!err)
 		vfs_notify_file(f, EV_ATTRIB);
-	file_put(f);
 	return err;
 }
 
@@ -67,18 +64,11 @@ static struct kattr mode_attr(uint64_t u_mode)
 		.valid = ATTR_MODE, .mode = (uint32_t)u_mode & 07777};
 }
 
-int64_t sys_chmod(const uint64_t *a)
+int64_t sys_fchmod(struct file *f, const uint64_t *a)
 {
 	struct kattr k = mode_attr(a[1]);
 
-	return set_path(AT_FDCWD, a[0], 0, &k);
-}
-
-int64_t sys_fchmod(const uint64_t *a)
-{
-	struct kattr k = mode_attr(a[1]);
-
-	return set_fd((int)a[0], &k);
+	return set_file(f, &k);
 }
 
 int64_t sys_fchmodat(const uint64_t *a)
@@ -101,25 +91,11 @@ static struct kattr owner_attr(uint64_t u_uid, uint64_t u_gid)
 	return k;
 }
 
-int64_t sys_chown(const uint64_t *a)
+int64_t sys_fchown(struct file *f, const uint64_t *a)
 {
 	struct kattr k = owner_attr(a[1], a[2]);
 
-	return set_path(AT_FDCWD, a[0], 0, &k);
-}
-
-int64_t sys_lchown(const uint64_t *a)
-{
-	struct kattr k = owner_attr(a[1], a[2]);
-
-	return set_path(AT_FDCWD, a[0], AT_SYMLINK_NOFOLLOW, &k);
-}
-
-int64_t sys_fchown(const uint64_t *a)
-{
-	struct kattr k = owner_attr(a[1], a[2]);
-
-	return set_fd((int)a[0], &k);
+	return set_file(f, &k);
 }
 
 int64_t sys_fchownat(const uint64_t *a)
@@ -187,13 +163,19 @@ static int64_t do_utimens(
 	int dfd, uint64_t u_path, const struct user_time t[2], int flags)
 {
 	struct kattr k = {0};
+	struct file *f;
 	int err = time_attr(&k, ATTR_ATIME, &k.atime, t[0]);
 
 	if (!err)
 		err = time_attr(&k, ATTR_MTIME, &k.mtime, t[1]);
 	if (err)
 		return err;
-	return u_path ? set_path(dfd, u_path, flags, &k) : set_fd(dfd, &k);
+	if (u_path)
+		return set_path(dfd, u_path, flags, &k);
+	f = fd_get(dfd);
+	err = f ? set_file(f, &k) : -EBADF;
+	file_put(f);
+	return err;
 }
 
 static const struct user_time both_now[2] = {
@@ -212,13 +194,13 @@ int64_t sys_utimensat(const uint64_t *a)
 }
 
 /* The older calls count microseconds. */
-static int64_t do_utimes(int dfd, uint64_t u_path, uint64_t u_times)
+int64_t sys_futimesat(const uint64_t *a)
 {
 	struct user_time t[2];
 
 	memcpy(t, both_now, sizeof(t));
-	if (u_times) {
-		if (user_read(t, u_times, sizeof(t)))
+	if (a[2]) {
+		if (user_read(t, a[2], sizeof(t)))
 			return -EFAULT;
 		for (int i = 0; i < 2; i++) {
 			if (t[i].sub < 0 || t[i].sub >= 1000000)
@@ -226,17 +208,7 @@ static int64_t do_utimes(int dfd, uint64_t u_path, uint64_t u_times)
 			t[i].sub *= 1000;
 		}
 	}
-	return do_utimens(dfd, u_path, t, 0);
-}
-
-int64_t sys_utimes(const uint64_t *a)
-{
-	return do_utimes(AT_FDCWD, a[0], a[1]);
-}
-
-int64_t sys_futimesat(const uint64_t *a)
-{
-	return do_utimes((int)a[0], a[1], a[2]);
+	return do_utimens((int)a[0], a[1], t, 0);
 }
 
 int64_t sys_utime(const uint64_t *a)
@@ -256,53 +228,12 @@ int64_t sys_utime(const uint64_t *a)
 
 /* ---- extended attributes ---- */
 
-/* What a call is about: a path or a descriptor. */
+/* What a call is about: a name and, if it is open, the file. */
 struct target {
-	struct walk w;
 	struct file *f;
 	struct dentry *d;
 	const struct xattr_ops *ops;
 };
-
-static void target_done(struct target *t)
-{
-	if (t->f)
-		file_put(t->f);
-	else
-		walk_done(&t->w);
-}
-
-static int target_check(struct target *t)
-{
-	struct vnode *v = t->d ? t->d->vnode : NULL;
-
-	t->ops = v ? v->ops->xattr : NULL;
-	if (t->ops)
-		return 0;
-	target_done(t);
-	return -EOPNOTSUPP;
-}
-
-static int target_path(uint64_t u_path, bool follow, struct target *t)
-{
-	int err;
-
-	*t = (struct target){0};
-	err = walk_from_user(AT_FDCWD, u_path, follow ? WALK_FOLLOW : 0, &t->w);
-	if (err)
-		return err;
-	t->d = t->w.dentry;
-	return target_check(t);
-}
-
-static int target_fd(uint64_t u_fd, struct target *t)
-{
-	*t = (struct target){.f = fd_get((int)u_fd)};
-	if (!t->f)
-		return -EBADF;
-	t->d = t->f->dentry;
-	return target_check(t);
-}
 
 static int name_from_user(char name[XATTR_NAME_MAX + 1], uint64_t u_name)
 {
@@ -313,114 +244,120 @@ static int name_from_user(char name[XATTR_NAME_MAX + 1], uint64_t u_name)
 	return n == 0 ? -ERANGE : 0;
 }
 
-/* a: name, value, size. Ends t. */
-static int64_t do_get(struct target *t, const uint64_t *a)
+/* What was read, to a buffer of the application; size 0 asks how much it is. */
+static int64_t put_value(
+	const uint8_t *buf, int64_t n, uint64_t u_to, uint64_t u_size)
+{
+	if (n <= 0 || !u_size)
+		return n;
+	if ((uint64_t)n > u_size)
+		return -ERANGE;
+	return user_write(u_to, buf, (size_t)n) ? -EFAULT : n;
+}
+
+/* a: name, value, size. */
+static int64_t do_get(const struct target *t, const uint64_t *a)
 {
 	char name[XATTR_NAME_MAX + 1];
 	int64_t n = name_from_user(name, a[0]);
 	uint8_t *buf;
 
 	if (n)
-		goto done;
-	n = -ENOMEM;
+		return n;
 	buf = kmalloc(XATTR_SIZE_MAX);
 	if (!buf)
-		goto done;
+		return -ENOMEM;
 	n = t->ops->get(t->d, t->f, name, buf, XATTR_SIZE_MAX);
-	if (n > 0 && a[2]) {
-		if ((uint64_t)n > a[2])
-			n = -ERANGE;
-		else if (user_write(a[1], buf, (size_t)n))
-			n = -EFAULT;
-	}
+	n = put_value(buf, n, a[1], a[2]);
 	kfree(buf);
-done:
-	target_done(t);
 	return n;
 }
 
 /* a: name, value, size, flags. */
-static int64_t do_set(struct target *t, const uint64_t *a)
+static int64_t do_set(const struct target *t, const uint64_t *a)
 {
 	char name[XATTR_NAME_MAX + 1];
 	int64_t n = name_from_user(name, a[0]);
 	uint8_t *buf;
 
 	if (n)
-		goto done;
-	n = a[2] > XATTR_SIZE_MAX ? -E2BIG : a[3] > 2 ? -EINVAL : 0;
-	if (!n && t->d->mount->readonly)
-		n = -EROFS;
-	if (n)
-		goto done;
-	n = -ENOMEM;
+		return n;
+	if (a[2] > XATTR_SIZE_MAX)
+		return -E2BIG;
+	if (a[3] > 2)
+		return -EINVAL;
+	if (t->d->mount->readonly)
+		return -EROFS;
 	buf = kmalloc(a[2] + 1);
 	if (!buf)
-		goto done;
+		return -ENOMEM;
 	n = a[2] ? user_read(buf, a[1], a[2]) : 0;
 	if (!n)
 		n = t->ops->set(t->d, t->f, name, buf, a[2], (int)a[3]);
 	kfree(buf);
-done:
-	target_done(t);
 	return n;
 }
 
 /* a: buffer, size. */
-static int64_t do_list(struct target *t, const uint64_t *a)
+static int64_t do_list(const struct target *t, const uint64_t *a)
 {
-	char *buf = kmalloc(XATTR_SIZE_MAX);
-	int64_t n = -ENOMEM;
+	uint8_t *buf = kmalloc(XATTR_SIZE_MAX);
+	int64_t n;
 
 	if (!buf)
-		goto done;
-	n = t->ops->list(t->d, t->f, buf, XATTR_SIZE_MAX);
-	if (n > 0 && a[1]) {
-		if ((uint64_t)n > a[1])
-			n = -ERANGE;
-		else if (user_write(a[0], buf, (size_t)n))
-			n = -EFAULT;
-	}
+		return -ENOMEM;
+	n = t->ops->list(t->d, t->f, (char *)buf, XATTR_SIZE_MAX);
+	n = put_value(buf, n, a[0], a[1]);
 	kfree(buf);
-done:
-	target_done(t);
 	return n;
 }
 
-static int64_t do_remove(struct target *t, const uint64_t *a)
+static int64_t do_remove(const struct target *t, const uint64_t *a)
 {
 	char name[XATTR_NAME_MAX + 1];
 	int64_t n = name_from_user(name, a[0]);
 
-	if (!n)
-		n = t->d->mount->readonly ? -EROFS
-					  : t->ops->remove(t->d, t->f, name);
-	target_done(t);
+	if (n)
+		return n;
+	return t->d->mount->readonly ? -EROFS
+				     : t->ops->remove(t->d, t->f, name);
+}
+
+typedef int64_t xattr_call(const struct target *t, const uint64_t *a);
+
+static int64_t on_target(
+	struct dentry *d, struct file *f, const uint64_t *a, xattr_call *call)
+{
+	struct target t = {f, d, d && d->vnode ? d->vnode->ops->xattr : NULL};
+
+	return t.ops ? call(&t, a + 1) : -EOPNOTSUPP;
+}
+
+static int64_t on_path(const uint64_t *a, unsigned walk, xattr_call *call)
+{
+	struct walk w;
+	int64_t n = walk_from_user(AT_FDCWD, a[0], walk, &w);
+
+	if (n)
+		return n;
+	n = on_target(w.dentry, NULL, a, call);
+	walk_done(&w);
 	return n;
 }
 
 /* Each call as of a path, of a path not following, of a descriptor. */
-#define XATTR_CALL(verb, path, lpath, fd)                \
-	int64_t sys_##path(const uint64_t *a)            \
-	{                                                \
-		struct target t;                         \
-		int err = target_path(a[0], true, &t);   \
-                                                         \
-		return err ? err : do_##verb(&t, a + 1); \
-	}                                                \
-	int64_t sys_##lpath(const uint64_t *a)           \
-	{                                                \
-		struct target t;                         \
-		int err = target_path(a[0], false, &t);  \
-                                                         \
-		return err ? err : do_##verb(&t, a + 1); \
-	}                                                \
-	int64_t sys_##fd(const uint64_t *a)              \
-	{                                                \
-		struct target t;                         \
-		int err = target_fd(a[0], &t);           \
-                                                         \
-		return err ? err : do_##verb(&t, a + 1); \
+#define XATTR_CALL(verb, path, lpath, fd)                     \
+	int64_t sys_##path(const uint64_t *a)                 \
+	{                                                     \
+		return on_path(a, WALK_FOLLOW, do_##verb);    \
+	}                                                     \
+	int64_t sys_##lpath(const uint64_t *a)                \
+	{                                                     \
+		return on_path(a, 0, do_##verb);              \
+	}                                                     \
+	int64_t sys_##fd(struct file *f, const uint64_t *a)   \
+	{                                                     \
+		return on_target(f->dentry, f, a, do_##verb); \
 	}
 
 XATTR_CALL(get, getxattr, lgetxattr, fgetxattr)

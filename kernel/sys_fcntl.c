@@ -174,27 +174,20 @@ static int64_t do_fcntl(struct file *f, int fd, int cmd, uint64_t arg)
 	}
 }
 
-int64_t sys_fcntl(const uint64_t *a)
+int64_t sys_fcntl(struct file *f, const uint64_t *a)
 {
 	int cmd = (int)a[1];
-	struct file *f = allowed_on_path(cmd) ? fd_get_path((int)a[0])
-					      : fd_get((int)a[0]);
-	int64_t n;
 
-	if (!f)
+	if ((f->flags & O_PATH) && !allowed_on_path(cmd))
 		return -EBADF;
-	n = do_fcntl(f, (int)a[0], cmd, a[2]);
-	file_put(f);
-	return n;
+	return do_fcntl(f, (int)a[0], cmd, a[2]);
 }
 
 enum { FLOCK_SH = 1, FLOCK_EX = 2, FLOCK_NB = 4, FLOCK_UN = 8 };
 
-int64_t sys_flock(const uint64_t *a)
+int64_t sys_flock(struct file *f, const uint64_t *a)
 {
 	int op = (int)a[1] & ~FLOCK_NB, type;
-	struct file *f;
-	int64_t n;
 
 	if (op == FLOCK_SH)
 		type = F_RDLCK;
@@ -204,10 +197,5 @@ int64_t sys_flock(const uint64_t *a)
 		type = F_UNLCK;
 	else
 		return -EINVAL;
-	f = fd_get((int)a[0]);
-	if (!f)
-		return -EBADF;
-	n = f->vnode ? flock_whole(f, type, !(a[1] & FLOCK_NB)) : -EBADF;
-	file_put(f);
-	return n;
+	return f->vnode ? flock_whole(f, type, !(a[1] & FLOCK_NB)) : -EBADF;
 }

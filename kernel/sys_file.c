@@ -45,71 +45,53 @@ static int64_t transfer_here(struct file *f, struct uio *u, bool write)
 	return n;
 }
 
-static int64_t rw(const uint64_t *a, bool write)
+static int64_t rw(struct file *f, const uint64_t *a, bool write)
 {
-	struct file *f = fd_get((int)a[0]);
 	struct uio u;
-	int64_t n;
+	int64_t n = uio_init_user(&u, a[1], a[2]);
 
-	if (!f)
-		return -EBADF;
-	n = uio_init_user(&u, a[1], a[2]);
-	if (!n)
-		n = transfer_here(f, &u, write);
-	file_put(f);
-	return n;
+	return n ? n : transfer_here(f, &u, write);
 }
 
-int64_t sys_read(const uint64_t *a)
+int64_t sys_read(struct file *f, const uint64_t *a)
 {
-	return rw(a, false);
+	return rw(f, a, false);
 }
 
-int64_t sys_write(const uint64_t *a)
+int64_t sys_write(struct file *f, const uint64_t *a)
 {
-	return rw(a, true);
+	return rw(f, a, true);
 }
 
-static int64_t prw(const uint64_t *a, bool write)
+static int64_t prw(struct file *f, const uint64_t *a, bool write)
 {
 	uint64_t pos = a[3];
-	struct file *f;
 	struct uio u;
 	int64_t n;
 
 	if ((int64_t)pos < 0)
 		return -EINVAL;
-	f = fd_get((int)a[0]);
-	if (!f)
-		return -EBADF;
 	n = f->ops->lseek ? uio_init_user(&u, a[1], a[2]) : -ESPIPE;
-	if (!n)
-		n = file_transfer(f, &u, &pos, write);
-	file_put(f);
-	return n;
+	return n ? n : file_transfer(f, &u, &pos, write);
 }
 
-int64_t sys_pread64(const uint64_t *a)
+int64_t sys_pread64(struct file *f, const uint64_t *a)
 {
-	return prw(a, false);
+	return prw(f, a, false);
 }
 
-int64_t sys_pwrite64(const uint64_t *a)
+int64_t sys_pwrite64(struct file *f, const uint64_t *a)
 {
-	return prw(a, true);
+	return prw(f, a, true);
 }
 
 /* at: offset, or -1 for the file's own. */
-static int64_t rwv(const uint64_t *a, int64_t at, bool write)
+static int64_t rwv(struct file *f, const uint64_t *a, int64_t at, bool write)
 {
-	struct file *f = fd_get((int)a[0]);
 	struct uio_seg *seg = NULL;
 	struct uio u;
-	int64_t n;
+	int64_t n = uio_init_iov(&u, a[1], a[2], &seg);
 
-	if (!f)
-		return -EBADF;
-	n = uio_init_iov(&u, a[1], a[2], &seg);
 	if (!n && at == -1) {
 		n = transfer_here(f, &u, write);
 	} else if (!n) {
@@ -118,89 +100,76 @@ static int64_t rwv(const uint64_t *a, int64_t at, bool write)
 		n = f->ops->lseek ? file_transfer(f, &u, &pos, write) : -ESPIPE;
 	}
 	kfree(seg);
-	file_put(f);
 	return n;
 }
 
-int64_t sys_readv(const uint64_t *a)
+int64_t sys_readv(struct file *f, const uint64_t *a)
 {
-	return rwv(a, -1, false);
+	return rwv(f, a, -1, false);
 }
 
-int64_t sys_writev(const uint64_t *a)
+int64_t sys_writev(struct file *f, const uint64_t *a)
 {
-	return rwv(a, -1, true);
+	return rwv(f, a, -1, true);
 }
 
-static int64_t prwv(const uint64_t *a, bool own_pos, bool write)
+static int64_t prwv(struct file *f, const uint64_t *a, bool own_pos, bool write)
 {
 	int64_t at = (int64_t)a[3];
 
 	if (at < 0 && !(own_pos && at == -1))
 		return -EINVAL;
-	return rwv(a, at, write);
+	return rwv(f, a, at, write);
 }
 
-int64_t sys_preadv(const uint64_t *a)
+int64_t sys_preadv(struct file *f, const uint64_t *a)
 {
-	return prwv(a, false, false);
+	return prwv(f, a, false, false);
 }
 
-int64_t sys_pwritev(const uint64_t *a)
+int64_t sys_pwritev(struct file *f, const uint64_t *a)
 {
-	return prwv(a, false, true);
+	return prwv(f, a, false, true);
 }
 
-static int64_t sync_file(int fd, bool data_only)
+static int64_t sync_file(struct file *f, bool data_only)
 {
-	struct file *f = fd_get(fd);
-	int64_t n;
-
-	if (!f)
-		return -EBADF;
-	n = f->ops->fsync ? f->ops->fsync(f, data_only) : -EINVAL;
-	file_put(f);
-	return n;
+	return f->ops->fsync ? f->ops->fsync(f, data_only) : -EINVAL;
 }
 
 /* High priority asks for nothing that could be refused; not waiting and
  * appending once do not exist here. */
 enum { FLAG_HIPRI = 1, FLAG_DSYNC = 2, FLAG_SYNC = 4 };
 
-int64_t sys_preadv2(const uint64_t *a)
+int64_t sys_preadv2(struct file *f, const uint64_t *a)
 {
 	if (a[5] & ~(uint64_t)FLAG_HIPRI)
 		return -EOPNOTSUPP;
-	return prwv(a, true, false);
+	return prwv(f, a, true, false);
 }
 
-int64_t sys_pwritev2(const uint64_t *a)
+int64_t sys_pwritev2(struct file *f, const uint64_t *a)
 {
 	int64_t n, err;
 
 	if (a[5] & ~(uint64_t)(FLAG_HIPRI | FLAG_DSYNC | FLAG_SYNC))
 		return -EOPNOTSUPP;
-	n = prwv(a, true, true);
+	n = prwv(f, a, true, true);
 	if (n <= 0 || !(a[5] & (FLAG_DSYNC | FLAG_SYNC)))
 		return n;
-	err = sync_file((int)a[0], !(a[5] & FLAG_SYNC));
+	err = sync_file(f, !(a[5] & FLAG_SYNC));
 	return err ? err : n;
 }
 
-int64_t sys_lseek(const uint64_t *a)
+int64_t sys_lseek(struct file *f, const uint64_t *a)
 {
-	struct file *f = fd_get((int)a[0]);
 	int64_t n;
 
-	if (!f)
-		return -EBADF;
-	n = -ESPIPE;
-	if (f->ops->lseek) {
-		mutex_lock(&f->pos_lock);
-		n = f->ops->lseek(f, (int64_t)a[1], (int)a[2]);
-		mutex_unlock(&f->pos_lock);
-	}
-	file_put(f);
+	if (!f->ops->lseek)
+		return -ESPIPE;
+	mutex_lock(&f->pos_lock);
+	n = f->ops->lseek(f, (int64_t)a[1], (int)a[2]);
+	mutex_unlock(&f->pos_lock);
 	return n;
 }
 
@@ -230,17 +199,9 @@ int64_t sys_close_range(const uint64_t *a)
 	return 0;
 }
 
-int64_t sys_dup(const uint64_t *a)
+int64_t sys_dup(struct file *f, const uint64_t *a)
 {
-	struct file *f = fd_get_path((int)a[0]);
-	int fd;
-
-	if (!f)
-		return -EBADF;
-	fd = fd_install(f, false, 0);
-	if (fd < 0)
-		file_put(f);
-	return fd;
+	return fd_install_new(file_get(f), false);
 }
 
 static int64_t dup_to(int from, int to, bool cloexec)
@@ -273,137 +234,95 @@ int64_t sys_dup3(const uint64_t *a)
 	return dup_to((int)a[0], (int)a[1], a[2] != 0);
 }
 
-int64_t sys_ioctl(const uint64_t *a)
+int64_t sys_ioctl(struct file *f, const uint64_t *a)
 {
-	struct file *f = fd_get((int)a[0]);
 	uint32_t cmd = (uint32_t)a[1];
 	int32_t on;
-	int64_t n = 0;
 
-	if (!f)
-		return -EBADF;
 	switch (cmd) {
 	case FIOCLEX:
 	case FIONCLEX:
-		n = fd_set_cloexec((int)a[0], cmd == FIOCLEX);
-		break;
+		return fd_set_cloexec((int)a[0], cmd == FIOCLEX);
 	case FIONBIO:
-		n = user_read(&on, a[2], sizeof(on));
-		if (n)
-			break;
+		if (user_read(&on, a[2], sizeof(on)))
+			return -EFAULT;
 		if (on)
 			f->flags |= O_NONBLOCK;
 		else
 			f->flags &= ~(uint32_t)O_NONBLOCK;
-		if (f->ops->setfl)
-			n = f->ops->setfl(f, f->flags);
-		break;
+		return f->ops->setfl ? f->ops->setfl(f, f->flags) : 0;
 	case FIONREAD:
 		if (f->vnode && S_ISREG(f->vnode->mode)) {
 			struct kstat st;
-			int32_t left;
+			int err = vfs_file_getattr(f, &st);
+			int32_t left = st.size > f->pos
+				? (int32_t)(st.size - f->pos)
+				: 0;
 
-			n = vfs_file_getattr(f, &st);
-			left = st.size > f->pos ? (int32_t)(st.size - f->pos)
-						: 0;
-			if (!n)
-				n = user_write(a[2], &left, sizeof(left));
-			break;
+			return err ? err
+				   : user_write(a[2], &left, sizeof(left));
 		}
 		__attribute__((fallthrough));
 	default:
-		n = f->ops->ioctl ? f->ops->ioctl(f, cmd, a[2]) : -ENOTTY;
+		return f->ops->ioctl ? f->ops->ioctl(f, cmd, a[2]) : -ENOTTY;
 	}
-	file_put(f);
-	return n;
 }
 
-int64_t sys_fsync(const uint64_t *a)
+int64_t sys_fsync(struct file *f, const uint64_t *a)
 {
-	return sync_file((int)a[0], false);
+	return sync_file(f, false);
 }
 
-int64_t sys_fdatasync(const uint64_t *a)
+int64_t sys_fdatasync(struct file *f, const uint64_t *a)
 {
-	return sync_file((int)a[0], true);
+	return sync_file(f, true);
 }
 
-int64_t sys_sync_file_range(const uint64_t *a)
+int64_t sys_sync_file_range(struct file *f, const uint64_t *a)
 {
-	return sync_file((int)a[0], true);
+	return sync_file(f, true);
 }
 
-int64_t sys_syncfs(const uint64_t *a)
+int64_t sys_syncfs(struct file *f, const uint64_t *a)
 {
-	return sync_file((int)a[0], false);
+	return sync_file(f, false);
 }
 
-int64_t sys_ftruncate(const uint64_t *a)
+int64_t sys_ftruncate(struct file *f, const uint64_t *a)
 {
-	struct file *f;
 	int64_t n;
 
-	if ((int64_t)a[1] < 0)
+	if ((int64_t)a[1] < 0 || !file_writable(f) || !f->ops->truncate)
 		return -EINVAL;
-	f = fd_get((int)a[0]);
-	if (!f)
-		return -EBADF;
-	if (!file_writable(f) || !f->ops->truncate)
-		n = -EINVAL;
-	else
-		n = f->ops->truncate(f, a[1]);
+	n = f->ops->truncate(f, a[1]);
 	if (!n)
 		vfs_notify_file(f, 2);
-	file_put(f);
 	return n;
 }
 
-int64_t sys_fallocate(const uint64_t *a)
+int64_t sys_fallocate(struct file *f, const uint64_t *a)
 {
 	uint64_t off = a[2], len = a[3], end;
-	struct file *f;
-	int64_t n;
 
 	if ((int64_t)off < 0 || (int64_t)len <= 0)
 		return -EINVAL;
 	if (add_overflows(off, len, &end) || end > INT64_MAX)
 		return -EFBIG;
-	f = fd_get((int)a[0]);
-	if (!f)
-		return -EBADF;
 	if (!file_writable(f))
-		n = -EBADF;
-	else
-		n = f->ops->fallocate
-			? f->ops->fallocate(f, (int)a[1], off, len)
-			: -EOPNOTSUPP;
-	file_put(f);
-	return n;
+		return -EBADF;
+	return f->ops->fallocate ? f->ops->fallocate(f, (int)a[1], off, len)
+				 : -EOPNOTSUPP;
 }
 
 /* Advice; checked and taken note of by nobody, as the calls allow. */
-int64_t sys_fadvise64(const uint64_t *a)
+int64_t sys_fadvise64(struct file *f, const uint64_t *a)
 {
-	struct file *f = fd_get((int)a[0]);
-	int64_t n;
-
-	if (!f)
-		return -EBADF;
-	n = f->ops->lseek ? 0 : -ESPIPE;
-	if (!n && (unsigned)a[3] > 5)
-		n = -EINVAL;
-	file_put(f);
-	return n;
+	if (!f->ops->lseek)
+		return -ESPIPE;
+	return (unsigned)a[3] > 5 ? -EINVAL : 0;
 }
 
-int64_t sys_readahead(const uint64_t *a)
+int64_t sys_readahead(struct file *f, const uint64_t *a)
 {
-	struct file *f = fd_get((int)a[0]);
-	int64_t n;
-
-	if (!f)
-		return -EBADF;
-	n = !file_readable(f) ? -EBADF : f->ops->lseek ? 0 : -EINVAL;
-	file_put(f);
-	return n;
+	return !file_readable(f) ? -EBADF : f->ops->lseek ? 0 : -EINVAL;
 }

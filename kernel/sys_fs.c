@@ -61,37 +61,25 @@ static uint32_t masked(uint64_t u_mode)
 
 /* ---- making ---- */
 
-static int64_t do_mkdir(int dfd, uint64_t u_path, uint64_t u_mode)
+int64_t sys_mkdirat(const uint64_t *a)
 {
 	struct walk w;
 	const struct vnode_ops *ops;
-	int err = walk_new(dfd, u_path, true, &w);
+	int err = walk_new((int)a[0], a[1], true, &w);
 
 	if (err)
 		return err;
 	ops = w.parent->vnode->ops;
-	err = ops->mkdir ? ops->mkdir(w.dentry, masked(u_mode) & 01777)
-			 : -EPERM;
+	err = ops->mkdir ? ops->mkdir(w.dentry, masked(a[2]) & 01777) : -EPERM;
 	if (!err)
 		vfs_notify(w.dentry, EV_CREATE | EV_ISDIR);
 	walk_done(&w);
 	return err;
 }
 
-int64_t sys_mkdir(const uint64_t *a)
+int64_t sys_mknodat(const uint64_t *a)
 {
-	return do_mkdir(AT_FDCWD, a[0], a[1]);
-}
-
-int64_t sys_mkdirat(const uint64_t *a)
-{
-	return do_mkdir((int)a[0], a[1], a[2]);
-}
-
-static int64_t do_mknod(
-	int dfd, uint64_t u_path, uint64_t u_mode, uint64_t rdev)
-{
-	uint32_t type = (uint32_t)u_mode & S_IFMT;
+	uint32_t type = (uint32_t)a[2] & S_IFMT;
 	const struct vnode_ops *ops;
 	struct walk w;
 	int err;
@@ -103,11 +91,11 @@ static int64_t do_mknod(
 	if (type != S_IFREG && type != S_IFIFO && type != S_IFSOCK &&
 		type != S_IFCHR && type != S_IFBLK)
 		return -EINVAL;
-	err = walk_new(dfd, u_path, false, &w);
+	err = walk_new((int)a[0], a[1], false, &w);
 	if (err)
 		return err;
 	ops = w.parent->vnode->ops;
-	err = ops->mknod ? ops->mknod(w.dentry, type | masked(u_mode), rdev)
+	err = ops->mknod ? ops->mknod(w.dentry, type | masked(a[2]), a[3])
 			 : -EPERM;
 	if (!err)
 		vfs_notify(w.dentry, EV_CREATE);
@@ -115,26 +103,16 @@ static int64_t do_mknod(
 	return err;
 }
 
-int64_t sys_mknod(const uint64_t *a)
-{
-	return do_mknod(AT_FDCWD, a[0], a[1], a[2]);
-}
-
-int64_t sys_mknodat(const uint64_t *a)
-{
-	return do_mknod((int)a[0], a[1], a[2], a[3]);
-}
-
-static int64_t do_symlink(uint64_t u_target, int dfd, uint64_t u_path)
+int64_t sys_symlinkat(const uint64_t *a)
 {
 	const struct vnode_ops *ops;
 	struct walk w;
 	char *target;
-	int err = path_from_user(u_target, &target);
+	int err = path_from_user(a[0], &target);
 
 	if (err)
 		return err;
-	err = target[0] ? walk_new(dfd, u_path, false, &w) : -ENOENT;
+	err = target[0] ? walk_new((int)a[1], a[2], false, &w) : -ENOENT;
 	if (!err) {
 		ops = w.parent->vnode->ops;
 		err = ops->symlink ? ops->symlink(w.dentry, target) : -EPERM;
@@ -148,17 +126,14 @@ static int64_t do_symlink(uint64_t u_target, int dfd, uint64_t u_path)
 
 int64_t sys_symlink(const uint64_t *a)
 {
-	return do_symlink(a[0], AT_FDCWD, a[1]);
+	const uint64_t at[] = {a[0], (uint64_t)AT_FDCWD, a[1]};
+
+	return sys_symlinkat(at);
 }
 
-int64_t sys_symlinkat(const uint64_t *a)
+int64_t sys_linkat(const uint64_t *a)
 {
-	return do_symlink(a[0], (int)a[1], a[2]);
-}
-
-static int64_t do_link(
-	int old_dfd, uint64_t u_old, int dfd, uint64_t u_path, int flags)
-{
+	int flags = (int)a[4];
 	unsigned wf = flags & AT_SYMLINK_FOLLOW ? WALK_FOLLOW : 0;
 	const struct vnode_ops *ops;
 	struct walk from, to;
@@ -168,14 +143,14 @@ static int64_t do_link(
 		return -EINVAL;
 	if (flags & AT_EMPTY_PATH)
 		wf |= WALK_EMPTY;
-	err = walk_from_user(old_dfd, u_old, wf, &from);
+	err = walk_from_user((int)a[0], a[1], wf, &from);
 	if (err)
 		return err;
 	if (!from.dentry) {
 		walk_done(&from);
 		return -EXDEV;
 	}
-	err = walk_new(dfd, u_path, false, &to);
+	err = walk_new((int)a[2], a[3], false, &to);
 	if (err)
 		goto from;
 	ops = to.parent->vnode->ops;
@@ -195,24 +170,26 @@ from:
 
 int64_t sys_link(const uint64_t *a)
 {
-	return do_link(AT_FDCWD, a[0], AT_FDCWD, a[1], 0);
-}
+	const uint64_t cwd = (uint64_t)AT_FDCWD;
+	const uint64_t at[] = {cwd, a[0], cwd, a[1], 0};
 
-int64_t sys_linkat(const uint64_t *a)
-{
-	return do_link((int)a[0], a[1], (int)a[2], a[3], (int)a[4]);
+	return sys_linkat(at);
 }
 
 /* ---- removing ---- */
 
-static int64_t do_unlink(int dfd, uint64_t u_path, bool dir)
+int64_t sys_unlinkat(const uint64_t *a)
 {
+	bool dir = a[2] != 0;
 	const struct vnode_ops *ops;
 	struct vnode *v;
 	struct walk w;
 	bool is_dir;
-	int err = walk_from_user(dfd, u_path, WALK_NAME, &w);
+	int err;
 
+	if (a[2] & ~(uint64_t)AT_REMOVEDIR)
+		return -EINVAL;
+	err = walk_from_user((int)a[0], a[1], WALK_NAME, &w);
 	if (err)
 		return err;
 	if (!w.parent || w.dots) {
@@ -245,23 +222,6 @@ static int64_t do_unlink(int dfd, uint64_t u_path, bool dir)
 done:
 	walk_done(&w);
 	return err;
-}
-
-int64_t sys_unlink(const uint64_t *a)
-{
-	return do_unlink(AT_FDCWD, a[0], false);
-}
-
-int64_t sys_rmdir(const uint64_t *a)
-{
-	return do_unlink(AT_FDCWD, a[0], true);
-}
-
-int64_t sys_unlinkat(const uint64_t *a)
-{
-	if (a[2] & ~(uint64_t)AT_REMOVEDIR)
-		return -EINVAL;
-	return do_unlink((int)a[0], a[1], a[2] != 0);
 }
 
 /* ---- renaming ---- */
@@ -309,9 +269,9 @@ static int rename_check(
 	return err ? err : dir_writable(to);
 }
 
-static int64_t do_rename(
-	int old_dfd, uint64_t u_old, int dfd, uint64_t u_path, unsigned flags)
+int64_t sys_renameat2(const uint64_t *a)
 {
+	unsigned flags = (unsigned)a[4];
 	const struct vnode_ops *ops;
 	struct walk from, to;
 	int err;
@@ -320,10 +280,10 @@ static int64_t do_rename(
 		(flags & (RENAME_NOREPLACE | RENAME_EXCHANGE)) ==
 			(RENAME_NOREPLACE | RENAME_EXCHANGE))
 		return -EINVAL;
-	err = walk_from_user(old_dfd, u_old, WALK_NAME, &from);
+	err = walk_from_user((int)a[0], a[1], WALK_NAME, &from);
 	if (err)
 		return err;
-	err = walk_from_user(dfd, u_path, WALK_PARENT | WALK_NAME, &to);
+	err = walk_from_user((int)a[2], a[3], WALK_PARENT | WALK_NAME, &to);
 	if (err)
 		goto from;
 	err = rename_check(&from, &to, flags);
@@ -347,17 +307,10 @@ from:
 
 int64_t sys_rename(const uint64_t *a)
 {
-	return do_rename(AT_FDCWD, a[0], AT_FDCWD, a[1], 0);
-}
+	const uint64_t cwd = (uint64_t)AT_FDCWD;
+	const uint64_t at[] = {cwd, a[0], cwd, a[1], 0};
 
-int64_t sys_renameat(const uint64_t *a)
-{
-	return do_rename((int)a[0], a[1], (int)a[2], a[3], 0);
-}
-
-int64_t sys_renameat2(const uint64_t *a)
-{
-	return do_rename((int)a[0], a[1], (int)a[2], a[3], (unsigned)a[4]);
+	return sys_renameat2(at);
 }
 
 /* ---- where a process is ---- */
@@ -374,47 +327,38 @@ static int enter_dir(struct dentry **slot, struct dentry *d)
 	return 0;
 }
 
-int64_t sys_chdir(const uint64_t *a)
+static int enter_path(uint64_t u_path, bool root)
 {
 	struct walk w;
 	int err = walk_from_user(
-		AT_FDCWD, a[0], WALK_FOLLOW | WALK_DIRECTORY, &w);
+		AT_FDCWD, u_path, WALK_FOLLOW | WALK_DIRECTORY, &w);
 
 	if (err)
 		return err;
-	err = w.file ? -ENOTDIR : enter_dir(&curproc->fs->cwd, w.dentry);
+	err = w.file ? -ENOTDIR
+		     : enter_dir(root ? &curproc->fs->root : &curproc->fs->cwd,
+			       w.dentry);
 	walk_done(&w);
 	return err;
 }
 
-int64_t sys_fchdir(const uint64_t *a)
+int64_t sys_chdir(const uint64_t *a)
 {
-	struct file *f = fd_get_path((int)a[0]);
-	int err;
+	return enter_path(a[0], false);
+}
 
-	if (!f)
-		return -EBADF;
+int64_t sys_fchdir(struct file *f, const uint64_t *a)
+{
 	if (!f->dentry || !f->vnode || !S_ISDIR(f->vnode->mode))
-		err = -ENOTDIR;
-	else
-		err = enter_dir(&curproc->fs->cwd, f->dentry);
-	file_put(f);
-	return err;
+		return -ENOTDIR;
+	return enter_dir(&curproc->fs->cwd, f->dentry);
 }
 
 int64_t sys_chroot(const uint64_t *a)
 {
-	struct walk w;
-	int err;
-
 	if (curproc->euid != 0)
 		return -EPERM;
-	err = walk_from_user(AT_FDCWD, a[0], WALK_FOLLOW | WALK_DIRECTORY, &w);
-	if (err)
-		return err;
-	err = w.file ? -ENOTDIR : enter_dir(&curproc->fs->root, w.dentry);
-	walk_done(&w);
-	return err;
+	return enter_path(a[0], true);
 }
 
 int64_t sys_umask(const uint64_t *a)
@@ -469,16 +413,9 @@ int64_t sys_statfs(const uint64_t *a)
 	return err;
 }
 
-int64_t sys_fstatfs(const uint64_t *a)
+int64_t sys_fstatfs(struct file *f, const uint64_t *a)
 {
-	struct file *f = fd_get_path((int)a[0]);
-	int64_t err;
-
-	if (!f)
-		return -EBADF;
-	err = do_statfs(f->dentry, a[1]);
-	file_put(f);
-	return err;
+	return do_statfs(f->dentry, a[1]);
 }
 
 int64_t sys_memfd_create(const uint64_t *a)
@@ -486,7 +423,6 @@ int64_t sys_memfd_create(const uint64_t *a)
 	char name[VFS_NAME_MAX - 5];
 	struct file *f;
 	int64_t n;
-	int fd;
 
 	if (a[1] & ~3ul) /* MFD_CLOEXEC, MFD_ALLOW_SEALING; no huge pages */
 		return -EINVAL;
@@ -496,8 +432,5 @@ int64_t sys_memfd_create(const uint64_t *a)
 	n = tmpfs_memfd(name, (unsigned)a[1], &f);
 	if (n)
 		return n;
-	fd = fd_install(f, a[1] & 1, 0);
-	if (fd < 0)
-		file_put(f);
-	return fd;
+	return fd_install_new(f, a[1] & 1);
 }

@@ -27,7 +27,6 @@ static int64_t do_open(
 	struct file *f;
 	char *path;
 	int64_t err;
-	int fd;
 
 	flags &= OPEN_FLAGS;
 	if (flags & O_PATH)
@@ -41,15 +40,7 @@ static int64_t do_open(
 	path_buf_put(path);
 	if (err)
 		return err;
-	fd = fd_install(f, flags & O_CLOEXEC, 0);
-	if (fd < 0)
-		file_put(f);
-	return fd;
-}
-
-int64_t sys_open(const uint64_t *a)
-{
-	return do_open(AT_FDCWD, a[0], (uint32_t)a[1], (uint32_t)a[2], 0);
+	return fd_install_new(f, flags & O_CLOEXEC);
 }
 
 int64_t sys_creat(const uint64_t *a)
@@ -152,52 +143,39 @@ static int stat_path(int dfd, uint64_t u_path, int flags, struct kstat *st)
 	return err;
 }
 
-static int64_t stat_at(int dfd, uint64_t u_path, uint64_t u_buf, int flags)
+static int64_t stat_file(struct file *f, uint64_t u_buf)
 {
 	struct kstat st;
-	int err = stat_path(dfd, u_path, flags, &st);
+	int err = vfs_file_getattr(f, &st);
 
 	return err ? err : put_stat(u_buf, &st);
 }
 
-int64_t sys_stat(const uint64_t *a)
+int64_t sys_fstat(struct file *f, const uint64_t *a)
 {
-	return stat_at(AT_FDCWD, a[0], a[1], 0);
-}
-
-int64_t sys_lstat(const uint64_t *a)
-{
-	return stat_at(AT_FDCWD, a[0], a[1], AT_SYMLINK_NOFOLLOW);
-}
-
-int64_t sys_fstat(const uint64_t *a)
-{
-	struct file *f = fd_get_path((int)a[0]);
-	struct kstat st;
-	int64_t err;
-
-	if (!f)
-		return -EBADF;
-	err = vfs_file_getattr(f, &st);
-	file_put(f);
-	return err ? err : put_stat(a[1], &st);
+	return stat_file(f, a[1]);
 }
 
 int64_t sys_newfstatat(const uint64_t *a)
 {
 	int flags = (int)a[3];
+	struct kstat st;
 	char first;
+	int64_t err;
 
 	if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH))
 		return -EINVAL;
 	/* glibc's fstat: no name to look at */
 	if ((flags & AT_EMPTY_PATH) && (int)a[0] >= 0 &&
 		!user_read(&first, a[1], 1) && first == '\0') {
-		const uint64_t args[] = {a[0], a[2]};
+		struct file *f = fd_get_path((int)a[0]);
 
-		return sys_fstat(args);
+		err = f ? stat_file(f, a[2]) : -EBADF;
+		file_put(f);
+		return err;
 	}
-	return stat_at((int)a[0], a[1], a[2], flags);
+	err = stat_path((int)a[0], a[1], flags, &st);
+	return err ? err : put_stat(a[2], &st);
 }
 
 static struct statx_timestamp statx_time(struct vtime t)
@@ -255,17 +233,18 @@ int64_t sys_statx(const uint64_t *a)
 
 /* ---- access, readlink, getcwd ---- */
 
-static int64_t do_access(int dfd, uint64_t u_path, int mask, int flags)
+int64_t sys_faccessat2(const uint64_t *a)
 {
+	int mask = (int)a[2], flags = (int)a[3], err;
 	unsigned wf = flags & AT_SYMLINK_NOFOLLOW ? 0 : WALK_FOLLOW;
 	struct walk w;
-	int err;
 
-	if (mask & ~7)
+	if ((mask & ~7) ||
+		(flags & ~(AT_EACCESS | AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)))
 		return -EINVAL;
 	if (flags & AT_EMPTY_PATH)
 		wf |= WALK_EMPTY;
-	err = walk_from_user(dfd, u_path, wf, &w);
+	err = walk_from_user((int)a[0], a[1], wf, &w);
 	if (err)
 		return err;
 	if (w.dentry && (!w.file || w.file->dentry)) {
@@ -281,35 +260,16 @@ static int64_t do_access(int dfd, uint64_t u_path, int mask, int flags)
 	return err;
 }
 
-int64_t sys_access(const uint64_t *a)
+int64_t sys_readlinkat(const uint64_t *a)
 {
-	return do_access(AT_FDCWD, a[0], (int)a[1], 0);
-}
-
-int64_t sys_faccessat(const uint64_t *a)
-{
-	return do_access((int)a[0], a[1], (int)a[2], 0);
-}
-
-int64_t sys_faccessat2(const uint64_t *a)
-{
-	int flags = (int)a[3];
-
-	if (flags & ~(AT_EACCESS | AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
-		return -EINVAL;
-	return do_access((int)a[0], a[1], (int)a[2], flags);
-}
-
-static int64_t do_readlink(
-	int dfd, uint64_t u_path, uint64_t u_buf, uint64_t u_size)
-{
+	int dfd = (int)a[0];
 	struct walk w;
 	char *path;
 	int64_t n;
 
-	if ((int)u_size <= 0)
+	if ((int)a[3] <= 0)
 		return -EINVAL;
-	n = path_from_user(u_path, &path);
+	n = path_from_user(a[1], &path);
 	if (n)
 		return n;
 	n = vfs_walk(dfd, path, dfd == AT_FDCWD ? 0 : WALK_EMPTY, &w);
@@ -324,22 +284,12 @@ static int64_t do_readlink(
 		walk_done(&w);
 	}
 	if (n > 0) {
-		n = (int64_t)u64_min((uint64_t)n, (uint32_t)u_size);
-		if (user_write(u_buf, path, (size_t)n))
+		n = (int64_t)u64_min((uint64_t)n, (uint32_t)a[3]);
+		if (user_write(a[2], path, (size_t)n))
 			n = -EFAULT;
 	}
 	path_buf_put(path);
 	return n;
-}
-
-int64_t sys_readlink(const uint64_t *a)
-{
-	return do_readlink(AT_FDCWD, a[0], a[1], a[2]);
-}
-
-int64_t sys_readlinkat(const uint64_t *a)
-{
-	return do_readlink((int)a[0], a[1], a[2], a[3]);
 }
 
 int64_t sys_getcwd(const uint64_t *a)
@@ -400,7 +350,7 @@ static int user_sink_add(struct dirent_sink *s, const char *name, size_t len,
 	return 0;
 }
 
-static int64_t do_getdents(const uint64_t *a, bool old)
+static int64_t do_getdents(struct file *f, const uint64_t *a, bool old)
 {
 	size_t size = u64_min((unsigned)a[2], 65536);
 	struct user_sink u = {
@@ -408,22 +358,15 @@ static int64_t do_getdents(const uint64_t *a, bool old)
 		.size = size,
 		.old = old,
 	};
-	struct file *f = fd_get((int)a[0]);
 	int64_t n;
 
-	if (!f)
-		return -EBADF;
-	n = -ENOTDIR;
 	if (!f->ops->getdents)
-		goto put;
-	if (f->dentry && f->dentry->deleted) {
-		n = -ENOENT;
-		goto put;
-	}
-	n = -ENOMEM;
+		return -ENOTDIR;
+	if (f->dentry && f->dentry->deleted)
+		return -ENOENT;
 	u.buf = kmalloc(size + 8);
 	if (!u.buf)
-		goto put;
+		return -ENOMEM;
 	mutex_lock(&f->pos_lock);
 	n = f->ops->getdents(f, &u.sink);
 	mutex_unlock(&f->pos_lock);
@@ -432,17 +375,15 @@ static int64_t do_getdents(const uint64_t *a, bool old)
 	if (!n)
 		n = user_write(a[1], u.buf, u.used) ? -EFAULT : (int64_t)u.used;
 	kfree(u.buf);
-put:
-	file_put(f);
 	return n;
 }
 
-int64_t sys_getdents(const uint64_t *a)
+int64_t sys_getdents(struct file *f, const uint64_t *a)
 {
-	return do_getdents(a, true);
+	return do_getdents(f, a, true);
 }
 
-int64_t sys_getdents64(const uint64_t *a)
+int64_t sys_getdents64(struct file *f, const uint64_t *a)
 {
-	return do_getdents(a, false);
+	return do_getdents(f, a, false);
 }

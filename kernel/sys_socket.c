@@ -40,25 +40,6 @@ static_assert_size(struct user_mmsghdr, 64);
 
 enum { MMSG_MAX = 1024, CONTROL_STACK = 256 };
 
-/* The descriptor's socket with a reference on its file. */
-static int get_socket(uint64_t u_fd, struct socket **s)
-{
-	struct file *f = fd_get((int)u_fd);
-
-	if (f == NULL)
-		return -EBADF;
-	*s = socket_of(f);
-	if (*s != NULL)
-		return 0;
-	file_put(f);
-	return -ENOTSOCK;
-}
-
-static void put_socket(struct socket *s)
-{
-	file_put(s->file);
-}
-
 static bool is_nonblock(const struct socket *s)
 {
 	return s->file->flags & O_NONBLOCK;
@@ -67,14 +48,9 @@ static bool is_nonblock(const struct socket *s)
 /* Installs a fresh socket; takes it over also when that fails. */
 static int install(struct socket *s, uint32_t flags)
 {
-	int fd;
-
 	if (flags & SOCK_NONBLOCK)
 		s->file->flags |= O_NONBLOCK;
-	fd = fd_install(s->file, flags & SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		file_put(s->file);
-	return fd;
+	return fd_install_new(s->file, flags & SOCK_CLOEXEC);
 }
 
 static int addr_read(
@@ -172,129 +148,94 @@ int64_t sys_socketpair(const uint64_t *a)
 	return err;
 }
 
-int64_t sys_bind(const uint64_t *a)
+int64_t sys_bind(struct socket *s, const uint64_t *a)
 {
 	struct sockaddr_buf addr;
-	struct socket *s;
-	int err = get_socket(a[0], &s);
+	int err = addr_read(&addr, a[1], a[2]);
 
 	if (err)
 		return err;
-	err = addr_read(&addr, a[1], a[2]);
-	if (err == 0)
-		err = s->ops->bind ? s->ops->bind(s, &addr) : -EOPNOTSUPP;
-	put_socket(s);
-	return err;
+	return s->ops->bind ? s->ops->bind(s, &addr) : -EOPNOTSUPP;
 }
 
-int64_t sys_listen(const uint64_t *a)
+int64_t sys_listen(struct socket *s, const uint64_t *a)
 {
 	int u_backlog = (int)a[1];
-	struct socket *s;
-	int err = get_socket(a[0], &s);
 
-	if (err)
-		return err;
 	if (u_backlog < 0 || u_backlog > SOCK_BACKLOG_MAX)
 		u_backlog = SOCK_BACKLOG_MAX;
-	err = s->ops->listen ? s->ops->listen(s, u_backlog) : -EOPNOTSUPP;
-	put_socket(s);
-	return err;
+	return s->ops->listen ? s->ops->listen(s, u_backlog) : -EOPNOTSUPP;
 }
 
-int64_t sys_connect(const uint64_t *a)
+int64_t sys_connect(struct socket *s, const uint64_t *a)
 {
 	struct sockaddr_buf addr;
-	struct socket *s;
-	int err = get_socket(a[0], &s);
+	int err = addr_read(&addr, a[1], a[2]);
 
 	if (err)
 		return err;
-	err = addr_read(&addr, a[1], a[2]);
-	if (err == 0 && addr.size < sizeof(addr.family))
-		err = -EINVAL;
-	if (err == 0)
-		err = s->ops->connect(s, &addr, is_nonblock(s));
-	put_socket(s);
-	return err;
+	if (addr.size < sizeof(addr.family))
+		return -EINVAL;
+	return s->ops->connect(s, &addr, is_nonblock(s));
 }
 
 static int64_t do_accept(
-	uint64_t u_fd, uint64_t u_addr, uint64_t u_size, uint32_t u_flags)
+	struct socket *s, uint64_t u_addr, uint64_t u_size, uint32_t u_flags)
 {
 	struct sockaddr_buf peer = {.size = 0};
-	struct socket *s, *new;
+	struct socket *new;
 	int err;
 
 	if (u_flags & ~(uint32_t)(SOCK_NONBLOCK | SOCK_CLOEXEC))
 		return -EINVAL;
-	err = get_socket(u_fd, &s);
+	if (!s->ops->accept)
+		return -EOPNOTSUPP;
+	err = s->ops->accept(s, is_nonblock(s), &new, &peer);
 	if (err)
 		return err;
-	err = s->ops->accept ? s->ops->accept(s, is_nonblock(s), &new, &peer)
-			     : -EOPNOTSUPP;
-	put_socket(s);
-	if (err)
+	err = u_addr ? addr_write(&peer, u_addr, u_size) : 0;
+	if (err) {
+		file_put(new->file);
 		return err;
-	if (u_addr) {
-		err = addr_write(&peer, u_addr, u_size);
-		if (err) {
-			file_put(new->file);
-			return err;
-		}
 	}
 	return install(new, u_flags);
 }
 
-int64_t sys_accept(const uint64_t *a)
+int64_t sys_accept(struct socket *s, const uint64_t *a)
 {
-	return do_accept(a[0], a[1], a[2], 0);
+	return do_accept(s, a[1], a[2], 0);
 }
 
-int64_t sys_accept4(const uint64_t *a)
+int64_t sys_accept4(struct socket *s, const uint64_t *a)
 {
-	return do_accept(a[0], a[1], a[2], (uint32_t)a[3]);
+	return do_accept(s, a[1], a[2], (uint32_t)a[3]);
 }
 
-int64_t sys_shutdown(const uint64_t *a)
+int64_t sys_shutdown(struct socket *s, const uint64_t *a)
 {
 	int u_how = (int)a[1];
-	struct socket *s;
-	int err = get_socket(a[0], &s);
 
-	if (err)
-		return err;
 	if (u_how < SHUT_RD || u_how > SHUT_RDWR)
-		err = -EINVAL;
-	else
-		err = s->ops->shutdown(s, u_how);
-	put_socket(s);
-	return err;
+		return -EINVAL;
+	return s->ops->shutdown(s, u_how);
 }
 
-static int64_t get_name(const uint64_t *a, bool peer)
+static int64_t get_name(struct socket *s, const uint64_t *a, bool peer)
 {
 	struct sockaddr_buf addr = {.size = 0};
-	struct socket *s;
-	int err = get_socket(a[0], &s);
+	int err = s->ops->getname(s, peer, &addr);
 
-	if (err)
-		return err;
-	err = s->ops->getname(s, peer, &addr);
-	if (err == 0)
-		err = addr_write(&addr, a[1], a[2]);
-	put_socket(s);
-	return err;
+	return err ? err : addr_write(&addr, a[1], a[2]);
 }
 
-int64_t sys_getsockname(const uint64_t *a)
+int64_t sys_getsockname(struct socket *s, const uint64_t *a)
 {
-	return get_name(a, false);
+	return get_name(s, a, false);
 }
 
-int64_t sys_getpeername(const uint64_t *a)
+int64_t sys_getpeername(struct socket *s, const uint64_t *a)
 {
-	return get_name(a, true);
+	return get_name(s, a, true);
 }
 
 /* ---- data ---- */
@@ -318,39 +259,26 @@ static int64_t do_recv(struct socket *s, struct sockmsg *m, uint32_t u_flags)
 	return s->ops->recv(s, m);
 }
 
-int64_t sys_sendto(const uint64_t *a)
+int64_t sys_sendto(struct socket *s, const uint64_t *a)
 {
 	struct sockaddr_buf addr;
 	struct sockmsg m = {.addr = NULL};
-	struct socket *s;
 	int64_t n = uio_init_user(&m.u, a[1], a[2]);
 
-	if (n)
-		return n;
-	n = get_socket(a[0], &s);
-	if (n)
-		return n;
-	if (a[4]) {
+	if (n == 0 && a[4]) {
 		m.addr = &addr;
 		n = addr_read(&addr, a[4], a[5]);
 	}
-	if (n == 0)
-		n = do_send(s, &m, (uint32_t)a[3]);
-	put_socket(s);
-	return n;
+	return n ? n : do_send(s, &m, (uint32_t)a[3]);
 }
 
-int64_t sys_recvfrom(const uint64_t *a)
+int64_t sys_recvfrom(struct socket *s, const uint64_t *a)
 {
 	struct sockaddr_buf addr;
 	struct sockmsg m = {.addr = NULL};
-	struct socket *s;
 	int64_t n = uio_init_user(&m.u, a[1], a[2]);
 	int err;
 
-	if (n)
-		return n;
-	n = get_socket(a[0], &s);
 	if (n)
 		return n;
 	if (a[4]) {
@@ -358,13 +286,10 @@ int64_t sys_recvfrom(const uint64_t *a)
 		m.addr = &addr;
 	}
 	n = do_recv(s, &m, (uint32_t)a[3]);
-	if (n >= 0 && a[4]) {
-		err = addr_write(&addr, a[4], a[5]);
-		if (err)
-			n = err;
-	}
-	put_socket(s);
-	return n;
+	if (n < 0 || !a[4])
+		return n;
+	err = addr_write(&addr, a[4], a[5]);
+	return err ? err : n;
 }
 
 /* A message of the application, decoded: address, segments, control. */
@@ -504,19 +429,6 @@ static no_inline int64_t recv_one(
 	return n;
 }
 
-static int64_t one_message(const uint64_t *a,
-	int64_t (*one)(struct socket *s, uint64_t u_msg, uint32_t u_flags))
-{
-	struct socket *s;
-	int64_t n = get_socket(a[0], &s);
-
-	if (n)
-		return n;
-	n = one(s, a[1], (uint32_t)a[2]);
-	put_socket(s);
-	return n;
-}
-
 /* One of several, which also says how much it was. */
 static int64_t one_of_many(struct socket *s, uint64_t u_msg, uint32_t u_flags,
 	int64_t (*one)(struct socket *s, uint64_t u_msg, uint32_t u_flags))
@@ -529,24 +441,21 @@ static int64_t one_of_many(struct socket *s, uint64_t u_msg, uint32_t u_flags,
 			       &size, sizeof(size));
 }
 
-int64_t sys_sendmsg(const uint64_t *a)
+int64_t sys_sendmsg(struct socket *s, const uint64_t *a)
 {
-	return one_message(a, send_one);
+	return send_one(s, a[1], (uint32_t)a[2]);
 }
 
-int64_t sys_recvmsg(const uint64_t *a)
+int64_t sys_recvmsg(struct socket *s, const uint64_t *a)
 {
-	return one_message(a, recv_one);
+	return recv_one(s, a[1], (uint32_t)a[2]);
 }
 
-int64_t sys_sendmmsg(const uint64_t *a)
+int64_t sys_sendmmsg(struct socket *s, const uint64_t *a)
 {
 	uint64_t u_count = u64_min((uint32_t)a[2], MMSG_MAX), i;
-	struct socket *s;
-	int64_t n = get_socket(a[0], &s);
+	int64_t n = 0;
 
-	if (n)
-		return n;
 	for (i = 0; i < u_count; i++) {
 		uint64_t u_msg = a[1] + i * sizeof(struct user_mmsghdr);
 
@@ -554,17 +463,15 @@ int64_t sys_sendmmsg(const uint64_t *a)
 		if (n < 0)
 			break;
 	}
-	put_socket(s);
 	return i > 0 ? (int64_t)i : n;
 }
 
-int64_t sys_recvmmsg(const uint64_t *a)
+int64_t sys_recvmmsg(struct socket *s, const uint64_t *a)
 {
 	uint64_t u_count = u64_min((uint32_t)a[2], MMSG_MAX), i;
 	uint32_t u_flags = (uint32_t)a[3];
 	uint64_t start = time_mono_ns(), timeout = NO_DEADLINE;
-	int64_t n, t[2];
-	struct socket *s;
+	int64_t n = 0, t[2];
 
 	if (a[4]) {
 		n = user_read(t, a[4], sizeof(t));
@@ -574,9 +481,6 @@ int64_t sys_recvmmsg(const uint64_t *a)
 			return -EINVAL;
 		timeout = (uint64_t)t[0] * NSEC_PER_SEC + (uint64_t)t[1];
 	}
-	n = get_socket(a[0], &s);
-	if (n)
-		return n;
 	for (i = 0; i < u_count; i++) {
 		uint64_t u_msg = a[1] + i * sizeof(struct user_mmsghdr);
 
@@ -591,39 +495,27 @@ int64_t sys_recvmmsg(const uint64_t *a)
 			break;
 		}
 	}
-	put_socket(s);
 	return i > 0 ? (int64_t)i : n;
 }
 
 /* ---- options ---- */
 
-int64_t sys_setsockopt(const uint64_t *a)
+int64_t sys_setsockopt(struct socket *s, const uint64_t *a)
 {
 	uint8_t value[SOCKOPT_STACK];
-	int u_size = (int)a[4];
-	struct socket *s;
-	int err;
+	size_t size = u64_min((uint32_t)a[4], sizeof(value));
 
-	if (u_size < 0)
+	if ((int)a[4] < 0)
 		return -EINVAL;
-	err = get_socket(a[0], &s);
-	if (err)
-		return err;
-	if (u_size > (int)sizeof(value))
-		u_size = sizeof(value);
-	err = user_read(value, a[3], (size_t)u_size);
-	if (err == 0)
-		err = sockopt_set(
-			s, (int)a[1], (int)a[2], value, (size_t)u_size);
-	put_socket(s);
-	return err;
+	if (user_read(value, a[3], size))
+		return -EFAULT;
+	return sockopt_set(s, (int)a[1], (int)a[2], value, size);
 }
 
-int64_t sys_getsockopt(const uint64_t *a)
+int64_t sys_getsockopt(struct socket *s, const uint64_t *a)
 {
 	uint8_t value[SOCKOPT_STACK] = {0};
 	uint32_t u_size;
-	struct socket *s;
 	size_t size;
 	int err = user_read(&u_size, a[4], sizeof(u_size));
 
@@ -631,16 +523,10 @@ int64_t sys_getsockopt(const uint64_t *a)
 		return err;
 	if ((int)u_size < 0)
 		return -EINVAL;
-	err = get_socket(a[0], &s);
-	if (err)
-		return err;
 	size = u64_min(u_size, sizeof(value));
 	err = sockopt_get(s, (int)a[1], (int)a[2], value, &size);
 	if (err == 0)
 		err = user_write(a[3], value, size);
 	u_size = (uint32_t)size;
-	if (err == 0)
-		err = user_write(a[4], &u_size, sizeof(u_size));
-	put_socket(s);
-	return err;
+	return err ? err : user_write(a[4], &u_size, sizeof(u_size));
 }

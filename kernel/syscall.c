@@ -9,22 +9,90 @@
 #include <errno.h>
 
 #include "kernel/cpu.h"
+#include "kernel/file.h"
+#include "kernel/fsabi.h"
 #include "kernel/klog.h"
 #include "kernel/sched.h"
 #include "kernel/signal.h"
+#include "kernel/socket.h"
 #include "kernel/strace.h"
+#include "kernel/sys.h"
+#include "lib/string.h"
 #include "lib/types.h"
 
 enum { SYSCALL_COUNT = 512 };
 
-#define SYSCALL(nr, name, args) int64_t sys_##name(const uint64_t *a);
+/* ---- what comes between the table and handlers of other shapes ---- */
+
+static int64_t with_file(struct file *f, const uint64_t *a,
+	int64_t (*handler)(struct file *f, const uint64_t *a))
+{
+	int64_t n = f ? handler(f, a) : -EBADF;
+
+	file_put(f);
+	return n;
+}
+
+static int64_t with_socket(const uint64_t *a,
+	int64_t (*handler)(struct socket *s, const uint64_t *a))
+{
+	struct file *f = fd_get((int)a[0]);
+	struct socket *s = f ? socket_of(f) : NULL;
+	int64_t n = !f ? -EBADF : s ? handler(s, a) : -ENOTSOCK;
+
+	file_put(f);
+	return n;
+}
+
+#define SYSCALL(nr, name, args)
+#define SYSCALL_FILE(nr, name, args)                                \
+	static int64_t call_##name(const uint64_t *a)               \
+	{                                                           \
+		return with_file(fd_get((int)a[0]), a, sys_##name); \
+	}
+#define SYSCALL_PATH(nr, name, args)                                     \
+	static int64_t call_##name(const uint64_t *a)                    \
+	{                                                                \
+		return with_file(fd_get_path((int)a[0]), a, sys_##name); \
+	}
+#define SYSCALL_SOCKET(nr, name, args)                \
+	static int64_t call_##name(const uint64_t *a) \
+	{                                             \
+		return with_socket(a, sys_##name);    \
+	}
+#define SYSCALL_AT(nr, name, args, other, flags)                             \
+	static int64_t call_##name(const uint64_t *a)                        \
+	{                                                                    \
+		uint64_t at[6] = {                                           \
+			[0] = (uint64_t)AT_FDCWD, [sizeof(args)] = (flags)}; \
+                                                                             \
+		memcpy(at + 1, a, (sizeof(args) - 1) * sizeof(at[0]));       \
+		return sys_##other(at);                                      \
+	}
+#define SYSCALL_AS(nr, name, args, other)                          \
+	static int64_t call_##name(const uint64_t *a)              \
+	{                                                          \
+		uint64_t as[6] = {0};                              \
+                                                                   \
+		memcpy(as, a, (sizeof(args) - 1) * sizeof(as[0])); \
+		return sys_##other(as);                            \
+	}
 #include "kernel/syscall.def"
 #undef SYSCALL
+#undef SYSCALL_FILE
+#undef SYSCALL_PATH
+#undef SYSCALL_SOCKET
+#undef SYSCALL_AT
+#undef SYSCALL_AS
 
 static const struct syscall table[SYSCALL_COUNT] = {
 #define SYSCALL(nr, name, args) [nr] = {sys_##name, #name, args},
+#define SYSCALL_FILE(nr, name, args) [nr] = {call_##name, #name, args},
+#define SYSCALL_PATH SYSCALL_FILE
+#define SYSCALL_SOCKET SYSCALL_FILE
+#define SYSCALL_AT(nr, name, args, other, flags) SYSCALL_FILE(nr, name, args)
+#define SYSCALL_AS(nr, name, args, other) SYSCALL_FILE(nr, name, args)
 #include "kernel/syscall.def"
-#undef SYSCALL
 };
 
 /* Names of what is not implemented. */

@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "kernel/sys.h"
+
 struct file;
 struct kstat;
 struct uio;
@@ -15,6 +17,3 @@ struct uio;
  * pos. Bytes or -errno. Does not advance *pos. */
 int64_t file_transfer(struct file *f, struct uio *u, uint64_t *pos, bool write);
 
-#define SYSCALL(nr, name, args) int64_t sys_##name(const uint64_t *a);
-#include "kernel/syscall.def"
-#undef SYSCALL

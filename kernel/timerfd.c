@@ -120,7 +120,6 @@ int64_t sys_timerfd_create(const uint64_t *a)
 	uint32_t u_clock = (uint32_t)a[0], u_flags = (uint32_t)a[1];
 	struct timerfd *t;
 	struct file *f;
-	int fd;
 
 	if (u_flags & ~(uint32_t)(TFD_CLOEXEC | TFD_NONBLOCK))
 		return -EINVAL;
@@ -139,10 +138,7 @@ int64_t sys_timerfd_create(const uint64_t *a)
 	t->timer.fn = fire;
 	waitq_init(&t->queue);
 	f->priv = t;
-	fd = fd_install(f, u_flags & TFD_CLOEXEC, 0);
-	if (fd < 0)
-		file_put(f);
-	return fd;
+	return fd_install_new(f, u_flags & TFD_CLOEXEC);
 }
 
 static int to_ns(const struct timespec64 *ts, uint64_t *ns)
@@ -170,18 +166,6 @@ static void get(struct timerfd *t, struct itimerspec64 *out)
 	out->value = from_ns(t->next == NO_DEADLINE ? 0 : t->next - now);
 }
 
-/* With a reference taken. */
-static int timerfd_file(uint64_t u_fd, struct file **out)
-{
-	*out = fd_get((int)u_fd);
-	if (*out == NULL)
-		return -EBADF;
-	if ((*out)->ops == &timerfd_ops)
-		return 0;
-	file_put(*out);
-	return -EINVAL;
-}
-
 static int set(
 	struct timerfd *t, bool absolute, uint64_t value, uint64_t interval)
 {
@@ -203,15 +187,16 @@ static int set(
 	return arm(t);
 }
 
-int64_t sys_timerfd_settime(const uint64_t *a)
+int64_t sys_timerfd_settime(struct file *f, const uint64_t *a)
 {
 	uint32_t u_flags = (uint32_t)a[1];
 	struct itimerspec64 new, old;
 	uint64_t value, interval;
-	struct timerfd *t;
-	struct file *f;
+	struct timerfd *t = f->priv;
 	int err;
 
+	if (f->ops != &timerfd_ops)
+		return -EINVAL;
 	if (u_flags & ~(uint32_t)(TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET))
 		return -EINVAL;
 	err = user_read(&new, a[2], sizeof(new));
@@ -219,28 +204,17 @@ int64_t sys_timerfd_settime(const uint64_t *a)
 		return err;
 	if (to_ns(&new.value, &value) || to_ns(&new.interval, &interval))
 		return -EINVAL;
-	err = timerfd_file(a[0], &f);
-	if (err)
-		return err;
-	t = f->priv;
 	get(t, &old);
 	err = set(t, u_flags & TFD_TIMER_ABSTIME, value, interval);
-	if (err == 0 && a[3])
-		err = user_write(a[3], &old, sizeof(old));
-	file_put(f);
-	return err;
+	return err || !a[3] ? err : user_write(a[3], &old, sizeof(old));
 }
 
-int64_t sys_timerfd_gettime(const uint64_t *a)
+int64_t sys_timerfd_gettime(struct file *f, const uint64_t *a)
 {
 	struct itimerspec64 now;
-	struct file *f;
-	int err = timerfd_file(a[0], &f);
 
-	if (err)
-		return err;
+	if (f->ops != &timerfd_ops)
+		return -EINVAL;
 	get(f->priv, &now);
-	err = user_write(a[1], &now, sizeof(now));
-	file_put(f);
-	return err;
+	return user_write(a[1], &now, sizeof(now));
 }

@@ -45,6 +45,35 @@ void env_init(void)
 	vfs_init();
 }
 
+int64_t env_call(int64_t (*handler)(const uint64_t *a), const uint64_t *a)
+{
+	return handler(a);
+}
+
+int64_t env_call_file(int64_t (*handler)(struct file *f, const uint64_t *a),
+	const uint64_t *a)
+{
+	struct file *f = fd_get_path((int)a[0]);
+	int64_t n = f ? handler(f, a) : -EBADF;
+
+	file_put(f);
+	return n;
+}
+
+/* Not in every test. */
+struct socket *socket_of(struct file *f) __attribute__((weak));
+
+int64_t env_call_socket(int64_t (*handler)(struct socket *s, const uint64_t *a),
+	const uint64_t *a)
+{
+	struct file *f = fd_get((int)a[0]);
+	struct socket *s = f ? socket_of(f) : NULL;
+	int64_t n = !f ? -EBADF : s ? handler(s, a) : -ENOTSOCK;
+
+	file_put(f);
+	return n;
+}
+
 /* Weak: wait_env.c has real threads, queues and time. */
 #define WEAK __attribute__((weak))
 

@@ -22,6 +22,23 @@ extern void (*env_other)(void);
 extern void (*env_faulted)(void);
 
 void env_init(void);
-/* A system call handler with up to six arguments. */
-#define CALL(name, ...) sys_##name((const uint64_t[6]){__VA_ARGS__})
+/* A system call handler with up to six arguments; the first descriptor is
+ * looked up as the dispatcher does it. */
+#define CALL(name, ...)                                                        \
+	_Generic(                                                              \
+		sys_##name, int64_t(*)(const uint64_t *)                       \
+		: env_call, int64_t(*)(struct file *, const uint64_t *)        \
+		: env_call_file, int64_t(*)(struct socket *, const uint64_t *) \
+		: env_call_socket)(                                            \
+		sys_##name, (const uint64_t[6]){__VA_ARGS__})
+
+struct file;
+struct socket;
+
+int64_t env_call(int64_t (*handler)(const uint64_t *a), const uint64_t *a);
+int64_t env_call_file(int64_t (*handler)(struct file *f, const uint64_t *a),
+	const uint64_t *a);
+int64_t env_call_socket(int64_t (*handler)(struct socket *s, const uint64_t *a),
+	const uint64_t *a);
+#define ENV_CWD ((uint64_t)-100) /* AT_FDCWD */
 #define P(x) ((uint64_t)(uintptr_t)(x))

@@ -184,11 +184,10 @@ struct file *fd_get(int fd)
 	return NULL;
 }
 
-int fd_install(struct file *f, bool cloexec, int from)
+int fd_install_new(struct file *f, bool cloexec)
 {
 	(void)f;
 	(void)cloexec;
-	(void)from;
 	return -EMFILE;
 }
 

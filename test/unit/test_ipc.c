@@ -118,7 +118,7 @@ static void test_pipe_blocking(void **state)
 	int64_t n;
 
 	moved = 0;
-	assert_int_equal(CALL(pipe, P(pipe_fds)), 0);
+	assert_int_equal(CALL(pipe2, P(pipe_fds)), 0);
 	wait_env_thread(writer, NULL);
 	while ((n = do_read(pipe_fds[0], buf, sizeof(buf))) > 0) {
 		for (int64_t i = 0; i < n; i++, moved++)
@@ -132,7 +132,7 @@ static void test_pipe_broken(void **state)
 {
 	int fds[2];
 
-	assert_int_equal(CALL(pipe, P(fds)), 0);
+	assert_int_equal(CALL(pipe2, P(fds)), 0);
 	fd_close(fds[0]);
 	assert_int_equal(do_write(fds[1], "x", 1), -EPIPE);
 	assert_int_equal(wait_env_sigpipes, 1);
@@ -150,7 +150,7 @@ static void test_pipe_interrupted(void **state)
 {
 	struct thread *t;
 
-	assert_int_equal(CALL(pipe, P(pipe_fds)), 0);
+	assert_int_equal(CALL(pipe2, P(pipe_fds)), 0);
 	t = wait_env_thread(reader, NULL);
 	wait_env_yield();
 	wait_env_interrupt(t);
@@ -265,8 +265,8 @@ static void test_poll(void **state)
 	struct pollfd p[4];
 	uint64_t start = env_now;
 
-	assert_int_equal(CALL(pipe, P(a)), 0);
-	assert_int_equal(CALL(pipe, P(b)), 0);
+	assert_int_equal(CALL(pipe2, P(a)), 0);
+	assert_int_equal(CALL(pipe2, P(b)), 0);
 	p[0] = (struct pollfd){a[0], POLLIN, 77};
 	p[1] = (struct pollfd){b[0], POLLIN, 77};
 	p[2] = (struct pollfd){-1, POLLIN, 77};
@@ -295,8 +295,8 @@ static void test_poll_many(void **state)
 	static struct pollfd p[300];
 	int fds[2], last[2];
 
-	assert_int_equal(CALL(pipe, P(fds)), 0);
-	assert_int_equal(CALL(pipe, P(last)), 0);
+	assert_int_equal(CALL(pipe2, P(fds)), 0);
+	assert_int_equal(CALL(pipe2, P(last)), 0);
 	for (int i = 0; i < 300; i++)
 		p[i] = (struct pollfd){fds[0], POLLIN, 0};
 	p[299].fd = last[0];
@@ -311,7 +311,7 @@ static void test_select(void **state)
 	uint64_t rd[16] = {0}, wr[16] = {0};
 	int64_t tv[2] = {0, 100000};
 
-	assert_int_equal(CALL(pipe, P(a)), 0);
+	assert_int_equal(CALL(pipe2, P(a)), 0);
 	rd[a[0] / 64] |= 1ul << a[0] % 64;
 	assert_int_equal(
 		CALL(select, (uint64_t)a[1] + 1, P(rd), 0, 0, P(tv)), 0);
@@ -348,7 +348,7 @@ static void test_epoll_level(void **state)
 	struct epoll_event ev[4];
 	char c;
 
-	assert_int_equal(CALL(pipe, P(a)), 0);
+	assert_int_equal(CALL(pipe2, P(a)), 0);
 	assert_int_equal(ctl(ep, EPOLL_CTL_ADD, a[0], EPOLLIN, 42), 0);
 	assert_int_equal(ctl(ep, EPOLL_CTL_ADD, a[0], EPOLLIN, 42), -EEXIST);
 	assert_int_equal(wait_n(ep, ev, 4, 0), 0);
@@ -382,7 +382,7 @@ static void test_epoll_edge(void **state)
 	struct epoll_event ev[4];
 	char c;
 
-	assert_int_equal(CALL(pipe, P(a)), 0);
+	assert_int_equal(CALL(pipe2, P(a)), 0);
 	do_write(a[1], "a", 1);
 	assert_int_equal(ctl(ep, EPOLL_CTL_ADD, a[0], EPOLLIN | EPOLLET, 1), 0);
 	assert_int_equal(wait_n(ep, ev, 4, 0), 1);
@@ -403,7 +403,7 @@ static void test_epoll_oneshot(void **state)
 	int ep = (int)CALL(epoll_create1, 0), a[2];
 	struct epoll_event ev[4];
 
-	assert_int_equal(CALL(pipe, P(a)), 0);
+	assert_int_equal(CALL(pipe2, P(a)), 0);
 	assert_int_equal(
 		ctl(ep, EPOLL_CTL_ADD, a[0], EPOLLIN | EPOLLONESHOT, 1), 0);
 	do_write(a[1], "a", 1);
@@ -422,7 +422,7 @@ static void test_epoll_close(void **state)
 	int ep = (int)CALL(epoll_create1, 0), a[2], dup;
 	struct epoll_event ev[4];
 
-	assert_int_equal(CALL(pipe, P(a)), 0);
+	assert_int_equal(CALL(pipe2, P(a)), 0);
 	assert_int_equal(ctl(ep, EPOLL_CTL_ADD, a[0], EPOLLIN, 9), 0);
 	dup = fd_install(fd_get(a[0]), false, 0);
 	fd_close(a[0]);
@@ -441,7 +441,7 @@ static void test_epoll_nested(void **state)
 	int a[2];
 	char c;
 
-	assert_int_equal(CALL(pipe, P(a)), 0);
+	assert_int_equal(CALL(pipe2, P(a)), 0);
 	assert_int_equal(ctl(out, EPOLL_CTL_ADD, in, EPOLLIN, 5), 0);
 	assert_int_equal(ctl(in, EPOLL_CTL_ADD, out, EPOLLIN, 5), -ELOOP);
 	assert_int_equal(ctl(in, EPOLL_CTL_ADD, a[0], EPOLLIN, 6), 0);
@@ -505,7 +505,7 @@ static void test_epoll_fair(void **state)
 	struct epoll_event ev[100];
 
 	for (int i = 0; i < 10; i++) {
-		assert_int_equal(CALL(pipe, P(a[i])), 0);
+		assert_int_equal(CALL(pipe2, P(a[i])), 0);
 		ctl(ep, EPOLL_CTL_ADD, a[i][0], EPOLLIN, (uint64_t)i);
 		do_write(a[i][1], "x", 1);
 	}
@@ -534,8 +534,8 @@ static void test_epoll_threads(void **state)
 
 	shared_ep = (int)CALL(epoll_create1, 0);
 	woken = 0;
-	assert_int_equal(CALL(pipe, P(a)), 0);
-	assert_int_equal(CALL(pipe, P(b)), 0);
+	assert_int_equal(CALL(pipe2, P(a)), 0);
+	assert_int_equal(CALL(pipe2, P(b)), 0);
 	ctl(shared_ep, EPOLL_CTL_ADD, a[0], EPOLLIN | EPOLLET, 1);
 	ctl(shared_ep, EPOLL_CTL_ADD, b[0], EPOLLIN | EPOLLET, 1);
 	for (int i = 0; i < 4; i++)

@@ -32,7 +32,7 @@ static char text[65536];
 
 static const char *slurp(const char *path)
 {
-	int64_t fd = CALL(open, P(path), O_RDONLY), n, at = 0;
+	int64_t fd = CALL(openat, ENV_CWD, P(path), O_RDONLY), n, at = 0;
 
 	if (fd < 0)
 		fail_msg("%s: %ld", path, fd);
@@ -84,10 +84,12 @@ static void test_missing(void **state)
 	struct stat st;
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
-		assert_int_equal(CALL(stat, P(table[i]), P(&st)), -ENOENT);
-	assert_int_equal(CALL(mkdir, P("/proc/x"), 0755), -EPERM);
+		assert_int_equal(CALL(newfstatat, ENV_CWD, P(table[i]), P(&st)),
+			-ENOENT);
+	assert_int_equal(CALL(mkdirat, ENV_CWD, P("/proc/x"), 0755), -EPERM);
 	assert_int_equal(
-		CALL(open, P("/proc/x"), O_CREAT | O_RDWR, 0644), -EACCES);
+		CALL(openat, ENV_CWD, P("/proc/x"), O_CREAT | O_RDWR, 0644),
+		-EACCES);
 }
 
 static void test_links(void **state)
@@ -96,33 +98,36 @@ static void test_links(void **state)
 	struct stat a, b;
 	int64_t fd, again, n;
 
-	n = CALL(readlink, P("/proc/self"), P(buf), 64);
+	n = CALL(readlinkat, ENV_CWD, P("/proc/self"), P(buf), 64);
 	assert_int_equal(n, 2);
 	assert_memory_equal(buf, "42", 2);
-	n = CALL(readlink, P("/proc/self/exe"), P(buf), 64);
+	n = CALL(readlinkat, ENV_CWD, P("/proc/self/exe"), P(buf), 64);
 	assert_memory_equal(buf, "/prog", 5);
-	CALL(mkdir, P("/dir"), 0755);
+	CALL(mkdirat, ENV_CWD, P("/dir"), 0755);
 	CALL(chdir, P("/dir"));
-	n = CALL(readlink, P("/proc/self/cwd"), P(buf), 64);
+	n = CALL(readlinkat, ENV_CWD, P("/proc/self/cwd"), P(buf), 64);
 	assert_int_equal(n, 4);
-	assert_int_equal(CALL(stat, P("/proc/self/cwd/../dir"), P(&a)), 0);
-	fd = CALL(open, P("/dir/f"), O_RDWR | O_CREAT, 0644);
+	assert_int_equal(
+		CALL(newfstatat, ENV_CWD, P("/proc/self/cwd/../dir"), P(&a)),
+		0);
+	fd = CALL(openat, ENV_CWD, P("/dir/f"), O_RDWR | O_CREAT, 0644);
 	CALL(write, (uint64_t)fd, P("data"), 4);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", (int)fd);
-	n = CALL(readlink, P(path), P(buf), 64);
+	n = CALL(readlinkat, ENV_CWD, P(path), P(buf), 64);
 	assert_int_equal(n, 6);
 	assert_memory_equal(buf, "/dir/f", 6);
-	assert_int_equal(CALL(stat, P(path), P(&a)), 0);
-	assert_int_equal(CALL(stat, P("/dir/f"), P(&b)), 0);
+	assert_int_equal(CALL(newfstatat, ENV_CWD, P(path), P(&a)), 0);
+	assert_int_equal(CALL(newfstatat, ENV_CWD, P("/dir/f"), P(&b)), 0);
 	assert_int_equal(a.st_ino, b.st_ino);
 	/* opened again it has an offset of its own, even unlinked */
-	CALL(unlink, P("/dir/f"));
-	again = CALL(open, P(path), O_RDONLY);
+	CALL(unlinkat, ENV_CWD, P("/dir/f"));
+	again = CALL(openat, ENV_CWD, P(path), O_RDONLY);
 	assert_true(again >= 0);
 	assert_int_equal(CALL(read, (uint64_t)again, P(buf), 64), 4);
-	n = CALL(readlink, P(path), P(buf), 64);
+	n = CALL(readlinkat, ENV_CWD, P(path), P(buf), 64);
 	assert_memory_equal(buf, "/dir/f (deleted)", 16);
-	assert_int_equal(CALL(open, P(path), O_RDONLY | O_NOFOLLOW), -ELOOP);
+	assert_int_equal(
+		CALL(openat, ENV_CWD, P(path), O_RDONLY | O_NOFOLLOW), -ELOOP);
 	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", (int)fd);
 	assert_non_null(strstr(slurp(path), "pos:\t4\nflags:\t000"));
 	CALL(close, (uint64_t)fd);
@@ -139,7 +144,7 @@ static void test_list(void **state)
 		{"/sys/devices/system/cpu", " online "}};
 
 	for (size_t i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++) {
-		int64_t fd = CALL(open, P(dirs[i][0]), O_RDONLY), n;
+		int64_t fd = CALL(openat, ENV_CWD, P(dirs[i][0]), O_RDONLY), n;
 
 		strcpy(text, " ");
 		while ((n = CALL(getdents64, (uint64_t)fd, P(buf), 64)) > 0) {

@@ -272,7 +272,7 @@ static void test_scm_rights(void **state)
 	char buf[4];
 
 	pair(SOCK_STREAM | SOCK_NONBLOCK, s);
-	assert_int_equal(CALL(pipe, P(pipe_fds)), 0);
+	assert_int_equal(CALL(pipe2, P(pipe_fds)), 0);
 	memcpy(c.fds, pipe_fds, sizeof(pipe_fds));
 	assert_int_equal(xsend(s[0], "a", 1, 0), 1);
 	assert_int_equal(CALL(sendmsg, (uint64_t)s[0], P(&m), 0), 1);
@@ -687,7 +687,7 @@ static void test_options(void **state)
 	assert_int_equal(CALL(socket, 77, SOCK_STREAM, 0), -EAFNOSUPPORT);
 	assert_int_equal(
 		CALL(socket, AF_NETLINK, SOCK_RAW, 9), -EPROTONOSUPPORT);
-	assert_int_equal(CALL(pipe, P(s)), 0);
+	assert_int_equal(CALL(pipe2, P(s)), 0);
 	assert_int_equal(CALL(listen, (uint64_t)s[0], 1), -ENOTSOCK);
 	assert_int_equal(CALL(listen, 999, 1), -EBADF);
 }

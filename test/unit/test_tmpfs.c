@@ -34,7 +34,8 @@ static int setup(void **state)
 
 static uint64_t make(const char *path)
 {
-	int64_t fd = CALL(open, P(path), O_RDWR | O_CREAT | O_TRUNC, 0644);
+	int64_t fd = CALL(
+		openat, ENV_CWD, P(path), O_RDWR | O_CREAT | O_TRUNC, 0644);
 
 	if (fd < 0)
 		fail_msg("%s: %ld", path, fd);
@@ -45,7 +46,7 @@ static struct stat stat_of(const char *path)
 {
 	struct stat st = {0};
 
-	if (CALL(lstat, P(path), P(&st)))
+	if (CALL(newfstatat, ENV_CWD, P(path), P(&st), 0x100))
 		fail_msg("no %s", path);
 	return st;
 }
@@ -85,7 +86,7 @@ static void test_data(void **state)
 	assert_int_equal(CALL(lseek, fd, 0, SEEK_HOLE), 4096);
 	assert_int_equal(CALL(pwrite64, fd, P("x"), 1, 1ull << 42), -EFBIG);
 	assert_int_equal(CALL(close, fd), 0);
-	assert_int_equal(CALL(unlink, P("/data")), 0);
+	assert_int_equal(CALL(unlinkat, ENV_CWD, P("/data")), 0);
 	assert_int_equal(used(), before);
 }
 
@@ -124,7 +125,7 @@ static void test_punch(void **state)
 			CALL(pwrite64, fd, P(page), 4096, i * 4096), 4096);
 	assert_int_equal(CALL(write, make("/other"), P("x"), 1), -ENOSPC);
 	CALL(close, fd);
-	CALL(unlink, P("/punch"));
+	CALL(unlinkat, ENV_CWD, P("/punch"));
 }
 
 static void test_names(void **state)
@@ -133,9 +134,9 @@ static void test_names(void **state)
 	uint64_t fd;
 	char buf[16] = "";
 
-	assert_int_equal(CALL(mkdir, P("/a"), 0755), 0);
-	assert_int_equal(CALL(mkdir, P("/a/"), 0755), -EEXIST);
-	assert_int_equal(CALL(mkdir, P("/a/b/"), 0755), 0);
+	assert_int_equal(CALL(mkdirat, ENV_CWD, P("/a"), 0755), 0);
+	assert_int_equal(CALL(mkdirat, ENV_CWD, P("/a/"), 0755), -EEXIST);
+	assert_int_equal(CALL(mkdirat, ENV_CWD, P("/a/b/"), 0755), 0);
 	assert_int_equal(stat_of("/a").st_nlink, 3);
 	fd = make("/a/f");
 	CALL(write, fd, P("text"), 4);
@@ -143,12 +144,12 @@ static void test_names(void **state)
 	assert_int_equal(stat_of("/a/g").st_nlink, 2);
 	assert_int_equal(stat_of("/a/g").st_ino, stat_of("/a/f").st_ino);
 	assert_int_equal(CALL(link, P("/a"), P("/x")), -EPERM);
-	assert_int_equal(CALL(rmdir, P("/a")), -ENOTEMPTY);
-	assert_int_equal(CALL(unlink, P("/a/b")), -EISDIR);
-	assert_int_equal(CALL(rmdir, P("/a/f")), -ENOTDIR);
-	assert_int_equal(CALL(unlink, P("/a/f")), 0);
-	assert_int_equal(CALL(unlink, P("/a/f")), -ENOENT);
-	assert_int_equal(CALL(unlink, P("/a/g")), 0);
+	assert_int_equal(CALL(unlinkat, ENV_CWD, P("/a"), 0x200), -ENOTEMPTY);
+	assert_int_equal(CALL(unlinkat, ENV_CWD, P("/a/b")), -EISDIR);
+	assert_int_equal(CALL(unlinkat, ENV_CWD, P("/a/f"), 0x200), -ENOTDIR);
+	assert_int_equal(CALL(unlinkat, ENV_CWD, P("/a/f")), 0);
+	assert_int_equal(CALL(unlinkat, ENV_CWD, P("/a/f")), -ENOENT);
+	assert_int_equal(CALL(unlinkat, ENV_CWD, P("/a/g")), 0);
 	/* unlinked, but open */
 	assert_int_equal(CALL(fstat, fd, P(&st)), 0);
 	assert_int_equal(st.st_nlink, 0);
@@ -156,14 +157,16 @@ static void test_names(void **state)
 	assert_string_equal(buf, "text");
 	CALL(close, fd);
 	assert_int_equal(CALL(symlink, P("b/../../a"), P("/a/loop")), 0);
-	assert_int_equal(CALL(stat, P("/a/loop/loop/loop/b"), P(&st)), 0);
-	assert_int_equal(CALL(rmdir, P("/a/b/.")), -EINVAL);
-	assert_int_equal(CALL(rmdir, P("/a/loop")), -ENOTDIR);
-	assert_int_equal(CALL(rmdir, P("/a/b")), 0);
-	assert_int_equal(CALL(rmdir, P("/dev")), -EBUSY);
-	assert_int_equal(CALL(unlink, P("/a/loop")), 0);
-	assert_int_equal(CALL(rmdir, P("/a")), 0);
-	assert_int_equal(CALL(mkdir, P("/a/b"), 0755), -ENOENT);
+	assert_int_equal(
+		CALL(newfstatat, ENV_CWD, P("/a/loop/loop/loop/b"), P(&st)), 0);
+	assert_int_equal(CALL(unlinkat, ENV_CWD, P("/a/b/."), 0x200), -EINVAL);
+	assert_int_equal(
+		CALL(unlinkat, ENV_CWD, P("/a/loop"), 0x200), -ENOTDIR);
+	assert_int_equal(CALL(unlinkat, ENV_CWD, P("/a/b"), 0x200), 0);
+	assert_int_equal(CALL(unlinkat, ENV_CWD, P("/dev"), 0x200), -EBUSY);
+	assert_int_equal(CALL(unlinkat, ENV_CWD, P("/a/loop")), 0);
+	assert_int_equal(CALL(unlinkat, ENV_CWD, P("/a"), 0x200), 0);
+	assert_int_equal(CALL(mkdirat, ENV_CWD, P("/a/b"), 0755), -ENOENT);
 }
 
 static void test_rename(void **state)
@@ -171,15 +174,15 @@ static void test_rename(void **state)
 	struct stat st;
 	uint64_t ino;
 
-	CALL(mkdir, P("/r"), 0755);
-	CALL(mkdir, P("/r/d"), 0755);
-	CALL(mkdir, P("/r/e"), 0755);
+	CALL(mkdirat, ENV_CWD, P("/r"), 0755);
+	CALL(mkdirat, ENV_CWD, P("/r/d"), 0755);
+	CALL(mkdirat, ENV_CWD, P("/r/e"), 0755);
 	CALL(close, make("/r/x"));
 	CALL(close, make("/r/y"));
 	ino = stat_of("/r/x").st_ino;
 	assert_int_equal(CALL(rename, P("/r/x"), P("/r/y")), 0);
 	assert_int_equal(stat_of("/r/y").st_ino, ino);
-	assert_int_equal(CALL(stat, P("/r/x"), P(&st)), -ENOENT);
+	assert_int_equal(CALL(newfstatat, ENV_CWD, P("/r/x"), P(&st)), -ENOENT);
 	assert_int_equal(CALL(rename, P("/r/y"), P("/r/y")), 0);
 	assert_int_equal(CALL(rename, P("/r"), P("/r/d/z")), -EINVAL);
 	assert_int_equal(CALL(rename, P("/r/d"), P("/r")), -ENOTEMPTY);
@@ -193,7 +196,7 @@ static void test_rename(void **state)
 	CALL(close, make("/r/d/in"));
 	assert_int_equal(CALL(rename, P("/r/e"), P("/r/d")), -ENOTEMPTY);
 	assert_int_equal(CALL(rename, P("/r/d"), P("/r/e")), 0);
-	assert_int_equal(CALL(stat, P("/r/e/in"), P(&st)), 0);
+	assert_int_equal(CALL(newfstatat, ENV_CWD, P("/r/e/in"), P(&st)), 0);
 	assert_int_equal(stat_of("/r").st_nlink, 3);
 	/* exchange a file with a directory */
 	assert_int_equal(CALL(renameat2, (uint64_t)AT_FDCWD, P("/r/e"),
@@ -201,19 +204,19 @@ static void test_rename(void **state)
 		0);
 	assert_true(S_ISDIR(stat_of("/r/y").st_mode));
 	assert_int_equal(stat_of("/r/e").st_ino, ino);
-	assert_int_equal(CALL(unlink, P("/r/y/in")), 0);
+	assert_int_equal(CALL(unlinkat, ENV_CWD, P("/r/y/in")), 0);
 	assert_int_equal(CALL(rename, P("/r/y"), P("/moved")), 0);
-	assert_int_equal(CALL(rmdir, P("/moved")), 0);
-	assert_int_equal(CALL(unlink, P("/r/e")), 0);
+	assert_int_equal(CALL(unlinkat, ENV_CWD, P("/moved"), 0x200), 0);
+	assert_int_equal(CALL(unlinkat, ENV_CWD, P("/r/e")), 0);
 	assert_int_equal(stat_of("/r").st_nlink, 2);
-	assert_int_equal(CALL(rmdir, P("/r")), 0);
+	assert_int_equal(CALL(unlinkat, ENV_CWD, P("/r"), 0x200), 0);
 }
 
 /* Names of a directory in order, with spaces between. */
 static void list(const char *path, size_t chunk, char *out)
 {
 	static uint8_t buf[4096];
-	int64_t fd = CALL(open, P(path), O_RDONLY | O_DIRECTORY), n;
+	int64_t fd = CALL(openat, ENV_CWD, P(path), O_RDONLY | O_DIRECTORY), n;
 
 	assert_true(fd >= 0);
 	*out = '\0';
@@ -232,13 +235,13 @@ static void test_readdir(void **state)
 {
 	char names[512];
 
-	CALL(mkdir, P("/l"), 0755);
+	CALL(mkdirat, ENV_CWD, P("/l"), 0755);
 	for (char c = 'a'; c <= 'h'; c++) {
 		char path[] = {'/', 'l', '/', c, '\0'};
 
 		CALL(close, make(path));
 	}
-	CALL(unlink, P("/l/c"));
+	CALL(unlinkat, ENV_CWD, P("/l/c"));
 	CALL(rename, P("/l/b"), P("/l/z"));
 	for (size_t chunk = 24; chunk < 300; chunk += 24) {
 		list("/l", chunk, names);
@@ -255,16 +258,16 @@ static void test_readdir(void **state)
 static void test_dev(void **state)
 {
 	char buf[8] = "abcdefg";
-	int64_t fd = CALL(open, P("/dev/zero"), O_RDWR);
+	int64_t fd = CALL(openat, ENV_CWD, P("/dev/zero"), O_RDWR);
 
 	assert_int_equal(CALL(read, (uint64_t)fd, P(buf), 3), 3);
 	assert_memory_equal(buf, "\0\0\0defg", 7);
 	assert_int_equal(CALL(write, (uint64_t)fd, P(buf), 3), 3);
-	fd = CALL(open, P("/dev/null"), O_RDWR);
+	fd = CALL(openat, ENV_CWD, P("/dev/null"), O_RDWR);
 	assert_int_equal(CALL(read, (uint64_t)fd, P(buf), 3), 0);
-	fd = CALL(open, P("/dev/full"), O_RDWR);
+	fd = CALL(openat, ENV_CWD, P("/dev/full"), O_RDWR);
 	assert_int_equal(CALL(write, (uint64_t)fd, P(buf), 3), -ENOSPC);
-	fd = CALL(open, P("/dev/urandom"), O_RDONLY);
+	fd = CALL(openat, ENV_CWD, P("/dev/urandom"), O_RDONLY);
 	assert_int_equal(CALL(read, (uint64_t)fd, P(buf), 8), 8);
 	assert_int_equal(CALL(write, (uint64_t)fd, P(buf), 8), -EBADF);
 	assert_true(S_ISCHR(stat_of("/dev/null").st_mode));
@@ -274,26 +277,29 @@ static void test_dev(void **state)
 static void test_readonly(void **state)
 {
 	assert_int_equal(
-		CALL(open, P("/ro/x"), O_RDWR | O_CREAT, 0644), -EROFS);
-	assert_int_equal(CALL(mkdir, P("/ro/x"), 0755), -EROFS);
-	assert_int_equal(CALL(chmod, P("/ro"), 0777), -EROFS);
-	assert_int_equal(CALL(access, P("/ro"), W_OK), -EROFS);
+		CALL(openat, ENV_CWD, P("/ro/x"), O_RDWR | O_CREAT, 0644),
+		-EROFS);
+	assert_int_equal(CALL(mkdirat, ENV_CWD, P("/ro/x"), 0755), -EROFS);
+	assert_int_equal(CALL(fchmodat, ENV_CWD, P("/ro"), 0777), -EROFS);
+	assert_int_equal(CALL(faccessat2, ENV_CWD, P("/ro"), W_OK), -EROFS);
 }
 
 static void test_permissions(void **state)
 {
-	CALL(mkdir, P("/p"), 0700);
+	CALL(mkdirat, ENV_CWD, P("/p"), 0700);
 	CALL(close, make("/p/secret"));
 	CALL(close, make("/mine"));
-	CALL(chmod, P("/mine"), 0600);
+	CALL(fchmodat, ENV_CWD, P("/mine"), 0600);
 	env_process.euid = env_process.egid = 1000;
-	assert_int_equal(CALL(open, P("/p/secret"), O_RDONLY), -EACCES);
-	assert_int_equal(CALL(open, P("/mine"), O_RDONLY), -EACCES);
-	assert_int_equal(CALL(chmod, P("/mine"), 0666), -EPERM);
-	assert_int_equal(CALL(unlink, P("/mine")), -EPERM); /* sticky / */
+	assert_int_equal(
+		CALL(openat, ENV_CWD, P("/p/secret"), O_RDONLY), -EACCES);
+	assert_int_equal(CALL(openat, ENV_CWD, P("/mine"), O_RDONLY), -EACCES);
+	assert_int_equal(CALL(fchmodat, ENV_CWD, P("/mine"), 0666), -EPERM);
+	assert_int_equal(
+		CALL(unlinkat, ENV_CWD, P("/mine")), -EPERM); /* sticky / */
 	env_process.euid = env_process.egid = 0;
-	assert_int_equal(CALL(access, P("/mine"), X_OK), -EACCES);
-	assert_int_equal(CALL(unlink, P("/mine")), 0);
+	assert_int_equal(CALL(faccessat2, ENV_CWD, P("/mine"), X_OK), -EACCES);
+	assert_int_equal(CALL(unlinkat, ENV_CWD, P("/mine")), 0);
 }
 
 static void test_memfd_tmpfile(void **state)
@@ -312,14 +318,14 @@ static void test_memfd_tmpfile(void **state)
 	assert_int_equal(CALL(ftruncate, (uint64_t)fd, 2), -EPERM);
 	assert_int_equal(CALL(ftruncate, (uint64_t)fd, 9), -EPERM);
 	CALL(close, (uint64_t)fd);
-	tmp = CALL(open, P("/"), O_TMPFILE | O_RDWR, 0600);
+	tmp = CALL(openat, ENV_CWD, P("/"), O_TMPFILE | O_RDWR, 0600);
 	assert_true(tmp >= 0);
 	assert_int_equal(CALL(write, (uint64_t)tmp, P("t"), 1), 1);
 	assert_int_equal(CALL(linkat, (uint64_t)tmp, P(""), (uint64_t)AT_FDCWD,
 				 P("/named"), AT_EMPTY_PATH),
 		0);
 	CALL(close, (uint64_t)tmp);
-	assert_int_equal(CALL(stat, P("/named"), P(&st)), 0);
+	assert_int_equal(CALL(newfstatat, ENV_CWD, P("/named"), P(&st)), 0);
 	assert_int_equal(st.st_size, 1);
 	assert_int_equal(st.st_nlink, 1);
 }
@@ -353,7 +359,7 @@ static void test_locks(void **state)
 	uint64_t a = make("/lock"), b;
 	struct fdtable *mine = env_process.files;
 
-	b = (uint64_t)CALL(open, P("/lock"), O_RDWR);
+	b = (uint64_t)CALL(openat, ENV_CWD, P("/lock"), O_RDWR);
 	assert_int_equal(CALL(flock, a, 2), 0);
 	assert_int_equal(CALL(flock, b, 1 | 4), -EAGAIN);
 	assert_int_equal(CALL(flock, a, 8), 0);
@@ -461,25 +467,28 @@ static void test_cwd(void **state)
 	char buf[64];
 	struct stat st;
 
-	CALL(mkdir, P("/w"), 0755);
-	CALL(mkdir, P("/w/in"), 0755);
+	CALL(mkdirat, ENV_CWD, P("/w"), 0755);
+	CALL(mkdirat, ENV_CWD, P("/w/in"), 0755);
 	assert_int_equal(CALL(chdir, P("/w/in")), 0);
 	assert_int_equal(CALL(getcwd, P(buf), 64), 6);
 	assert_string_equal(buf, "/w/in");
 	assert_int_equal(CALL(getcwd, P(buf), 5), -ERANGE);
 	CALL(close, make("here"));
-	assert_int_equal(CALL(stat, P("/w/in/here"), P(&st)), 0);
+	assert_int_equal(CALL(newfstatat, ENV_CWD, P("/w/in/here"), P(&st)), 0);
 	assert_int_equal(CALL(chdir, P("here")), -ENOTDIR);
-	CALL(unlink, P("here"));
+	CALL(unlinkat, ENV_CWD, P("here"));
 	assert_int_equal(CALL(rename, P("/w"), P("/v")), 0);
 	CALL(getcwd, P(buf), 64);
 	assert_string_equal(buf, "/v/in");
-	assert_int_equal(CALL(rmdir, P("/v/in")), 0);
+	assert_int_equal(CALL(unlinkat, ENV_CWD, P("/v/in"), 0x200), 0);
 	assert_int_equal(CALL(getcwd, P(buf), 64), -ENOENT);
-	assert_int_equal(CALL(open, P("x"), O_CREAT | O_RDWR, 0644), -ENOENT);
+	assert_int_equal(
+		CALL(openat, ENV_CWD, P("x"), O_CREAT | O_RDWR, 0644), -ENOENT);
 	assert_int_equal(CALL(chroot, P("/v")), 0);
 	assert_int_equal(CALL(chdir, P("/")), 0);
-	assert_int_equal(CALL(stat, P("/../../dev/null"), P(&st)), -ENOENT);
+	assert_int_equal(
+		CALL(newfstatat, ENV_CWD, P("/../../dev/null"), P(&st)),
+		-ENOENT);
 	assert_int_equal(CALL(getcwd, P(buf), 64), 2);
 }
 
@@ -505,7 +514,7 @@ static void test_inotify(void **state)
 	uint64_t in = (uint64_t)CALL(inotify_init1, IN_NONBLOCK), f;
 	char small[17];
 
-	CALL(mkdir, P("/n"), 0755);
+	CALL(mkdirat, ENV_CWD, P("/n"), 0755);
 	assert_int_equal(CALL(read, in, P(small), 17), -EAGAIN);
 	assert_int_equal(
 		CALL(inotify_add_watch, in, P("/n"),
@@ -519,9 +528,9 @@ static void test_inotify(void **state)
 	CALL(rename, P("/n/a"), P("/n/b"));
 	assert_int_equal(CALL(read, in, P(small), 17), -EINVAL);
 	assert_string_equal(events(in), "1:100:a 1:8:a 1:40:a 1:80:b 2:800: ");
-	CALL(mkdir, P("/n/d"), 0755);
-	CALL(chmod, P("/n/b"), 0600);
-	CALL(unlink, P("/n/b"));
+	CALL(mkdirat, ENV_CWD, P("/n/d"), 0755);
+	CALL(fchmodat, ENV_CWD, P("/n/b"), 0600);
+	CALL(unlinkat, ENV_CWD, P("/n/b"));
 	assert_string_equal(
 		events(in), "1:40000100:d 2:4: 1:200:b 2:400: 2:8000: ");
 	assert_int_equal(CALL(inotify_rm_watch, in, 2), -EINVAL);

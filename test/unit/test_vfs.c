@@ -115,7 +115,7 @@ static void test_open(void **state)
 
 	for (int round = 0; round < 3; round++) {
 		for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
-			int64_t fd = CALL(open, P(table[i].path),
+			int64_t fd = CALL(openat, ENV_CWD, P(table[i].path),
 				(uint64_t)table[i].flags, 0644);
 			char buf[16] = "";
 
@@ -142,34 +142,37 @@ static void test_cost(void **state)
 	unsigned before;
 	int64_t fd;
 
-	assert_int_equal(CALL(stat, P("/dir/inner"), P(&st)), 0);
+	assert_int_equal(CALL(newfstatat, ENV_CWD, P("/dir/inner"), P(&st)), 0);
 	before = env_calls;
 	for (int i = 0; i < 10; i++) {
-		assert_int_equal(CALL(stat, P("/dir/inner"), P(&st)), 0);
+		assert_int_equal(
+			CALL(newfstatat, ENV_CWD, P("/dir/inner"), P(&st)), 0);
 		assert_int_equal(st.st_size, 5);
 	}
 	assert_int_equal(env_calls, before);
 	env_now += 2 * NSEC_PER_SEC;
-	assert_int_equal(CALL(stat, P("/dir/inner"), P(&st)), 0);
+	assert_int_equal(CALL(newfstatat, ENV_CWD, P("/dir/inner"), P(&st)), 0);
 	assert_int_equal(env_calls, before + 1);
 	/* open: one call, and the descriptor stays; for writing: one each */
 	while (hostfs_idle_shrink())
 		;
 	before = env_calls;
-	fd = CALL(open, P("/dir/inner"), O_RDONLY);
+	fd = CALL(openat, ENV_CWD, P("/dir/inner"), O_RDONLY);
 	assert_true(fd >= 0);
 	assert_int_equal(CALL(fstat, (uint64_t)fd, P(&st)), 0);
 	CALL(close, (uint64_t)fd);
 	assert_int_equal(env_calls, before + 1);
 	before = env_calls;
-	fd = CALL(open, P("/dir/inner"), O_RDWR);
+	fd = CALL(openat, ENV_CWD, P("/dir/inner"), O_RDWR);
 	assert_true(fd >= 0);
 	CALL(close, (uint64_t)fd);
 	assert_int_equal(env_calls, before + 2);
 	/* what is not there is remembered */
-	assert_int_equal(CALL(open, P("/dir/nothing"), O_RDONLY), -ENOENT);
+	assert_int_equal(
+		CALL(openat, ENV_CWD, P("/dir/nothing"), O_RDONLY), -ENOENT);
 	before = env_calls;
-	assert_int_equal(CALL(stat, P("/dir/nothing"), P(&st)), -ENOENT);
+	assert_int_equal(
+		CALL(newfstatat, ENV_CWD, P("/dir/nothing"), P(&st)), -ENOENT);
 	assert_int_equal(env_calls, before);
 }
 
@@ -177,7 +180,7 @@ static void test_cost(void **state)
 static unsigned open_cost(const char *path, uint64_t flags, const char *text)
 {
 	unsigned before = env_calls, cost;
-	int64_t fd = CALL(open, P(path), flags);
+	int64_t fd = CALL(openat, ENV_CWD, P(path), flags);
 	char buf[16] = "";
 
 	assert_true(fd >= 0);
@@ -194,7 +197,7 @@ static int64_t size_of(const char *path)
 	int64_t err = 0;
 
 	for (int i = 0; !err && i < 3; i++) /* the last ones by heart */
-		err = CALL(stat, P(path), P(&st));
+		err = CALL(newfstatat, ENV_CWD, P(path), P(&st));
 	return err ? err : st.st_size;
 }
 
@@ -205,11 +208,11 @@ static void test_known_paths(void **state)
 	struct stat st;
 	int64_t dir;
 
-	assert_int_equal(CALL(mkdir, P("/k"), 0755), 0);
-	assert_int_equal(CALL(mkdir, P("/k/a"), 0755), 0);
-	assert_int_equal(CALL(mkdir, P("/k/a/b"), 0755), 0);
-	assert_int_equal(CALL(mkdir, P("/k/c"), 0755), 0);
-	assert_int_equal(CALL(mkdir, P("/k/c/b"), 0755), 0);
+	assert_int_equal(CALL(mkdirat, ENV_CWD, P("/k"), 0755), 0);
+	assert_int_equal(CALL(mkdirat, ENV_CWD, P("/k/a"), 0755), 0);
+	assert_int_equal(CALL(mkdirat, ENV_CWD, P("/k/a/b"), 0755), 0);
+	assert_int_equal(CALL(mkdirat, ENV_CWD, P("/k/c"), 0755), 0);
+	assert_int_equal(CALL(mkdirat, ENV_CWD, P("/k/c/b"), 0755), 0);
 	make_file("k/a/b/name", "1");
 	make_file("k/c/b/name", "22");
 	assert_int_equal(size_of(deep), 1);
@@ -225,11 +228,11 @@ static void test_known_paths(void **state)
 	/* the file itself */
 	assert_int_equal(CALL(rename, P("/k/d/b/name"), P(deep)), 0);
 	assert_int_equal(size_of(deep), 1);
-	assert_int_equal(CALL(unlink, P(deep)), 0);
+	assert_int_equal(CALL(unlinkat, ENV_CWD, P(deep)), 0);
 	assert_int_equal(size_of(deep), -ENOENT);
 	assert_int_equal(CALL(symlink, P("/file"), P(deep)), 0);
 	assert_int_equal(size_of(deep), 5);
-	assert_int_equal(CALL(lstat, P(deep), P(&st)), 0);
+	assert_int_equal(CALL(newfstatat, ENV_CWD, P(deep), P(&st), 0x100), 0);
 	assert_true(S_ISLNK(st.st_mode));
 	assert_int_equal(size_of(deep), 5);
 	/* relative ones */
@@ -239,7 +242,7 @@ static void test_known_paths(void **state)
 	assert_int_equal(size_of("rel"), 3);
 	assert_int_equal(CALL(chdir, P("/k")), 0);
 	assert_int_equal(size_of("rel"), 4);
-	dir = CALL(open, P("/k/a"), O_RDONLY | O_DIRECTORY);
+	dir = CALL(openat, ENV_CWD, P("/k/a"), O_RDONLY | O_DIRECTORY);
 	assert_true(dir >= 0);
 	for (int i = 0; i < 3; i++) {
 		assert_int_equal(
@@ -251,7 +254,7 @@ static void test_known_paths(void **state)
 	CALL(close, (uint64_t)dir);
 	/* other roots */
 	assert_int_equal(size_of("/k/rel"), 4);
-	assert_int_equal(CALL(stat, P("/rel"), P(&st)), -ENOENT);
+	assert_int_equal(CALL(newfstatat, ENV_CWD, P("/rel"), P(&st)), -ENOENT);
 	/* changes by others */
 	assert_int_equal(unlink(at("k/rel")), 0);
 	env_now += HOSTFS_TTL;
@@ -293,20 +296,20 @@ static void test_open_again(void **state)
 	assert_int_equal(open_cost("/again", O_RDONLY | O_SYNC, "one"), 1);
 	assert_int_equal(open_cost("/again", O_RDWR, "one"), 1);
 	/* two at a time have a descriptor each */
-	a = CALL(open, P("/again"), O_RDONLY);
-	b = CALL(open, P("/again"), O_RDONLY);
+	a = CALL(openat, ENV_CWD, P("/again"), O_RDONLY);
+	b = CALL(openat, ENV_CWD, P("/again"), O_RDONLY);
 	assert_true(a >= 0 && b >= 0);
 	CALL(close, (uint64_t)a);
 	CALL(close, (uint64_t)b);
 	assert_int_equal(open_cost("/again", O_RDONLY, "one"), 0);
 	/* changes made here */
-	assert_int_equal(CALL(chmod, P("/again"), 0600), 0);
+	assert_int_equal(CALL(fchmodat, ENV_CWD, P("/again"), 0600), 0);
 	env_now++;
 	assert_int_equal(open_cost("/again", O_RDONLY, "one"), 1);
 	assert_int_equal(open_cost("/again", O_RDONLY, "one"), 0);
 	assert_int_equal(CALL(utimensat, AT_FDCWD, P("/again"), P(t), 0), 0);
 	assert_int_equal(open_cost("/again", O_RDONLY, "one"), 1);
-	assert_int_equal(CALL(chmod, P("/dir"), 0700), 0);
+	assert_int_equal(CALL(fchmodat, ENV_CWD, P("/dir"), 0700), 0);
 	assert_int_equal(open_cost("/again", O_RDONLY, "one"), 1);
 	assert_int_equal(CALL(rename, P("/other"), P("/again")), 0);
 	env_now++; /* distrust takes a moment to pass */
@@ -323,13 +326,13 @@ static void test_open_again(void **state)
 	assert_int_equal(open_cost("/again", O_RDONLY, "three"), 1);
 	assert_int_equal(unlink(at("again")), 0);
 	env_now += HOSTFS_OPEN_TTL;
-	assert_int_equal(CALL(open, P("/again"), O_RDONLY), -ENOENT);
+	assert_int_equal(CALL(openat, ENV_CWD, P("/again"), O_RDONLY), -ENOENT);
 	/* a name that is gone keeps no descriptor */
 	make_file("again", "four");
 	env_now += 5 * NSEC_PER_SEC;
 	open_cost("/again", O_RDONLY, "four");
 	before = open_descriptors();
-	assert_int_equal(CALL(unlink, P("/again")), 0);
+	assert_int_equal(CALL(unlinkat, ENV_CWD, P("/again")), 0);
 	assert_int_equal(open_descriptors(), before - 1);
 	/* many */
 	before = open_descriptors();
@@ -346,27 +349,28 @@ static void test_create_write(void **state)
 {
 	struct stat st;
 	char buf[32] = "";
-	int64_t fd = CALL(open, P("/dir/made"), O_RDWR | O_CREAT, 0644);
+	int64_t fd = CALL(
+		openat, ENV_CWD, P("/dir/made"), O_RDWR | O_CREAT, 0644);
 
 	assert_true(fd >= 0);
 	assert_int_equal(CALL(write, (uint64_t)fd, P("abcdef"), 6), 6);
 	assert_int_equal(CALL(lseek, (uint64_t)fd, 0, SEEK_CUR), 6);
 	assert_int_equal(CALL(pread64, (uint64_t)fd, P(buf), 3, 2), 3);
 	assert_string_equal(buf, "cde");
-	assert_int_equal(CALL(stat, P("/dir/made"), P(&st)), 0);
+	assert_int_equal(CALL(newfstatat, ENV_CWD, P("/dir/made"), P(&st)), 0);
 	assert_int_equal(st.st_size, 6);
 	assert_int_equal(CALL(ftruncate, (uint64_t)fd, 3), 0);
 	assert_int_equal(CALL(lseek, (uint64_t)fd, 0, SEEK_END), 3);
 	CALL(close, (uint64_t)fd);
 	/* append */
-	fd = CALL(open, P("/dir/made"), O_WRONLY | O_APPEND);
+	fd = CALL(openat, ENV_CWD, P("/dir/made"), O_WRONLY | O_APPEND);
 	assert_int_equal(CALL(write, (uint64_t)fd, P("XY"), 2), 2);
 	assert_int_equal(CALL(lseek, (uint64_t)fd, 0, SEEK_CUR), 5);
 	CALL(close, (uint64_t)fd);
-	fd = CALL(open, P("/dangling"), O_RDWR | O_CREAT, 0644);
+	fd = CALL(openat, ENV_CWD, P("/dangling"), O_RDWR | O_CREAT, 0644);
 	assert_true(fd >= 0);
 	CALL(close, (uint64_t)fd);
-	assert_int_equal(CALL(stat, P("/missing"), P(&st)), 0);
+	assert_int_equal(CALL(newfstatat, ENV_CWD, P("/missing"), P(&st)), 0);
 	assert_int_equal(access(at("missing"), F_OK), 0);
 	unlink(at("missing"));
 	env_now += 2 * NSEC_PER_SEC;
@@ -376,7 +380,8 @@ static void test_at_and_links(void **state)
 {
 	char buf[64] = "";
 	struct stat st;
-	int64_t dir = CALL(open, P("/dir"), O_RDONLY | O_DIRECTORY), n;
+	int64_t dir = CALL(openat, ENV_CWD, P("/dir"), O_RDONLY | O_DIRECTORY),
+		n;
 
 	assert_true(dir >= 0);
 	assert_int_equal(
@@ -388,12 +393,14 @@ static void test_at_and_links(void **state)
 	assert_int_equal(
 		CALL(newfstatat, (uint64_t)dir, P(""), P(&st), 0), -ENOENT);
 	assert_int_equal(CALL(newfstatat, 77, P("x"), P(&st), 0), -EBADF);
-	n = CALL(readlink, P("/dir/sub/up"), P(buf), sizeof(buf));
+	n = CALL(readlinkat, ENV_CWD, P("/dir/sub/up"), P(buf), sizeof(buf));
 	assert_int_equal(n, 10);
 	assert_memory_equal(buf, "../../file", 10);
 	assert_int_equal(
-		CALL(readlink, P("/file"), P(buf), sizeof(buf)), -EINVAL);
-	assert_int_equal(CALL(lstat, P("/link"), P(&st)), 0);
+		CALL(readlinkat, ENV_CWD, P("/file"), P(buf), sizeof(buf)),
+		-EINVAL);
+	assert_int_equal(
+		CALL(newfstatat, ENV_CWD, P("/link"), P(&st), 0x100), 0);
 	assert_true(S_ISLNK(st.st_mode));
 	assert_int_equal(CALL(getdents64, (uint64_t)dir, P(buf), 8), -EINVAL);
 	CALL(close, (uint64_t)dir);
@@ -421,7 +428,7 @@ static void test_openat2(void **state)
 		{"sub/up", 0, 0},
 		{"inner", 64, EINVAL},
 	};
-	int64_t dir = CALL(open, P("/dir"), O_PATH), fd;
+	int64_t dir = CALL(openat, ENV_CWD, P("/dir"), O_PATH), fd;
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
 		how.resolve = table[i].resolve;
@@ -442,17 +449,19 @@ static void test_long(void **state)
 	memset(name, 'n', 256);
 	name[0] = '/';
 	name[256] = '\0';
-	assert_int_equal(CALL(open, P(name), O_RDONLY), -ENOENT);
+	assert_int_equal(CALL(openat, ENV_CWD, P(name), O_RDONLY), -ENOENT);
 	memset(name, 'n', 257);
 	name[0] = '/';
 	name[257] = '\0';
-	assert_int_equal(CALL(open, P(name), O_RDONLY), -ENAMETOOLONG);
+	assert_int_equal(
+		CALL(openat, ENV_CWD, P(name), O_RDONLY), -ENAMETOOLONG);
 	memset(path, '/', 4095);
 	path[4095] = '\0';
-	assert_true(CALL(open, P(path), O_RDONLY) >= 0);
+	assert_true(CALL(openat, ENV_CWD, P(path), O_RDONLY) >= 0);
 	path[4095] = '/';
 	path[4096] = '\0';
-	assert_int_equal(CALL(open, P(path), O_RDONLY), -ENAMETOOLONG);
+	assert_int_equal(
+		CALL(openat, ENV_CWD, P(path), O_RDONLY), -ENAMETOOLONG);
 }
 
 /*
@@ -510,7 +519,8 @@ static void vanish(void)
 
 	assert_int_equal(rmdir(at(vanishing + 1)), 0);
 	env_now += 100 * NSEC_PER_SEC;
-	assert_int_equal(CALL(stat, P(vanishing), P(&st)), -ENOENT);
+	assert_int_equal(
+		CALL(newfstatat, ENV_CWD, P(vanishing), P(&st)), -ENOENT);
 }
 
 static void vanish_file(void)
@@ -519,7 +529,8 @@ static void vanish_file(void)
 
 	assert_int_equal(unlink(at("short")), 0);
 	env_now += 100 * NSEC_PER_SEC;
-	assert_int_equal(CALL(stat, P("/short"), P(&st)), -ENOENT);
+	assert_int_equal(
+		CALL(newfstatat, ENV_CWD, P("/short"), P(&st)), -ENOENT);
 }
 
 static int make_gone(void)
@@ -548,16 +559,19 @@ static void test_vanished_in_use(void **state)
 	assert_true(CALL(link, P("/gone"), P("/new")) < 0);
 	make_gone();
 	env_other = vanish;
-	assert_true(CALL(rmdir, P("/gone")) < 0);
+	assert_true(CALL(unlinkat, ENV_CWD, P("/gone"), 0x200) < 0);
 	/* A directory where something is looked up or made. */
 	for (int call = 0; call < 4; call++) {
 		make_gone();
-		assert_int_equal(CALL(stat, P("/gone"), P(&st)), 0);
+		assert_int_equal(
+			CALL(newfstatat, ENV_CWD, P("/gone"), P(&st)), 0);
 		env_other = vanish;
-		fd = call == 0      ? CALL(mkdir, P("/gone/x"), 0755)
-			: call == 1 ? CALL(open, P("/gone/x"), O_CREAT | O_RDWR)
-			: call == 2 ? CALL(mknod, P("/gone/x"), S_IFIFO | 0644)
-				    : CALL(symlink, P("x"), P("/gone/x"));
+		fd = call == 0 ? CALL(mkdirat, ENV_CWD, P("/gone/x"), 0755)
+			: call == 1
+			? CALL(openat, ENV_CWD, P("/gone/x"), O_CREAT | O_RDWR)
+			: call == 2
+			? CALL(mknodat, ENV_CWD, P("/gone/x"), S_IFIFO | 0644)
+			: CALL(symlink, P("x"), P("/gone/x"));
 		env_other = NULL;
 		assert_int_equal(fd, -ENOENT);
 	}
