@@ -24,7 +24,6 @@
 #include "kernel/enclu.h"
 #include "kernel/hostcall.h"
 #include "kernel/klog.h"
-#include "lib/string.h"
 
 enum { TYPE_TRIM = SECINFO_TYPE_TRIM >> 8 };
 

@@ -7,7 +7,6 @@
 
 #include "abi/layout.h"
 #include "kernel/aspace_impl.h"
-#include "kernel/kalloc.h"
 #include "lib/string.h"
 #include "lib/types.h"
 

@@ -10,7 +10,6 @@
  */
 #include <linux/errno.h>
 
-#include "abi/layout.h"
 #include "kernel/aspace_impl.h"
 #include "kernel/uio.h"
 

@@ -8,7 +8,6 @@
 #include "kernel/cpu.h"
 #include "kernel/elf.h"
 #include "kernel/kalloc.h"
-#include "kernel/klog.h"
 #include "kernel/rewrite.h"
 #include "kernel/vfs.h"
 #include "lib/string.h"

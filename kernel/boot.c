@@ -20,7 +20,6 @@
 #include "kernel/clock.h"
 #include "kernel/cpu.h"
 #include "kernel/crypto.h"
-#include "kernel/cpuid.h"
 #include "kernel/exec.h"
 #include "kernel/file.h"
 #include "kernel/fpu.h"

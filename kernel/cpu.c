@@ -18,7 +18,6 @@
 #include "kernel/fpu.h"
 #include "kernel/klog.h"
 #include "kernel/boot.h"
-#include "kernel/sched.h"
 #include "kernel/stats.h"
 #include "lib/string.h"
 #include "lib/types.h"

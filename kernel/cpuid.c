@@ -5,7 +5,6 @@
 #include "kernel/cpu.h"
 #include "kernel/hostcall.h"
 #include "lib/string.h"
-#include "lib/types.h"
 
 enum {
 	CACHE_SIZE = 128,

@@ -6,7 +6,6 @@
 #include "kernel/fsabi.h"
 #include "kernel/hostcall.h"
 #include "kernel/hostfs.h"
-#include "kernel/process.h"
 #include "kernel/tmpfs.h"
 #include "kernel/uio.h"
 #include "kernel/vfs.h"
@@ -134,11 +133,7 @@ int devfs_open_device(struct dentry *d, uint32_t flags, struct file **out)
 			continue;
 		if (!devices[i].ops)
 			return open_tty(d, flags, out);
-		return vfs_file_new(devices[i].ops,
-			flags &
-				~(uint32_t)(O_CREAT | O_EXCL | O_NOCTTY |
-					O_TRUNC | O_CLOEXEC),
-			d, out);
+		return vfs_file_new(devices[i].ops, flags, d, out);
 	}
 	return -ENXIO;
 }

@@ -29,6 +29,7 @@
 #include "kernel/sys.h"
 #include "kernel/time.h"
 #include "kernel/uaccess.h"
+#include "kernel/usertime.h"
 #include "lib/string.h"
 #include "lib/types.h"
 
@@ -248,20 +249,18 @@ static const struct file_ops epoll_ops = {
 
 static int64_t create(bool cloexec)
 {
-	struct epoll *ep = kzalloc(sizeof(*ep));
-	struct file *f = file_new(&epoll_ops, O_RDWR);
+	struct file *f = file_new_state(
+		&epoll_ops, O_RDWR, sizeof(struct epoll));
+	struct epoll *ep;
 
-	if (ep == NULL || f == NULL) {
-		kfree(ep);
-		file_put(f);
+	if (f == NULL)
 		return -ENOMEM;
-	}
+	ep = f->priv;
 	file_epoll_release = epoll_file_closed;
 	waitq_init(&ep->sleepers);
 	waitq_init(&ep->pollers);
 	list_init(&ep->ready);
 	list_init(&ep->items);
-	f->priv = ep;
 	ep->self = f;
 	return fd_install_new(f, cloexec);
 }
@@ -578,20 +577,11 @@ int64_t sys_epoll_pwait(struct file *f, const uint64_t *a)
 
 int64_t sys_epoll_pwait2(struct file *f, const uint64_t *a)
 {
-	uint64_t deadline = NO_DEADLINE, ns;
-	int64_t err, t[2];
+	uint64_t deadline;
+	int64_t err = poll_deadline_read(a[3], TIMESPEC, &deadline);
 
-	if (a[3]) {
-		err = user_read(t, a[3], sizeof(t));
-		if (err)
-			return err;
-		if (t[0] < 0 || t[1] < 0 || t[1] >= (int64_t)NSEC_PER_SEC)
-			return -EINVAL;
-		if (!mul_overflows((uint64_t)t[0], NSEC_PER_SEC, &ns) &&
-			!add_overflows(ns, (uint64_t)t[1], &ns))
-			deadline = poll_deadline(ns);
-	}
-	err = signal_set_temporary_user(a[4], a[5]);
+	if (err == 0)
+		err = signal_set_temporary_user(a[4], a[5]);
 	if (err)
 		return err;
 	return do_wait(f, a, deadline);

@@ -82,17 +82,12 @@ static uint32_t eventfd_poll(struct file *f, struct poll_ctx *pc)
 	return events;
 }
 
-static void eventfd_release(struct file *f)
-{
-	kfree(f->priv);
-}
-
 static const struct file_ops eventfd_ops = {
 	.name = "[eventfd]",
 	.read = eventfd_read,
 	.write = eventfd_write,
 	.poll = eventfd_poll,
-	.release = eventfd_release,
+	.release = file_free_state,
 };
 
 int64_t sys_eventfd2(const uint64_t *a)
@@ -103,16 +98,13 @@ int64_t sys_eventfd2(const uint64_t *a)
 
 	if (u_flags & ~(uint32_t)(EFD_SEMAPHORE | EFD_CLOEXEC | EFD_NONBLOCK))
 		return -EINVAL;
-	e = kzalloc(sizeof(*e));
-	f = file_new(&eventfd_ops, O_RDWR | (u_flags & EFD_NONBLOCK));
-	if (e == NULL || f == NULL) {
-		kfree(e);
-		file_put(f);
+	f = file_new_state(
+		&eventfd_ops, O_RDWR | (u_flags & EFD_NONBLOCK), sizeof(*e));
+	if (f == NULL)
 		return -ENOMEM;
-	}
+	e = f->priv;
 	e->count = (uint32_t)a[0];
 	e->semaphore = u_flags & EFD_SEMAPHORE;
 	waitq_init(&e->queue);
-	f->priv = e;
 	return fd_install_new(f, u_flags & EFD_CLOEXEC);
 }

@@ -20,7 +20,6 @@
 #include "abi/layout.h"
 #include "kernel/aspace_impl.h"
 #include "kernel/cpu.h"
-#include "kernel/cpuid.h"
 #include "kernel/elf.h"
 #include "kernel/exec_stack.h"
 #include "kernel/kalloc.h"
@@ -28,7 +27,6 @@
 #include "kernel/process.h"
 #include "kernel/random.h"
 #include "kernel/vfs.h"
-#include "kernel/vvar.h"
 #include "lib/string.h"
 
 /* Position-independent programs start at a random multiple of SLOT. */

@@ -5,7 +5,6 @@
 #include <linux/auxvec.h>
 
 #include "abi/layout.h"
-#include "kernel/cpu.h"
 #include "kernel/cpuid.h"
 #include "kernel/exec.h"
 #include "kernel/process.h"

@@ -10,6 +10,7 @@
 #include "kernel/kalloc.h"
 #include "kernel/klog.h"
 #include "kernel/process.h"
+#include "kernel/uaccess.h"
 #include "kernel/vfs.h"
 #include "lib/string.h"
 #include "lib/types.h"
@@ -242,6 +243,22 @@ int fd_install_new(struct file *f, bool cloexec)
 	if (fd < 0)
 		file_put(f);
 	return fd;
+}
+
+int fd_install_pair(
+	struct file *a, struct file *b, bool cloexec, uint64_t u_fds)
+{
+	int fds[2], err;
+
+	fds[0] = fd_install_new(a, cloexec);
+	fds[1] = fd_install_new(b, cloexec);
+	err = fds[0] < 0 ? fds[0] : fds[1] < 0 ? fds[1] : 0;
+	if (!err)
+		err = user_write(u_fds, fds, sizeof(fds));
+	for (int i = 0; err && i < 2; i++)
+		if (fds[i] >= 0)
+			fd_close(fds[i]);
+	return err;
 }
 
 int fd_install_at(struct file *f, bool cloexec, int fd)

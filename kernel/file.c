@@ -25,6 +25,25 @@ struct file *file_new(const struct file_ops *ops, uint32_t flags)
 	return f;
 }
 
+struct file *file_new_state(
+	const struct file_ops *ops, uint32_t flags, size_t size)
+{
+	struct file *f = file_new(ops, flags);
+
+	if (!f)
+		return NULL;
+	f->priv = kzalloc(size);
+	if (f->priv)
+		return f;
+	kfree(f);
+	return NULL;
+}
+
+void file_free_state(struct file *f)
+{
+	kfree(f->priv);
+}
+
 struct file *file_get(struct file *f)
 {
 	f->refs++;

@@ -75,6 +75,11 @@ struct file {
 
 /* refs 1, host_fd -1. NULL on no memory. */
 struct file *file_new(const struct file_ops *ops, uint32_t flags);
+/* The same with zeroed state of size bytes in priv. */
+struct file *file_new_state(
+	const struct file_ops *ops, uint32_t flags, size_t size);
+/* As release: frees such state. */
+void file_free_state(struct file *f);
 struct file *file_get(struct file *f); /* returns f */
 void file_put(struct file *f); /* NULL is fine; may sleep */
 
@@ -109,6 +114,9 @@ struct file *fd_get_path(int fd);
 int fd_install(struct file *f, bool cloexec, int from);
 /* The same of a file that nobody else has: it is dropped on failure. */
 int fd_install_new(struct file *f, bool cloexec);
+/* Both, and their numbers to u_fds; takes both over also when that fails. */
+int fd_install_pair(
+	struct file *a, struct file *b, bool cloexec, uint64_t u_fds);
 /* dup2 semantics: replaces what is there. */
 int fd_install_at(struct file *f, bool cloexec, int fd);
 int fd_close(int fd);

@@ -18,13 +18,13 @@
 #include <linux/futex.h>
 #include <linux/time.h>
 
-#include "abi/layout.h"
 #include "kernel/process.h"
 #include "kernel/signal.h"
 #include "kernel/sys.h"
 #include "kernel/thread.h"
 #include "kernel/time.h"
 #include "kernel/uaccess.h"
+#include "kernel/usertime.h"
 #include "lib/types.h"
 
 enum { BUCKETS = 512, ROBUST_MAX = 2048, WAITV_MAX = 128 };
@@ -429,25 +429,18 @@ static int64_t cmp_requeue_pi(
 static int deadline_from(
 	uint64_t u_time, bool relative, bool realtime, uint64_t *deadline)
 {
-	struct {
-		int64_t sec, nsec;
-	} ts;
 	uint64_t ns, now;
+	int err;
 
 	*deadline = NO_DEADLINE;
 	if (!u_time)
 		return 0;
-	if (user_read(&ts, u_time, sizeof(ts)))
-		return -EFAULT;
-	if (ts.sec < 0 || ts.nsec < 0 || ts.nsec >= (int64_t)NSEC_PER_SEC)
-		return -EINVAL;
-	if (mul_overflows((uint64_t)ts.sec, NSEC_PER_SEC, &ns) ||
-		add_overflows(ns, (uint64_t)ts.nsec, &ns))
-		return 0;
+	err = usertime_read(u_time, &ns);
+	if (err)
+		return err;
 	now = time_mono_ns();
 	if (relative) {
-		if (add_overflows(ns, now, &ns))
-			return 0;
+		ns += now;
 	} else if (realtime) {
 		uint64_t real = time_real_ns();
 

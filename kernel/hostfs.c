@@ -489,6 +489,7 @@ int hostfs_mount(struct mount *m, const char *source, uint64_t size)
 	struct hostfs_node *n;
 	struct kstat h = {0};
 	int64_t fd;
+	int err;
 
 	if (!hm)
 		return -ENOMEM;
@@ -500,15 +501,11 @@ int hostfs_mount(struct mount *m, const char *source, uint64_t size)
 	}
 	hm->root_fd = (int)fd;
 	m->priv = hm;
-	m->root = dentry_new(NULL, m, "", 0);
-	n = m->root ? hostfs_node_find(m, &h) : NULL;
-	if (!n) {
-		dentry_put(m->root);
+	n = hostfs_node_find(m, &h);
+	err = mount_set_root(m, n ? &n->v : NULL);
+	if (err) {
 		kfree(hm);
 		host_close((int)fd);
-		return -ENOMEM;
 	}
-	dentry_set(m->root, &n->v, UINT64_MAX);
-	vnode_put(&n->v);
-	return 0;
+	return err;
 }

@@ -255,7 +255,6 @@ int hostfs_file_new(
 							     : &hostfile_ops;
 	int err;
 
-	flags &= ~(uint32_t)(O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_CLOEXEC);
 	err = vfs_file_new(ops, flags, d, out);
 	if (err) {
 		host_close(host_fd);

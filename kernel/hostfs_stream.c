@@ -25,7 +25,6 @@
 #include "kernel/signal.h"
 #include "kernel/uaccess.h"
 #include "kernel/uio.h"
-#include "lib/string.h"
 #include "lib/types.h"
 
 enum { EV_IN = 1, EV_OUT = 4 }; /* POLLIN, POLLOUT */
@@ -276,11 +275,7 @@ static int stream_new(const struct file_ops *ops, struct dentry *d,
 		goto free;
 	err = hostready_attach(&s->ready, host_fd);
 	s->attached = err == 0; /* -EPERM: a file or device, always ready */
-	err = vfs_file_new(ops,
-		flags &
-			~(uint32_t)(O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC |
-				O_CLOEXEC),
-		d, out);
+	err = vfs_file_new(ops, flags, d, out);
 	if (err)
 		goto fini;
 	(*out)->priv = s;

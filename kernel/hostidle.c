@@ -9,7 +9,6 @@
 #include "kernel/fsabi.h"
 #include "kernel/hostcall.h"
 #include "kernel/hostfs.h"
-#include "lib/types.h"
 
 enum {
 	IDLE_MAX = 64,

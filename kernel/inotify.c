@@ -249,17 +249,15 @@ int64_t sys_inotify_init1(const uint64_t *a)
 
 	if (u_flags & ~(uint64_t)(IN_CLOEXEC | IN_NONBLOCK))
 		return -EINVAL;
-	in = kzalloc(sizeof(*in));
-	f = in ? file_new(&inotify_ops, (uint32_t)u_flags & IN_NONBLOCK) : NULL;
-	if (!f) {
-		kfree(in);
+	f = file_new_state(
+		&inotify_ops, (uint32_t)u_flags & IN_NONBLOCK, sizeof(*in));
+	if (!f)
 		return -ENOMEM;
-	}
+	in = f->priv;
 	list_init(&in->watches);
 	list_init(&in->events);
 	waitq_init(&in->readable);
 	in->next_wd = 1;
-	f->priv = in;
 	return fd_install_new(f, u_flags & IN_CLOEXEC);
 }
 

@@ -14,7 +14,6 @@
 #include "abi/entry.h"
 #include "kernel/cpu.h"
 #include "kernel/hostcall.h"
-#include "kernel/sched.h"
 #include "lib/fmt.h"
 #include "lib/string.h"
 

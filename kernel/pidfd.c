@@ -9,10 +9,8 @@
 #include "kernel/file.h"
 #include "kernel/poll.h"
 #include "kernel/process.h"
-#include "kernel/signal.h"
 #include "kernel/sys.h"
 #include "kernel/thread.h"
-#include "kernel/uaccess.h"
 
 static uint32_t pidfd_poll(struct file *f, struct poll_ctx *pc)
 {

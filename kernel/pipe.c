@@ -339,45 +339,23 @@ int pipe_open(struct pipe *p, uint32_t flags, struct file **out)
 	return 0;
 }
 
-static int pipe_pair(uint64_t u_fds, uint32_t flags)
+int64_t sys_pipe2(const uint64_t *a)
 {
-	struct pipe *p = pipe_new();
+	uint32_t u_flags = (uint32_t)a[1], flags = u_flags & O_NONBLOCK;
 	struct file *r = NULL, *w = NULL;
-	int fds[2], err = -ENOMEM;
-	bool cloexec = flags & O_CLOEXEC;
+	struct pipe *p;
+	int err = -ENOMEM;
 
-	flags &= O_NONBLOCK;
+	if (u_flags & ~(uint32_t)(O_CLOEXEC | O_NONBLOCK))
+		return -EINVAL; /* O_DIRECT packets are not there */
+	p = pipe_new();
 	if (p == NULL)
 		return -ENOMEM;
 	if (pipe_open_now(p, flags | O_RDONLY, &r) ||
 		pipe_open_now(p, flags | O_WRONLY, &w))
-		goto put;
-	err = fds[0] = fd_install(r, cloexec, 0);
-	if (err < 0)
-		goto put;
-	r = NULL;
-	err = fds[1] = fd_install(w, cloexec, 0);
-	if (err < 0)
-		goto close_read;
-	w = NULL;
-	err = user_write(u_fds, fds, sizeof(fds));
-	if (err == 0)
-		goto put;
-	fd_close(fds[1]);
-close_read:
-	fd_close(fds[0]);
-put:
-	file_put(w);
-	file_put(r);
+		file_put(r);
+	else
+		err = fd_install_pair(r, w, u_flags & O_CLOEXEC, a[0]);
 	pipe_put(p);
 	return err;
-}
-
-int64_t sys_pipe2(const uint64_t *a)
-{
-	uint32_t u_flags = (uint32_t)a[1];
-
-	if (u_flags & ~(uint32_t)(O_CLOEXEC | O_NONBLOCK))
-		return -EINVAL; /* O_DIRECT packets are not there */
-	return pipe_pair(a[0], u_flags);
 }

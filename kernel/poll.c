@@ -7,6 +7,7 @@
 #include "kernel/poll_table.h"
 #include "kernel/thread.h"
 #include "kernel/time.h"
+#include "kernel/usertime.h"
 #include "lib/types.h"
 
 uint32_t file_poll(struct file *f, struct poll_ctx *pc)
@@ -118,4 +119,25 @@ void poll_table_fini(struct poll_table *t)
 		kfree(c);
 	}
 	entries_drop(t->entries, count);
+}
+
+int poll_deadline_read(uint64_t u_time, uint64_t unit, uint64_t *deadline)
+{
+	struct usertime t;
+	uint64_t ns;
+
+	*deadline = NO_DEADLINE;
+	if (u_time == 0)
+		return 0;
+	if (user_read(&t, u_time, sizeof(t)))
+		return -EFAULT;
+	if (unit == TIMEVAL && t.frac >= 1000000) { /* select(2) takes it */
+		if (add_overflows(t.sec, t.frac / 1000000, &t.sec))
+			return 0;
+		t.frac %= 1000000;
+	}
+	if (usertime_ns(t, unit, &ns))
+		return -EINVAL;
+	*deadline = poll_deadline(ns);
+	return 0;
 }

@@ -59,3 +59,6 @@ uint32_t file_poll(struct file *f, struct poll_ctx *pc);
 
 /* Absolute deadline of now + ns without overflow; 0 stays 0 ("no wait"). */
 uint64_t poll_deadline(uint64_t ns);
+/* The same of the relative time at u_time (usertime.h has units), forever if
+ * there is none. */
+int poll_deadline_read(uint64_t u_time, uint64_t unit, uint64_t *deadline);

@@ -430,8 +430,7 @@ static int procfs_open(
 	int err;
 
 	if (S_ISDIR(d->vnode->mode))
-		return vfs_file_new(
-			&dir_ops, flags & ~(uint32_t)O_CLOEXEC, d, out);
+		return vfs_file_new(&dir_ops, flags, d, out);
 	err = vfs_file_new(
 		&procfs_text_ops, flags & (O_ACCMODE | O_NONBLOCK), d, out);
 	if (err)
@@ -462,24 +461,18 @@ static int mount_tree(struct mount *m, const struct proc_file *files,
 	size_t count, bool processes)
 {
 	struct tree *t = kzalloc(sizeof(*t));
-	struct vnode *v;
+	int err;
 
 	if (!t)
 		return -ENOMEM;
 	*t = (struct tree){files, count, processes};
 	m->priv = t;
-	m->root = dentry_new(NULL, m, "", 0);
-	v = m->root ? node_new(m, (struct node){.kind = NODE_DIR, .fd = -1},
-			      S_IFDIR | 0555)
-		    : NULL;
-	if (!v) {
-		dentry_put(m->root);
+	err = mount_set_root(m,
+		node_new(m, (struct node){.kind = NODE_DIR, .fd = -1},
+			S_IFDIR | 0555));
+	if (err)
 		kfree(t);
-		return -ENOMEM;
-	}
-	dentry_set(m->root, v, UINT64_MAX);
-	vnode_put(v);
-	return 0;
+	return err;
 }
 
 int procfs_mount(struct mount *m, const char *source, uint64_t size)

@@ -47,6 +47,7 @@ struct proc_pid_file {
 	void (*show)(struct text *x, struct process *p, struct thread *t);
 	/* A write of at most 63 bytes, NUL-terminated. */
 	int (*store)(struct process *p, struct thread *t, const char *text);
+	const char *fixed; /* if show is NULL */
 };
 extern const struct proc_pid_file procfs_pid_files[];
 extern const size_t procfs_pid_file_count;

@@ -9,11 +9,9 @@
 #include "kernel/cpu.h"
 #include "kernel/file.h"
 #include "kernel/fsabi.h"
-#include "kernel/kalloc.h"
 #include "kernel/process.h"
 #include "kernel/signal.h"
 #include "kernel/thread.h"
-#include "kernel/time.h"
 #include "kernel/uaccess.h"
 #include "kernel/vfs.h"
 #include "lib/string.h"
@@ -381,30 +379,10 @@ static void show_mountinfo(struct text *x, struct process *p, struct thread *t)
 
 /* ---- small ones ---- */
 
-static void show_zero(struct text *x, struct process *p, struct thread *t)
-{
-	text_add(x, "0\n");
-}
-
-static void show_cgroup(struct text *x, struct process *p, struct thread *t)
-{
-	text_add(x, "0::/\n");
-}
-
-static void show_id_map(struct text *x, struct process *p, struct thread *t)
-{
-	text_add(x, "         0          0 4294967295\n");
-}
-
 static void show_personality(
 	struct text *x, struct process *p, struct thread *t)
 {
 	text_add(x, "%08x\n", p->personality);
-}
-
-static void show_wchan(struct text *x, struct process *p, struct thread *t)
-{
-	text_add(x, "0");
 }
 
 static void show_schedstat(struct text *x, struct process *p, struct thread *t)
@@ -412,27 +390,29 @@ static void show_schedstat(struct text *x, struct process *p, struct thread *t)
 	text_add(x, "%lu 0 0\n", cpu_ns(p, t));
 }
 
+#define ID_MAP "         0          0 4294967295\n"
+
 const struct proc_pid_file procfs_pid_files[] = {
-	{"auxv", 0400, show_auxv, NULL},
-	{"cgroup", 0444, show_cgroup, NULL},
-	{"cmdline", 0444, show_cmdline, NULL},
-	{"comm", 0644, show_comm, store_comm},
-	{"environ", 0400, show_environ, NULL},
-	{"gid_map", 0444, show_id_map, NULL},
-	{"limits", 0444, show_limits, NULL},
-	{"loginuid", 0444, show_zero, NULL},
-	{"maps", 0444, show_maps, NULL},
-	{"mountinfo", 0444, show_mountinfo, NULL},
-	{"mounts", 0444, show_mounts, NULL},
-	{"oom_score", 0444, show_zero, NULL},
-	{"oom_score_adj", 0444, show_zero, NULL},
-	{"personality", 0400, show_personality, NULL},
-	{"schedstat", 0444, show_schedstat, NULL},
-	{"smaps", 0444, show_smaps, NULL},
-	{"stat", 0444, show_stat, NULL},
-	{"statm", 0444, show_statm, NULL},
-	{"status", 0444, show_status, NULL},
-	{"uid_map", 0444, show_id_map, NULL},
-	{"wchan", 0444, show_wchan, NULL},
+	{"auxv", 0400, show_auxv, NULL, NULL},
+	{"cgroup", 0444, NULL, NULL, "0::/\n"},
+	{"cmdline", 0444, show_cmdline, NULL, NULL},
+	{"comm", 0644, show_comm, store_comm, NULL},
+	{"environ", 0400, show_environ, NULL, NULL},
+	{"gid_map", 0444, NULL, NULL, ID_MAP},
+	{"limits", 0444, show_limits, NULL, NULL},
+	{"loginuid", 0444, NULL, NULL, "0\n"},
+	{"maps", 0444, show_maps, NULL, NULL},
+	{"mountinfo", 0444, show_mountinfo, NULL, NULL},
+	{"mounts", 0444, show_mounts, NULL, NULL},
+	{"oom_score", 0444, NULL, NULL, "0\n"},
+	{"oom_score_adj", 0444, NULL, NULL, "0\n"},
+	{"personality", 0400, show_personality, NULL, NULL},
+	{"schedstat", 0444, show_schedstat, NULL, NULL},
+	{"smaps", 0444, show_smaps, NULL, NULL},
+	{"stat", 0444, show_stat, NULL, NULL},
+	{"statm", 0444, show_statm, NULL, NULL},
+	{"status", 0444, show_status, NULL, NULL},
+	{"uid_map", 0444, NULL, NULL, ID_MAP},
+	{"wchan", 0444, NULL, NULL, "0"},
 };
 const size_t procfs_pid_file_count = ARRAY_SIZE(procfs_pid_files);

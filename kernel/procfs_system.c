@@ -13,7 +13,6 @@
 #include "kernel/system.h"
 #include "kernel/thread.h"
 #include "kernel/time.h"
-#include "kernel/vfs.h"
 #include "lib/string.h"
 
 enum { TICK_NS = 10000000 }; /* USER_HZ 100 */

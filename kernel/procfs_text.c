@@ -86,6 +86,17 @@ static void show_fdinfo(struct text *x, struct process *p, int fd)
 	file_put(f);
 }
 
+static void show_pid_file(
+	struct text *x, const struct node *n, struct process *p)
+{
+	const struct proc_pid_file *row = &procfs_pid_files[n->row];
+
+	if (row->show)
+		row->show(x, p, thread_of(n, p));
+	else
+		text_add_bytes(x, row->fixed, strlen(row->fixed));
+}
+
 static int generate(const struct node *n, struct text *x)
 {
 	const struct tree *tree = n->v.mount->priv;
@@ -105,7 +116,7 @@ static int generate(const struct node *n, struct text *x)
 		if (n->kind == NODE_FDINFO)
 			show_fdinfo(x, p, n->fd);
 		else
-			procfs_pid_files[n->row].show(x, p, thread_of(n, p));
+			show_pid_file(x, n, p);
 		process_put(p);
 	}
 	return x->failed ? -ENOMEM : 0;

@@ -24,6 +24,7 @@
 #include "kernel/thread.h"
 #include "kernel/time.h"
 #include "kernel/uaccess.h"
+#include "kernel/usertime.h"
 #include "lib/string.h"
 #include "lib/types.h"
 
@@ -266,27 +267,6 @@ void ptimer_delivered(struct process *p, int id, struct ksiginfo *info)
 
 /* ---- values ---- */
 
-struct time_pair {
-	int64_t sec, frac; /* nanoseconds or microseconds */
-};
-
-static int to_ns(const struct time_pair *v, uint64_t unit, uint64_t *ns)
-{
-	if (v->sec < 0 || v->frac < 0 ||
-		(uint64_t)v->frac >= NSEC_PER_SEC / unit)
-		return -EINVAL;
-	if (mul_overflows((uint64_t)v->sec, NSEC_PER_SEC, ns) ||
-		add_overflows(*ns, (uint64_t)v->frac * unit, ns))
-		*ns = UINT64_MAX / 4;
-	return 0;
-}
-
-static void from_ns(uint64_t ns, uint64_t unit, struct time_pair *v)
-{
-	v->sec = (int64_t)(ns / NSEC_PER_SEC);
-	v->frac = (int64_t)(ns % NSEC_PER_SEC / unit);
-}
-
 static uint64_t rest(const struct ptimer *pt)
 {
 	uint64_t own = own_now(pt);
@@ -308,10 +288,10 @@ static void set_value(struct ptimer *pt, uint64_t next, uint64_t interval)
 
 /* ---- itimers ---- */
 
-static void get_itimer(const struct ptimer *pt, struct time_pair v[2])
+static void get_itimer(const struct ptimer *pt, struct usertime v[2])
 {
-	from_ns(pt->interval, 1000, &v[0]);
-	from_ns(rest(pt), 1000, &v[1]);
+	v[0] = usertime_from(pt->interval, TIMEVAL);
+	v[1] = usertime_from(rest(pt), TIMEVAL);
 	/* armed must not read as disarmed */
 	if (pt->next && !v[1].sec && !v[1].frac)
 		v[1].frac = 1;
@@ -320,7 +300,7 @@ static void get_itimer(const struct ptimer *pt, struct time_pair v[2])
 int64_t sys_getitimer(const uint64_t *a)
 {
 	struct ptimers *ts = timers_of(curproc);
-	struct time_pair v[2];
+	struct usertime v[2];
 
 	if (a[0] >= ITIMERS)
 		return -EINVAL;
@@ -333,10 +313,9 @@ int64_t sys_getitimer(const uint64_t *a)
 int64_t sys_setitimer(const uint64_t *a)
 {
 	struct ptimers *ts = timers_of(curproc);
-	struct time_pair new[2] = {{0}}, old[2];
+	struct usertime new[2] = {{0}}, old[2];
 	uint64_t interval, value;
 	struct ptimer *pt;
-	int err;
 
 	if (a[0] >= ITIMERS)
 		return -EINVAL;
@@ -344,11 +323,9 @@ int64_t sys_setitimer(const uint64_t *a)
 		return -ENOMEM;
 	if (a[1] && user_read(new, a[1], sizeof(new)))
 		return -EFAULT;
-	err = to_ns(&new[0], 1000, &interval);
-	if (!err)
-		err = to_ns(&new[1], 1000, &value);
-	if (err)
-		return err;
+	if (usertime_ns(new[0], TIMEVAL, &interval) ||
+		usertime_ns(new[1], TIMEVAL, &value))
+		return -EINVAL;
 	pt = &ts->itimer[a[0]];
 	get_itimer(pt, old);
 	set_value(pt, value ? own_now(pt) + value : 0, interval);
@@ -439,16 +416,16 @@ int64_t sys_timer_create(const uint64_t *a)
 	return 0;
 }
 
-static void get_timer(const struct ptimer *pt, struct time_pair v[2])
+static void get_timer(const struct ptimer *pt, struct usertime v[2])
 {
-	from_ns(pt->interval, 1, &v[0]);
-	from_ns(rest(pt), 1, &v[1]);
+	v[0] = usertime_from(pt->interval, TIMESPEC);
+	v[1] = usertime_from(rest(pt), TIMESPEC);
 }
 
 int64_t sys_timer_gettime(const uint64_t *a)
 {
 	struct ptimer *pt = find(curproc, (uint32_t)a[0]);
-	struct time_pair v[2];
+	struct usertime v[2];
 
 	if (!pt)
 		return -EINVAL;
@@ -458,18 +435,15 @@ int64_t sys_timer_gettime(const uint64_t *a)
 
 int64_t sys_timer_settime(const uint64_t *a)
 {
-	struct time_pair new[2], old[2];
+	struct usertime new[2], old[2];
 	uint64_t interval, value;
 	struct ptimer *pt;
-	int err;
 
 	if (user_read(new, a[2], sizeof(new)))
 		return -EFAULT;
-	err = to_ns(&new[0], 1, &interval);
-	if (!err)
-		err = to_ns(&new[1], 1, &value);
-	if (err)
-		return err;
+	if (usertime_ns(new[0], TIMESPEC, &interval) ||
+		usertime_ns(new[1], TIMESPEC, &value))
+		return -EINVAL;
 	pt = find(curproc, (uint32_t)a[0]);
 	if (!pt)
 		return -EINVAL;

@@ -100,31 +100,23 @@ static uint32_t signalfd_poll(struct file *f, struct poll_ctx *pc)
 	return signal_pending_set(current) & s->set ? POLLIN | POLLRDNORM : 0;
 }
 
-static void signalfd_release(struct file *f)
-{
-	kfree(f->priv);
-}
-
 static const struct file_ops signalfd_ops = {
 	.name = "[signalfd]",
 	.read = signalfd_read,
 	.poll = signalfd_poll,
-	.release = signalfd_release,
+	.release = file_free_state,
 };
 
 static int64_t create(uint64_t set, uint32_t flags)
 {
-	struct signalfd *s = kzalloc(sizeof(*s));
-	struct file *f = file_new(
-		&signalfd_ops, O_RDWR | (flags & SFD_NONBLOCK));
+	struct signalfd *s;
+	struct file *f = file_new_state(
+		&signalfd_ops, O_RDWR | (flags & SFD_NONBLOCK), sizeof(*s));
 
-	if (s == NULL || f == NULL) {
-		kfree(s);
-		file_put(f);
+	if (f == NULL)
 		return -ENOMEM;
-	}
+	s = f->priv;
 	s->set = set;
-	f->priv = s;
 	return fd_install_new(f, flags & SFD_CLOEXEC);
 }
 

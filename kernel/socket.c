@@ -6,7 +6,6 @@
 
 #include "kernel/file.h"
 #include "kernel/fsabi.h"
-#include "kernel/klog.h"
 #include "kernel/poll.h"
 #include "kernel/poll_table.h"
 #include "kernel/signal.h"

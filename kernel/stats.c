@@ -13,7 +13,6 @@
 #include "kernel/klog.h"
 #include "kernel/process.h"
 #include "lib/fmt.h"
-#include "lib/types.h"
 
 enum { REPORT_SIZE = 8192 };
 

@@ -9,7 +9,6 @@
 #include "kernel/thread.h"
 #include "kernel/uaccess.h"
 #include "lib/fmt.h"
-#include "lib/string.h"
 
 enum { LINE_MAX_SIZE = 400, STRING_SHOWN = 96 };
 

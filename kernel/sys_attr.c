@@ -12,7 +12,6 @@
 #include "kernel/uaccess.h"
 #include "kernel/vfs.h"
 #include "lib/string.h"
-#include "lib/types.h"
 
 enum {
 	EV_ATTRIB = 4, /* IN_ATTRIB */
@@ -24,13 +23,9 @@ enum {
 /* Applies a to a path; flags AT_SYMLINK_NOFOLLOW, AT_EMPTY_PATH. */
 static int set_path(int dfd, uint64_t u_path, int flags, const struct kattr *a)
 {
-	unsigned wf = flags & AT_SYMLINK_NOFOLLOW ? 0 : WALK_FOLLOW;
 	struct walk w;
-	int err;
+	int err = walk_from_user(dfd, u_path, walk_flags(flags), &w);
 
-	if (flags & AT_EMPTY_PATH)
-		wf |= WALK_EMPTY;
-	err = walk_from_user(dfd, u_path, wf, &w);
 	if (err)
 		return err;
 	if (w.dentry && w.dentry->vnode)

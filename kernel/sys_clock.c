@@ -14,13 +14,10 @@
 #include "kernel/thread.h"
 #include "kernel/time.h"
 #include "kernel/uaccess.h"
+#include "kernel/usertime.h"
 #include "lib/types.h"
 
 enum { CPU_CLOCK_THREAD = 4, CPU_CLOCK_KIND = 3, COARSE_NS = 4000000 };
-
-struct timespec_user {
-	int64_t sec, nsec;
-};
 
 /* Negative numbers name the processor-time clock of a process or thread
  * (clock_getcpuclockid(3)). */
@@ -77,8 +74,7 @@ uint64_t clock_read(int clock)
 
 static int write_timespec(uint64_t u_to, uint64_t ns)
 {
-	const struct timespec_user ts = {
-		(int64_t)(ns / NSEC_PER_SEC), (int64_t)(ns % NSEC_PER_SEC)};
+	const struct usertime ts = usertime_from(ns, TIMESPEC);
 
 	return user_write(u_to, &ts, sizeof(ts));
 }
@@ -108,12 +104,10 @@ int64_t sys_clock_getres(const uint64_t *a)
 
 int64_t sys_gettimeofday(const uint64_t *a)
 {
-	uint64_t ns = time_real_ns();
-	const int64_t tv[2] = {(int64_t)(ns / NSEC_PER_SEC),
-		(int64_t)(ns % NSEC_PER_SEC / 1000)};
+	const struct usertime tv = usertime_from(time_real_ns(), TIMEVAL);
 	const int32_t tz[2] = {0, 0};
 
-	if (a[0] && user_write(a[0], tv, sizeof(tv)))
+	if (a[0] && user_write(a[0], &tv, sizeof(tv)))
 		return -EFAULT;
 	return a[1] ? user_write(a[1], tz, sizeof(tz)) : 0;
 }
@@ -138,20 +132,6 @@ int64_t sys_settimeofday(const uint64_t *a)
 }
 
 /* ---- sleeping ---- */
-
-static int read_timespec(uint64_t u_from, uint64_t *ns)
-{
-	struct timespec_user ts;
-
-	if (user_read(&ts, u_from, sizeof(ts)))
-		return -EFAULT;
-	if (ts.sec < 0 || ts.nsec < 0 || ts.nsec >= (int64_t)NSEC_PER_SEC)
-		return -EINVAL;
-	if (mul_overflows((uint64_t)ts.sec, NSEC_PER_SEC, ns) ||
-		add_overflows(*ns, (uint64_t)ts.nsec, ns))
-		*ns = UINT64_MAX / 4;
-	return 0;
-}
 
 /* A sleep that ends for no signal goes on after SIGCONT (restart_syscall),
  * one that a handler interrupts tells what is left. */
@@ -196,7 +176,7 @@ int64_t sys_restart_syscall(const uint64_t *a)
 int64_t sys_nanosleep(const uint64_t *a)
 {
 	uint64_t ns;
-	int err = read_timespec(a[0], &ns);
+	int err = usertime_read(a[0], &ns);
 
 	return err ? err : sleep_until(time_mono_ns() + ns, true, a[1]);
 }
@@ -211,7 +191,7 @@ int64_t sys_clock_nanosleep(const uint64_t *a)
 		return -EINVAL;
 	if (clock < 0 || clock == CLOCK_PROCESS_CPUTIME_ID)
 		return -EOPNOTSUPP;
-	err = read_timespec(a[2], &ns);
+	err = usertime_read(a[2], &ns);
 	if (err)
 		return err;
 	now = time_mono_ns();

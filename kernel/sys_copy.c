@@ -9,8 +9,6 @@
 #include "kernel/file.h"
 #include "kernel/fsabi.h"
 #include "kernel/kalloc.h"
-#include "kernel/poll.h"
-#include "kernel/process.h"
 #include "kernel/syscall_fs.h"
 #include "kernel/uaccess.h"
 #include "kernel/uio.h"

@@ -16,25 +16,20 @@
 #define CAPS_ALL ((1ul << (CAP_LAST_CAP + 1)) - 1)
 #define KEEP UINT32_MAX /* "do not change" of setreuid and others */
 
-int64_t sys_getuid(const uint64_t *a)
-{
-	return curproc->uid;
-}
+#define VALUE(name, expression)               \
+	int64_t sys_##name(const uint64_t *a) \
+	{                                     \
+		return expression;            \
+	}
 
-int64_t sys_geteuid(const uint64_t *a)
-{
-	return curproc->euid;
-}
-
-int64_t sys_getgid(const uint64_t *a)
-{
-	return curproc->gid;
-}
-
-int64_t sys_getegid(const uint64_t *a)
-{
-	return curproc->egid;
-}
+VALUE(getuid, curproc->uid)
+VALUE(geteuid, curproc->euid)
+VALUE(getgid, curproc->gid)
+VALUE(getegid, curproc->egid)
+/* There is no separate id for files: the effective one decides, and that is
+ * what these return without changing it. */
+VALUE(setfsuid, curproc->euid)
+VALUE(setfsgid, curproc->egid)
 
 static int write_three(const uint64_t *a, uint32_t x, uint32_t y, uint32_t z)
 {
@@ -157,18 +152,6 @@ int64_t sys_setresuid(const uint64_t *a)
 int64_t sys_setresgid(const uint64_t *a)
 {
 	return set_groups_of((uint32_t)a[0], (uint32_t)a[1], (uint32_t)a[2]);
-}
-
-/* There is no separate id for files: the effective one decides, and that is
- * what these return without changing it. */
-int64_t sys_setfsuid(const uint64_t *a)
-{
-	return curproc->euid;
-}
-
-int64_t sys_setfsgid(const uint64_t *a)
-{
-	return curproc->egid;
 }
 
 int64_t sys_getgroups(const uint64_t *a)

@@ -10,7 +10,6 @@
 #include "kernel/uaccess.h"
 #include "kernel/uio.h"
 #include "kernel/vfs.h"
-#include "lib/string.h"
 #include "lib/types.h"
 
 int64_t file_transfer(struct file *f, struct uio *u, uint64_t *pos, bool write)

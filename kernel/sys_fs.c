@@ -11,7 +11,6 @@
 #include "kernel/uaccess.h"
 #include "kernel/vfs.h"
 #include "lib/string.h"
-#include "lib/types.h"
 
 /* As in <linux/inotify.h>. */
 enum {

@@ -10,7 +10,6 @@
 #include "kernel/aspace.h"
 #include "kernel/cpu.h"
 #include "kernel/file.h"
-#include "kernel/klog.h"
 #include "kernel/process.h"
 #include "kernel/sys.h"
 #include "kernel/thread.h"

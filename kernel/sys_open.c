@@ -129,13 +129,9 @@ static int put_stat(uint64_t u_buf, const struct kstat *k)
 /* flags AT_SYMLINK_NOFOLLOW, AT_EMPTY_PATH */
 static int stat_path(int dfd, uint64_t u_path, int flags, struct kstat *st)
 {
-	unsigned wf = flags & AT_SYMLINK_NOFOLLOW ? 0 : WALK_FOLLOW;
 	struct walk w;
-	int err;
+	int err = walk_from_user(dfd, u_path, walk_flags(flags), &w);
 
-	if (flags & AT_EMPTY_PATH)
-		wf |= WALK_EMPTY;
-	err = walk_from_user(dfd, u_path, wf, &w);
 	if (err)
 		return err;
 	err = w.file ? vfs_file_getattr(w.file, st) : vfs_getattr(w.dentry, st);
@@ -236,15 +232,12 @@ int64_t sys_statx(const uint64_t *a)
 int64_t sys_faccessat2(const uint64_t *a)
 {
 	int mask = (int)a[2], flags = (int)a[3], err;
-	unsigned wf = flags & AT_SYMLINK_NOFOLLOW ? 0 : WALK_FOLLOW;
 	struct walk w;
 
 	if ((mask & ~7) ||
 		(flags & ~(AT_EACCESS | AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)))
 		return -EINVAL;
-	if (flags & AT_EMPTY_PATH)
-		wf |= WALK_EMPTY;
-	err = walk_from_user((int)a[0], a[1], wf, &w);
+	err = walk_from_user((int)a[0], a[1], walk_flags(flags), &w);
 	if (err)
 		return err;
 	if (w.dentry && (!w.file || w.file->dentry)) {

@@ -15,6 +15,7 @@
 #include "kernel/sys.h"
 #include "kernel/time.h"
 #include "kernel/uaccess.h"
+#include "kernel/usertime.h"
 #include "lib/string.h"
 #include "lib/types.h"
 
@@ -23,10 +24,6 @@ enum {
 	POLL_FDS_MAX = 1 << 20,
 	SELECT_FDS_MAX = 65536,
 	RLIMIT_NOFILE_INDEX = 7,
-};
-
-struct wait_time {
-	int64_t sec, nsec;
 };
 
 struct poll_fds {
@@ -138,37 +135,12 @@ int64_t sys_poll(const uint64_t *a)
 			    : poll_deadline((uint64_t)timeout * 1000000));
 }
 
-/* The relative time in u_time -> deadline. */
-static int deadline_read(uint64_t u_time, int64_t scale, uint64_t *deadline)
-{
-	struct wait_time t;
-	uint64_t ns;
-	int err;
-
-	*deadline = NO_DEADLINE;
-	if (u_time == 0)
-		return 0;
-	err = user_read(&t, u_time, sizeof(t));
-	if (err)
-		return err;
-	if (t.sec < 0 || t.nsec < 0)
-		return -EINVAL;
-	if (scale == 1 && t.nsec >= (int64_t)NSEC_PER_SEC)
-		return -EINVAL;
-	if (mul_overflows((uint64_t)t.sec, NSEC_PER_SEC, &ns) ||
-		add_overflows(ns, (uint64_t)(t.nsec * scale), &ns))
-		return 0;
-	*deadline = poll_deadline(ns);
-	return 0;
-}
-
 /* Linux writes back how much of the time is left. */
-static void deadline_write(uint64_t u_time, int64_t scale, uint64_t deadline)
+static void deadline_write(uint64_t u_time, uint64_t unit, uint64_t deadline)
 {
 	uint64_t now = time_mono_ns();
 	uint64_t left = deadline > now ? deadline - now : 0;
-	struct wait_time t = {(int64_t)(left / NSEC_PER_SEC),
-		(int64_t)(left % NSEC_PER_SEC) / scale};
+	struct usertime t = usertime_from(left, unit);
 
 	if (u_time && deadline != NO_DEADLINE)
 		(void)!user_write(u_time, &t, sizeof(t));
@@ -177,14 +149,14 @@ static void deadline_write(uint64_t u_time, int64_t scale, uint64_t deadline)
 int64_t sys_ppoll(const uint64_t *a)
 {
 	uint64_t deadline;
-	int64_t err = deadline_read(a[2], 1, &deadline);
+	int64_t err = poll_deadline_read(a[2], TIMESPEC, &deadline);
 
 	if (err == 0)
 		err = signal_set_temporary_user(a[3], a[4]);
 	if (err)
 		return err;
 	err = do_poll(a[0], (uint32_t)a[1], deadline);
-	deadline_write(a[2], 1, deadline);
+	deadline_write(a[2], TIMESPEC, deadline);
 	return err;
 }
 
@@ -270,19 +242,19 @@ static int64_t do_select(const uint64_t *a, uint64_t deadline)
 int64_t sys_select(const uint64_t *a)
 {
 	uint64_t deadline;
-	int64_t ready = deadline_read(a[4], 1000, &deadline);
+	int64_t ready = poll_deadline_read(a[4], TIMEVAL, &deadline);
 
 	if (ready)
 		return ready;
 	ready = do_select(a, deadline);
-	deadline_write(a[4], 1000, deadline);
+	deadline_write(a[4], TIMEVAL, deadline);
 	return ready;
 }
 
 int64_t sys_pselect6(const uint64_t *a)
 {
 	uint64_t mask[2] = {0, 0}, deadline;
-	int64_t ready = deadline_read(a[4], 1, &deadline);
+	int64_t ready = poll_deadline_read(a[4], TIMESPEC, &deadline);
 
 	if (ready == 0 && a[5])
 		ready = user_read(mask, a[5], sizeof(mask));
@@ -291,6 +263,6 @@ int64_t sys_pselect6(const uint64_t *a)
 	if (ready)
 		return ready;
 	ready = do_select(a, deadline);
-	deadline_write(a[4], 1, deadline);
+	deadline_write(a[4], TIMESPEC, deadline);
 	return ready;
 }

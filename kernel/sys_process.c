@@ -9,29 +9,24 @@
 
 #include "kernel/pidfd.h"
 #include "kernel/process.h"
-#include "kernel/signal.h"
 #include "kernel/sys.h"
 #include "kernel/thread.h"
 #include "kernel/uaccess.h"
+#include "kernel/usertime.h"
 #include "lib/string.h"
-#include "lib/types.h"
 
 /* ---- numbers ---- */
 
-int64_t sys_getpid(const uint64_t *a)
-{
-	return curproc->pid;
-}
+#define VALUE(name, expression)               \
+	int64_t sys_##name(const uint64_t *a) \
+	{                                     \
+		return expression;            \
+	}
 
-int64_t sys_gettid(const uint64_t *a)
-{
-	return current->tid;
-}
-
-int64_t sys_getppid(const uint64_t *a)
-{
-	return curproc->ppid;
-}
+VALUE(getpid, curproc->pid)
+VALUE(gettid, current->tid)
+VALUE(getppid, curproc->ppid)
+VALUE(getpgrp, curproc->pgid)
 
 int64_t sys_getpgid(const uint64_t *a)
 {
@@ -39,11 +34,6 @@ int64_t sys_getpgid(const uint64_t *a)
 						: curproc;
 
 	return p ? p->pgid : -ESRCH;
-}
-
-int64_t sys_getpgrp(const uint64_t *a)
-{
-	return curproc->pgid;
 }
 
 int64_t sys_getsid(const uint64_t *a)
@@ -191,13 +181,11 @@ static int wait_for_child(struct wait_for *w)
 	}
 }
 
-/* struct rusage: only the times are known. */
+/* struct rusage: of a child only the time is known. */
 static int write_rusage(uint64_t u_to, uint64_t cpu_ns)
 {
-	int64_t ru[18] = {0};
+	struct usertime ru[9] = {usertime_from(cpu_ns, TIMEVAL)};
 
-	ru[0] = (int64_t)(cpu_ns / NSEC_PER_SEC);
-	ru[1] = (int64_t)(cpu_ns % NSEC_PER_SEC / 1000);
 	return user_write(u_to, ru, sizeof(ru));
 }
 

@@ -13,7 +13,6 @@
 #include "kernel/process.h"
 #include "kernel/sys.h"
 #include "kernel/thread.h"
-#include "kernel/time.h"
 #include "kernel/uaccess.h"
 #include "lib/string.h"
 #include "lib/types.h"

@@ -10,8 +10,8 @@
 #include "kernel/thread.h"
 #include "kernel/time.h"
 #include "kernel/uaccess.h"
+#include "kernel/usertime.h"
 #include "lib/string.h"
-#include "lib/types.h"
 
 enum { MINSIGSTKSZ_KERNEL = 2048, SIGSET_SIZE = 8 };
 
@@ -333,16 +333,10 @@ int64_t sys_rt_sigtimedwait(const uint64_t *a)
 		return -EFAULT;
 	set &= ~SIG_UNBLOCKABLE;
 	if (a[2]) {
-		int64_t ts[2];
-
-		if (user_read(ts, a[2], sizeof(ts)))
-			return -EFAULT;
-		if (ts[0] < 0 || ts[1] < 0 || ts[1] >= (int64_t)NSEC_PER_SEC)
-			return -EINVAL;
-		if (ts[0] < INT32_MAX)
-			deadline = time_mono_ns() +
-				(uint64_t)ts[0] * NSEC_PER_SEC +
-				(uint64_t)ts[1];
+		err = usertime_read(a[2], &deadline);
+		if (err)
+			return err;
+		deadline += time_mono_ns();
 	}
 	t->sig.wait_set = set;
 	for (;;) {

@@ -11,7 +11,6 @@
 
 #include "kernel/file.h"
 #include "kernel/kalloc.h"
-#include "kernel/klog.h"
 #include "kernel/signal.h"
 #include "kernel/sockopt.h"
 #include "kernel/socket.h"
@@ -19,6 +18,7 @@
 #include "kernel/time.h"
 #include "kernel/thread.h"
 #include "kernel/uaccess.h"
+#include "kernel/usertime.h"
 #include "lib/string.h"
 #include "lib/types.h"
 
@@ -48,8 +48,7 @@ static bool is_nonblock(const struct socket *s)
 /* Installs a fresh socket; takes it over also when that fails. */
 static int install(struct socket *s, uint32_t flags)
 {
-	if (flags & SOCK_NONBLOCK)
-		s->file->flags |= O_NONBLOCK;
+	s->file->flags |= flags & SOCK_NONBLOCK;
 	return fd_install_new(s->file, flags & SOCK_CLOEXEC);
 }
 
@@ -119,7 +118,7 @@ int64_t sys_socketpair(const uint64_t *a)
 {
 	struct socket *s[2];
 	uint32_t flags;
-	int type, fds[2], err = split_type(a[1], &type, &flags);
+	int type, err = split_type(a[1], &type, &flags);
 
 	if (err)
 		return err;
@@ -130,22 +129,10 @@ int64_t sys_socketpair(const uint64_t *a)
 	err = unixsock_pair(type, (int)a[2], s);
 	if (err)
 		return err;
-	fds[0] = install(s[0], flags);
-	if (fds[0] < 0) {
-		file_put(s[1]->file);
-		return fds[0];
-	}
-	fds[1] = install(s[1], flags);
-	if (fds[1] < 0) {
-		fd_close(fds[0]);
-		return fds[1];
-	}
-	err = user_write(a[3], fds, sizeof(fds));
-	if (err) {
-		fd_close(fds[1]);
-		fd_close(fds[0]);
-	}
-	return err;
+	s[0]->file->flags |= flags & SOCK_NONBLOCK;
+	s[1]->file->flags |= flags & SOCK_NONBLOCK;
+	return fd_install_pair(
+		s[0]->file, s[1]->file, flags & SOCK_CLOEXEC, a[3]);
 }
 
 int64_t sys_bind(struct socket *s, const uint64_t *a)
@@ -471,16 +458,12 @@ int64_t sys_recvmmsg(struct socket *s, const uint64_t *a)
 	uint64_t u_count = u64_min((uint32_t)a[2], MMSG_MAX), i;
 	uint32_t u_flags = (uint32_t)a[3];
 	uint64_t start = time_mono_ns(), timeout = NO_DEADLINE;
-	int64_t n = 0, t[2];
+	int64_t n = 0;
 
-	if (a[4]) {
-		n = user_read(t, a[4], sizeof(t));
-		if (n)
-			return n;
-		if (t[0] < 0 || t[1] < 0 || t[1] >= (int64_t)NSEC_PER_SEC)
-			return -EINVAL;
-		timeout = (uint64_t)t[0] * NSEC_PER_SEC + (uint64_t)t[1];
-	}
+	if (a[4])
+		n = usertime_read(a[4], &timeout);
+	if (n)
+		return n;
 	for (i = 0; i < u_count; i++) {
 		uint64_t u_msg = a[1] + i * sizeof(struct user_mmsghdr);
 

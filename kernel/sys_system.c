@@ -17,12 +17,12 @@
 #include "kernel/aspace.h"
 #include "kernel/boot.h"
 #include "kernel/process.h"
-#include "kernel/signal.h"
 #include "kernel/sys.h"
 #include "kernel/system.h"
 #include "kernel/thread.h"
 #include "kernel/time.h"
 #include "kernel/uaccess.h"
+#include "kernel/usertime.h"
 #include "lib/config.h"
 #include "lib/string.h"
 #include "lib/types.h"
@@ -212,7 +212,11 @@ int64_t sys_setrlimit(const uint64_t *a)
 int64_t sys_getrusage(const uint64_t *a)
 {
 	const struct process *p = curproc;
-	int64_t ru[18] = {0}; /* utime, stime, maxrss in KiB, ... */
+	struct {
+		struct usertime user, system;
+		uint64_t max_resident; /* KiB */
+		uint64_t unknown[13];
+	} ru = {0};
 	uint64_t ns;
 
 	switch ((int)a[0]) {
@@ -228,11 +232,10 @@ int64_t sys_getrusage(const uint64_t *a)
 	default:
 		return -EINVAL;
 	}
-	ru[0] = (int64_t)(ns / NSEC_PER_SEC);
-	ru[1] = (int64_t)(ns % NSEC_PER_SEC / 1000);
+	ru.user = usertime_from(ns, TIMEVAL);
 	if ((int)a[0] != RUSAGE_CHILDREN)
-		ru[4] = (int64_t)(aspace_committed(p->as) / 1024);
-	return user_write(a[1], ru, sizeof(ru));
+		ru.max_resident = aspace_committed(p->as) / 1024;
+	return user_write(a[1], &ru, sizeof(ru));
 }
 
 int64_t sys_times(const uint64_t *a)

@@ -16,4 +16,3 @@ struct uio;
 /* Reads or writes at *pos with all checks of mode and range; streams ignore
  * pos. Bytes or -errno. Does not advance *pos. */
 int64_t file_transfer(struct file *f, struct uio *u, uint64_t *pos, bool write);
-

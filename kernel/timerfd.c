@@ -16,6 +16,7 @@
 #include "kernel/time.h"
 #include "kernel/uaccess.h"
 #include "kernel/uio.h"
+#include "kernel/usertime.h"
 #include "lib/types.h"
 
 struct timerfd {
@@ -27,12 +28,8 @@ struct timerfd {
 	struct waitq queue;
 };
 
-struct timespec64 {
-	int64_t sec, nsec;
-};
-
 struct itimerspec64 {
-	struct timespec64 interval, value;
+	struct usertime interval, value;
 };
 
 static void advance(struct timerfd *t, uint64_t now)
@@ -126,35 +123,16 @@ int64_t sys_timerfd_create(const uint64_t *a)
 	if (u_clock != CLOCK_REALTIME && u_clock != CLOCK_MONOTONIC &&
 		u_clock != CLOCK_BOOTTIME)
 		return -EINVAL;
-	t = kzalloc(sizeof(*t));
-	f = file_new(&timerfd_ops, O_RDWR | (u_flags & TFD_NONBLOCK));
-	if (t == NULL || f == NULL) {
-		kfree(t);
-		file_put(f);
+	f = file_new_state(
+		&timerfd_ops, O_RDWR | (u_flags & TFD_NONBLOCK), sizeof(*t));
+	if (f == NULL)
 		return -ENOMEM;
-	}
+	t = f->priv;
 	t->realtime = u_clock == CLOCK_REALTIME;
 	t->next = NO_DEADLINE;
 	t->timer.fn = fire;
 	waitq_init(&t->queue);
-	f->priv = t;
 	return fd_install_new(f, u_flags & TFD_CLOEXEC);
-}
-
-static int to_ns(const struct timespec64 *ts, uint64_t *ns)
-{
-	if (ts->sec < 0 || ts->nsec < 0 || ts->nsec >= (int64_t)NSEC_PER_SEC)
-		return -EINVAL;
-	if (mul_overflows((uint64_t)ts->sec, NSEC_PER_SEC, ns) ||
-		add_overflows(*ns, (uint64_t)ts->nsec, ns) || *ns > INT64_MAX)
-		*ns = INT64_MAX;
-	return 0;
-}
-
-static struct timespec64 from_ns(uint64_t ns)
-{
-	return (struct timespec64){
-		(int64_t)(ns / NSEC_PER_SEC), (int64_t)(ns % NSEC_PER_SEC)};
 }
 
 static void get(struct timerfd *t, struct itimerspec64 *out)
@@ -162,8 +140,9 @@ static void get(struct timerfd *t, struct itimerspec64 *out)
 	uint64_t now = time_mono_ns();
 
 	advance(t, now);
-	out->interval = from_ns(t->interval);
-	out->value = from_ns(t->next == NO_DEADLINE ? 0 : t->next - now);
+	out->interval = usertime_from(t->interval, TIMESPEC);
+	out->value = usertime_from(
+		t->next == NO_DEADLINE ? 0 : t->next - now, TIMESPEC);
 }
 
 static int set(
@@ -202,7 +181,8 @@ int64_t sys_timerfd_settime(struct file *f, const uint64_t *a)
 	err = user_read(&new, a[2], sizeof(new));
 	if (err)
 		return err;
-	if (to_ns(&new.value, &value) || to_ns(&new.interval, &interval))
+	if (usertime_ns(new.value, TIMESPEC, &value) ||
+		usertime_ns(new.interval, TIMESPEC, &interval))
 		return -EINVAL;
 	get(t, &old);
 	err = set(t, u_flags & TFD_TIMER_ABSTIME, value, interval);

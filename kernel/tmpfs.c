@@ -493,8 +493,6 @@ static const struct file_ops tmpdir_ops = {
 int tmpfs_open_node(struct dentry *d, uint32_t flags, struct file **out)
 {
 	uint32_t mode = d->vnode->mode;
-	uint32_t keep = flags &
-		~(uint32_t)(O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_CLOEXEC);
 	int err;
 
 	if (S_ISREG(mode)) {
@@ -503,10 +501,10 @@ int tmpfs_open_node(struct dentry *d, uint32_t flags, struct file **out)
 			if (err)
 				return err;
 		}
-		return vfs_file_new(&tmpfile_ops, keep, d, out);
+		return vfs_file_new(&tmpfile_ops, flags, d, out);
 	}
 	if (S_ISDIR(mode))
-		return vfs_file_new(&tmpdir_ops, keep, d, out);
+		return vfs_file_new(&tmpdir_ops, flags, d, out);
 	if (S_ISCHR(mode))
 		return devfs_open_device(d, flags, out);
 	if (S_ISFIFO(mode))
@@ -572,22 +570,18 @@ int tmpfs_mount(struct mount *m, const char *source, uint64_t size)
 {
 	struct tmpfs *t = kzalloc(sizeof(*t));
 	struct tmpfs_node *n;
+	int err;
 
 	if (!t)
 		return -ENOMEM;
 	t->limit = size ? size / PAGE_SIZE : UINT64_MAX;
 	t->next_ino = 1;
 	m->priv = t;
-	m->root = dentry_new(NULL, m, "", 0);
-	n = m->root ? tmpfs_node_new(m, S_IFDIR | S_ISVTX | 0777, 0) : NULL;
-	if (!n) {
-		dentry_put(m->root);
+	n = tmpfs_node_new(m, S_IFDIR | S_ISVTX | 0777, 0);
+	err = mount_set_root(m, n ? &n->v : NULL);
+	if (err)
 		kfree(t);
-		return -ENOMEM;
-	}
-	dentry_set(m->root, &n->v, UINT64_MAX);
-	vnode_put(&n->v);
-	return 0;
+	return err;
 }
 
 /* ---- memfd ---- */

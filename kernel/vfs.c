@@ -206,7 +206,10 @@ int vfs_open_fifo(
 int vfs_file_new(const struct file_ops *ops, uint32_t flags, struct dentry *d,
 	struct file **out)
 {
-	struct file *f = file_new(ops, flags);
+	struct file *f = file_new(ops,
+		flags &
+			~(uint32_t)(O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC |
+				O_CLOEXEC));
 
 	if (!f)
 		return -ENOMEM;

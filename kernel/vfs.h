@@ -236,6 +236,12 @@ int vfs_walk(int dfd, const char *path, unsigned flags, struct walk *w)
 int walk_from_user(int dfd, uint64_t u_path, unsigned flags, struct walk *w)
 	__attribute__((warn_unused_result));
 void walk_done(struct walk *w);
+/* WALK_* of AT_SYMLINK_NOFOLLOW and AT_EMPTY_PATH. */
+unsigned walk_flags(int at_flags);
+
+/* v, whose reference it takes over, becomes the root of m. v may be NULL for
+ * want of memory. */
+int mount_set_root(struct mount *m, struct vnode *v);
 
 /* ---- what everybody uses (vfs.c) ---- */
 /* open(2) with flags O_*; for the kernel's own use and for exec. */

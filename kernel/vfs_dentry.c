@@ -12,7 +12,6 @@
 #include "kernel/fsabi.h"
 #include "kernel/kalloc.h"
 #include "kernel/klog.h"
-#include "kernel/time.h"
 #include "kernel/uaccess.h"
 #include "lib/string.h"
 #include "lib/types.h"

@@ -188,3 +188,12 @@ free:
 	kfree(m);
 	return err;
 }
+
+int mount_set_root(struct mount *m, struct vnode *v)
+{
+	m->root = v ? dentry_new(NULL, m, "", 0) : NULL;
+	if (m->root)
+		dentry_set(m->root, v, UINT64_MAX);
+	vnode_put(v);
+	return m->root ? 0 : -ENOMEM;
+}

@@ -14,7 +14,6 @@
 #include "kernel/process.h"
 #include "kernel/time.h"
 #include "lib/string.h"
-#include "lib/types.h"
 
 enum { KNOWN = 256 };
 
@@ -417,6 +416,12 @@ int vfs_walk(int dfd, const char *path, unsigned flags, struct walk *w)
 	bool plain;
 
 	return walk_new(dfd, path, flags, w, &plain);
+}
+
+unsigned walk_flags(int at_flags)
+{
+	return (at_flags & AT_SYMLINK_NOFOLLOW ? 0 : WALK_FOLLOW) |
+		(at_flags & AT_EMPTY_PATH ? WALK_EMPTY : 0);
 }
 
 void walk_done(struct walk *w)

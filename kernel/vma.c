@@ -4,7 +4,6 @@
 
 #include <errno.h>
 
-#include "abi/layout.h"
 #include "kernel/kalloc.h"
 #include "kernel/klog.h"
 #include "lib/string.h"

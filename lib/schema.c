@@ -3,7 +3,6 @@
 
 #include <linux/errno.h>
 
-#include "lib/fmt.h"
 #include "lib/string.h"
 
 void arena_init(struct arena *a, void *base, size_t size)
