@@ -7,8 +7,9 @@
  *	write		one file, 1 MiB a call, then fsync
  *	read		the same file, 1 MiB a call
  *	randread	4 KiB at random places of that file
- *	randsync	4 KiB at random places, fsync after each
- *	small		create (100 bytes), stat, then unlink COUNT files
+ *	cached		4 KiB at random places of its first 128 MiB, which were
+ *read before randsync	4 KiB at random places, fsync after each small
+ *create (100 bytes), stat, then unlink COUNT files
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -20,7 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MIB = 1 << 20, PAGE = 4096 };
+enum { MIB = 1 << 20, PAGE = 4096, CACHED_MIB = 128 };
 
 static unsigned char buf[MIB];
 static uint64_t state = 0x9e3779b97f4a7c15;
@@ -65,11 +66,13 @@ static void do_read(int fd, long count)
 		check(read(fd, buf, MIB) == MIB, "read");
 }
 
-static void do_random(int fd, long count, int writing)
+static void do_random(int fd, long count, int writing, off_t max)
 {
 	struct stat st;
 
 	check(fstat(fd, &st) == 0, "fstat");
+	if (max && st.st_size > max)
+		st.st_size = max;
 	for (long i = 0; i < count; i++) {
 		off_t at = (off_t)below((uint64_t)st.st_size / PAGE) * PAGE;
 
@@ -122,6 +125,8 @@ int main(int argc, char **argv)
 			0600);
 		check(fd >= 0, "file");
 	}
+	if (strcmp(work, "cached") == 0)
+		do_read(fd, CACHED_MIB);
 	start = now();
 	if (writing)
 		do_write(fd, count);
@@ -129,8 +134,10 @@ int main(int argc, char **argv)
 		do_read(fd, count);
 	else if (strcmp(work, "small") == 0)
 		do_small(count);
+	else if (strcmp(work, "cached") == 0)
+		do_random(fd, count, 0, (off_t)CACHED_MIB * MIB);
 	else
-		do_random(fd, count, strcmp(work, "randsync") == 0);
+		do_random(fd, count, strcmp(work, "randsync") == 0, 0);
 	printf("%.1f\n", (double)count / (now() - start));
 	return 0;
 }
