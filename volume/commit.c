@@ -21,8 +21,13 @@ enum {
 
 int vol_commit_init(struct volume *v)
 {
-	v->commit = vol_alloc_memory(v, sizeof(*v->commit));
-	return v->commit ? 0 : -ENOMEM;
+	struct vol_commit *c = vol_alloc_memory(v, sizeof(*c));
+
+	v->commit = c;
+	if (!c)
+		return -ENOMEM;
+	c->super = vol_alloc_memory(v, sizeof(*c->super));
+	return c->super ? 0 : -ENOMEM;
 }
 
 void vol_commit_fini(struct volume *v)
@@ -34,6 +39,7 @@ void vol_commit_fini(struct volume *v)
 	vol_free_memory(v, c->ref, c->ref_room * sizeof(*c->ref));
 	vol_free_memory(v, c->punch, c->punch_room * sizeof(*c->punch));
 	vol_free_memory(v, c->record, c->record_room);
+	vol_free_memory(v, c->super, sizeof(*c->super));
 	vol_free_memory(v, c, sizeof(*c));
 	v->commit = NULL;
 }
@@ -311,7 +317,7 @@ static int super(struct volume *v)
 		? vol_slots_present(v) - vol_slots_available(v)
 		: 0;
 	v->state.segments = v->segments;
-	err = vol_super_write(v, tag);
+	err = vol_super_write(v, c->super, tag);
 	if (err) {
 		/* Either copy may be what is found next time, so nothing that
 		 * one of them names may be overwritten: the end. */

@@ -207,6 +207,7 @@ struct vol_commit {
 	uint8_t pushed[VOL_TAG_SIZE], maybe[VOL_TAG_SIZE];
 	bool unsure;
 	bool creating;
+	struct vol_disk_super *super; /* for vol_super_write */
 
 	/* For the next record. */
 	struct vol_ref *ref;

@@ -277,15 +277,13 @@ int vol_super_rewrite(struct volume *v)
 	return err;
 }
 
-int vol_super_write(struct volume *v, uint8_t tag[VOL_TAG_SIZE])
+int vol_super_write(struct volume *v, struct vol_disk_super *room,
+	uint8_t tag[VOL_TAG_SIZE])
 {
-	struct vol_disk_super *s = vol_alloc_memory(v, sizeof(*s));
 	int err;
 
-	if (!s)
-		return -ENOMEM;
-	err = write_copy(v, s, tag);
-	string_wipe(s, sizeof(*s));
-	vol_free_memory(v, s, sizeof(*s));
+	memset(room, 0, sizeof(*room));
+	err = write_copy(v, room, tag);
+	string_wipe(room, sizeof(*room));
 	return err;
 }

@@ -125,8 +125,11 @@ void vol_block_record_tag(struct volume *v,
 must_check int vol_super_read(struct volume *v, struct err *err);
 /* Writes and flushes the copy whose turn it is by v->state.sequence, from the
  * same fields, and computes the commit's tag (SHA-256 of its 4096 bytes). What
- * comes before it is v->tag; the caller sets v->tag and v->previous. Sleeps. */
-must_check int vol_super_write(struct volume *v, uint8_t tag[VOL_TAG_SIZE]);
+ * comes before it is v->tag; the caller sets v->tag and v->previous. @room is
+ * to work in: a superblock half written ends all writing, want of memory must
+ * not. Sleeps. */
+must_check int vol_super_write(struct volume *v, struct vol_disk_super *room,
+	uint8_t tag[VOL_TAG_SIZE]);
 /* The copy that was read, as it is (v->tag is its tag), is on the disk when
  * this returns: whoever wrote it may have been killed before flushing, or the
  * flush may have failed, and then only writing once more helps. Sleeps. */

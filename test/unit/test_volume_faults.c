@@ -313,6 +313,34 @@ static unsigned fail_each(const struct row *r, const struct fault_row *how)
 	return 0;
 }
 
+/* A commit that fails for want of memory does no harm to later ones. */
+static void commit_without_memory(void **state)
+{
+	bool hit = true;
+
+	fixture_init(&f, 1, 1 << 20);
+	file = fixture_make(f.root, "file", VOL_MODE_FILE);
+	for (uint64_t pass = 0; hit; pass++) {
+		uint64_t before = f.host->faulted;
+		int err;
+
+		assert_int_equal(write_file(), 0);
+		assert_int_equal(make_file(), 0);
+		/* One in vain, or all from there on. */
+		f.host->fault[0] = (struct volume_backend_fault){
+			VOLUME_BACKEND_BIT(ALLOC), -ENOMEM, pass / 2,
+			pass % 2 ? UINT64_MAX : 1};
+		err = volume_commit(f.v);
+		f.host->fault[0] = (struct volume_backend_fault){0};
+		hit = f.host->faulted != before;
+		assert_true(err == 0 || (hit && err == -ENOMEM));
+		assert_int_equal(remove_file(), 0);
+		assert_int_equal(volume_commit(f.v), 0);
+	}
+	volume_put(file);
+	fixture_fini(&f);
+}
+
 static void damaged(void *arg, const char *path, const char *what)
 {
 	print_message("%s: %s\n", path ? path : "volume", what);
@@ -352,7 +380,10 @@ static void each_fails(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(each_fails)};
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(each_fails),
+		cmocka_unit_test(commit_without_memory),
+	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
