@@ -8,6 +8,7 @@ import urllib.request
 
 import pytest
 
+import mariadb
 import sconce
 
 PYTHON = "/usr/bin/python3"
@@ -254,28 +255,15 @@ def test_curl_and_openssl_both_inside(tmp_path):
 def test_mariadb(tmp_path):
     data = tmp_path / "data"
     data.mkdir()
-    base = ["/usr/sbin/mariadbd", "--no-defaults", "--user=root",
-            "--datadir=%s" % data, "--innodb-use-native-aio=0",
-            "--innodb-buffer-pool-size=32M",
-            "--innodb-buffer-pool-size-max=1G", "--skip-log-bin"]
-    script = "".join(open("/usr/share/mysql/" + name).read() for name in (
-        "mysql_system_tables.sql", "mysql_performance_tables.sql",
-        "mysql_system_tables_data.sql", "fill_help_tables.sql"))
-    script = "create database if not exists mysql;\nuse mysql;\n" + script
-    options = ["-q", "--memory", "4g"]
-    sconce.run(*base, "--bootstrap", "--skip-grant-tables", input=script,
-               options=options, timeout=170).check()
+    mariadb.bootstrap(data)
     port = sconce.free_port()
-    sql = ["mariadb", "--no-defaults", "-h", "127.0.0.1", "-P", port, "-u",
-           "root", "-N", "-e"]
-    with serve(*base, "--port=%d" % port, "--bind-address=127.0.0.1",
-               "--socket=%s" % (tmp_path / "sock"), "--skip-grant-tables",
-               "--pid-file=%s" % (tmp_path / "pid"),
-               port=port, options=options, timeout=90) as server:
-        client(*sql, "create database d; create table d.t (a int primary "
-               "key, b varchar(20)) engine=innodb")
-        client(*sql, "use d; insert into t select seq, concat('row', seq) from "
-               "seq_1_to_1000")
-        assert client(*sql, "select count(*), sum(a), max(b) from d.t") == \
+    with serve(*mariadb.command(data, port, tmp_path), port=port,
+               options=mariadb.OPTIONS, timeout=90) as server:
+        client(*mariadb.sql(port), "create database d; create table d.t (a int "
+               "primary key, b varchar(20)) engine=innodb")
+        client(*mariadb.sql(port), "use d; insert into t select seq, "
+               "concat('row', seq) from seq_1_to_1000")
+        assert client(*mariadb.sql(port),
+                      "select count(*), sum(a), max(b) from d.t") == \
             "1000\t500500\trow999\n"
     ended_well(server)

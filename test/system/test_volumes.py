@@ -8,11 +8,13 @@ import random
 import shutil
 import signal
 import subprocess
+import threading
 import time
 import uuid
 
 import pytest
 
+import mariadb
 import sconce
 
 PYTHON = "/usr/bin/python3"
@@ -286,6 +288,77 @@ def test_database_after_kill(volume, mode):
         program.wait(60)
         program.stdout.close()
         program.stderr.close()
+    assert acknowledged > 0
+
+
+def ask(port, text):
+    done = subprocess.run([*mariadb.sql(port), text], capture_output=True,
+                          text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def insert_until_killed(port, first, server, rng):
+    """Commits rows one by one; the last one that was acknowledged."""
+    rows = "".join("insert into d.t values (%d, repeat('x', %d));\n"
+                   "select %d;\n" % (n, n % 3000, n)
+                   for n in range(first, first + 20000))
+    client = subprocess.Popen([*mariadb.sql(port)[:-1], "--unbuffered"],
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                              stderr=subprocess.DEVNULL, text=True)
+    feeder = threading.Thread(target=feed, args=(client, rows))
+    feeder.start()
+    end = time.monotonic() + rng.uniform(0.1, 1.0)
+    last = first - 1
+    while time.monotonic() < end:
+        last = int(client.stdout.readline())
+    os.kill(server.pid, signal.SIGKILL)
+    for line in client.stdout:
+        last = int(line)
+    feeder.join()
+    client.stdout.close()
+    client.wait(60)
+    return last
+
+
+def feed(client, rows):
+    try:
+        client.stdin.write(rows)
+        client.stdin.close()
+    except BrokenPipeError:
+        pass
+
+
+def test_mariadb_after_kill(volume, tmp_path):
+    """What MariaDB acknowledged before the launcher was killed is there, and
+    its tables are whole."""
+    rng = random.Random(int(SEED))
+    volume.python("import os; os.mkdir('/vol/db')").check()
+    mariadb.bootstrap("/vol/db", volume.options(), volume.env)
+    acknowledged = 0
+    for turn in range(int(os.environ.get("SCONCE_KILLS", "3"))):
+        port = sconce.free_port()
+        program = subprocess.Popen(
+            sconce.command(*mariadb.command("/vol/db", port, tmp_path),
+                           options=[*mariadb.OPTIONS, *volume.options()]),
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=open(tmp_path / "err", "wb"),
+            env={**os.environ, **volume.env})
+        try:
+            assert sconce.wait_port(port, 90, lambda: program.poll() is None), (
+                (tmp_path / "err").read_text()[-4000:])
+            if turn == 0:
+                ask(port, "create database d; create table d.t (n int primary "
+                    "key, text varchar(3000)) engine=innodb")
+            assert ask(port, "check table d.t extended").endswith("OK\n")
+            found = int(ask(port, "select coalesce(max(n), 0) from d.t"))
+            assert found in (acknowledged, acknowledged + 1), (
+                "SCONCE_SEED=%s" % SEED)
+            assert int(ask(port, "select count(*) from d.t")) == found
+            acknowledged = insert_until_killed(port, found + 1, program, rng)
+        finally:
+            program.kill()
+            program.wait(60)
     assert acknowledged > 0
 
 
