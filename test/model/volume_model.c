@@ -30,6 +30,7 @@ enum {
 	OPERATIONS_MAX = 40,
 	TEMPLATES = 8,
 	CASE_SECONDS = 30,
+	CREATIONS = 64, /* one in so many cases makes its volume */
 };
 
 /* What ends a round. */
@@ -403,6 +404,106 @@ static void round_run(struct run *r)
 	recover(r, end != END_KILL);
 }
 
+/* ---- the beginning and the end of a volume's life ---- */
+
+/* Sealing that was interrupted: done, or not begun and done now. */
+static void seal_again(struct run *r, uint8_t tag[VOL_TAG_SIZE])
+{
+	struct err e = {0};
+	int ret;
+
+	r->crashes++;
+	volume_backend_crash(r->b, run_random(r, UINT64_MAX));
+	ret = open_with(r, r->b, 0, &r->v, &e);
+	if (ret == -EROFS)
+		return;
+	if (ret == 0) {
+		(void)find_state(r, r->v);
+		ret = volume_seal(r->v, tag);
+		if (volume_close(r->v) < 0)
+			run_fail(r, "closing what was sealed after a crash");
+	}
+	if (ret < 0)
+		run_fail(r, "sealing after a crash: %d, %s", ret, e.text);
+}
+
+/* Power may fail while the volume becomes an image. */
+static void seal(struct run *r)
+{
+	uint8_t tag[VOL_TAG_SIZE], now[VOL_TAG_SIZE];
+	struct err e = {0};
+	bool crashed;
+	int ret;
+
+	if (run_random(r, 2) == 0)
+		r->b->crash_at = r->b->changes + 1 + run_random(r, 30);
+	run_say(r, "seal, crash at %llu", (unsigned long long)r->b->crash_at);
+	ret = volume_seal(r->v, tag);
+	if (ret < 0 && !r->b->dead)
+		run_fail(r, "seal: %d", ret);
+	if (volume_close(r->v) < 0 && !r->b->dead)
+		run_fail(r, "closing what was sealed");
+	crashed = r->b->dead;
+	if (crashed)
+		seal_again(r, tag);
+	r->b->crash_at = 0;
+	ret = open_with(r, r->b, 0, &r->v, &e);
+	if (ret != -EROFS)
+		run_fail(r, "what is sealed can be opened to write: %d", ret);
+	ret = open_with(r, r->b, VOLUME_READ_ONLY, &r->v, &e);
+	if (ret < 0)
+		run_fail(r, "an image cannot be opened: %d, %s", ret, e.text);
+	(void)find_state(r, r->v);
+	volume_tag(r->v, now);
+	if (!crashed && memcmp(tag, now, sizeof(tag)) != 0)
+		run_fail(r, "the tag of an image changed");
+}
+
+/* Power fails while a volume is made: there is none, or an empty one, and in
+ * the place of none one can be made. */
+static void create(struct run *r, unsigned number)
+{
+	struct volume_params p = template_params(number);
+	struct volume_env env;
+	uint8_t tag[VOL_TAG_SIZE];
+	struct err e = {0};
+	int ret;
+
+	r->b = volume_backend_new(run_random(r, 1 << 30));
+	env = volume_backend_env(r->b, r->cache_size);
+	r->b->crash_at = 1 + run_random(r, 60);
+	ret = volume_create(&env, &p, r->key, tag, &e);
+	if (ret < 0 && !r->b->dead)
+		run_fail(r, "create: %d, %s", ret, e.text);
+	if (r->b->memory_count != 0)
+		run_fail(r, "%zu pieces of memory left by create",
+			r->b->memory_count);
+	volume_backend_crash(r->b, run_random(r, UINT64_MAX));
+	r->crashes++;
+	ret = open_with(r, r->b, 0, &r->v, &e);
+	if (ret == 0) {
+		struct volume_usage u;
+
+		volume_usage(r->v, &u);
+		if (u.inodes != 1)
+			run_fail(r, "a new volume has %llu inodes",
+				(unsigned long long)u.inodes);
+		if (volume_close(r->v) < 0)
+			run_fail(r, "a new volume cannot be closed");
+	} else if (ret != -EBADMSG && ret != -ENOENT) {
+		run_fail(r, "half a volume: %d, %s", ret, e.text);
+	} else {
+		struct volume_file f;
+
+		while (volume_backend_list(r->b, 0, &f))
+			volume_backend_delete(r->b, f);
+		ret = volume_create(&env, &p, r->key, tag, &e);
+		if (ret < 0)
+			run_fail(r, "create again: %d, %s", ret, e.text);
+	}
+	volume_backend_free(r->b);
+}
+
 static void case_run(struct run *r, uint64_t seed, bool verbose)
 {
 	unsigned number, rounds;
@@ -419,6 +520,8 @@ static void case_run(struct run *r, uint64_t seed, bool verbose)
 		templates[number] = template_new(number);
 	template_key(number, r->key);
 	r->cache_size = run_random(r, 4) ? 256 << 10 : 1 << 20;
+	if (seed % CREATIONS == 0)
+		create(r, number);
 	r->b = volume_backend_clone(templates[number], run_random(r, 1 << 30));
 	r->b->no_store = run_random(r, 8) == 0;
 	model_copy(&r->m, &empty);
@@ -441,6 +544,8 @@ static void case_run(struct run *r, uint64_t seed, bool verbose)
 	rounds = 1 + (unsigned)run_random(r, ROUNDS_MAX);
 	while (rounds-- > 0)
 		round_run(r);
+	if (run_random(r, 8) == 0)
+		seal(r);
 	if (volume_close(r->v) < 0)
 		run_fail(r, "the last close failed");
 	r->v = NULL;
