@@ -34,6 +34,11 @@ enum {
 	AESM_TIMEOUT_MS = 30000, /* each call, over all its connections */
 };
 
+struct sockaddr_un;
+
+/* The address of a socket's path, also "@NAME". 0 or -ENAMETOOLONG. */
+must_check int aesm_address(const char *path, struct sockaddr_un *address);
+
 /*
  * 0; -ENOENT: nobody listens (e says how to start the service); -ETIMEDOUT;
  * -EPROTO: not an answer of this protocol; -EBUSY: the service asks to try
