@@ -290,6 +290,8 @@ static void recover(struct run *r, bool power_failed)
 				r->b->memory_count);
 		r->crashes++;
 		volume_backend_crash(r->b, run_random(r, UINT64_MAX));
+		/* What was seen had perhaps not reached the disk. */
+		looked = looked && power_failed;
 		power_failed = true;
 	}
 	if (!r->b->dead) {
