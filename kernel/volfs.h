@@ -77,10 +77,10 @@ int volfs_host_wipe(struct volfs_host *h);
 
 /* ---- volfs_tags.c ---- */
 /* The store of tags for development (volume/tagfile.h): UUID.tag in that
- * directory of the host. known: it has a tag of the volume, in tag. -EBADMSG:
- * what is there is not of this volume under this key. */
+ * directory of the host; tag is what it has. -ENOKEY: there is none of this
+ * volume; -EBADMSG: what is there is not of this volume under this key. */
 int volfs_tags_open(const char *path, const uint8_t uuid[VOL_UUID_SIZE],
-	const uint8_t key[VOL_KEY_SIZE], struct volfs_tags **out, bool *known,
+	const uint8_t key[VOL_KEY_SIZE], struct volfs_tags **out,
 	uint8_t tag[VOL_TAG_SIZE]);
 int volfs_tags_push(struct volfs_tags *t, const uint8_t from[VOL_TAG_SIZE],
 	const uint8_t to[VOL_TAG_SIZE], bool durable);

@@ -38,7 +38,6 @@ static int expect_of(const struct volume_spec *spec,
 	struct volfs_tags **tags, struct volume_expect *expect)
 {
 	uint8_t uuid[VOL_UUID_SIZE];
-	bool known;
 	int err;
 
 	expect->any = true;
@@ -46,14 +45,13 @@ static int expect_of(const struct volume_spec *spec,
 		return 0;
 	err = volfs_host_uuid(host, uuid);
 	if (!err)
-		err = volfs_tags_open(src->tags, uuid, src->key.data, tags,
-			&known, expect->tag);
-	if (err)
-		return err;
-	/* A tag that is not known is that of a new volume, or of one from
-	 * elsewhere: whoever gives the key must have brought the tag along. */
-	expect->any = false;
-	return known ? 0 : -ENOKEY;
+		err = volfs_tags_open(
+			src->tags, uuid, src->key.data, tags, expect->tag);
+	/* No tag known: a volume from elsewhere, and whoever gives the key must
+	 * have brought the tag along. */
+	if (!err)
+		expect->any = false;
+	return err;
 }
 
 static size_t cache_size(void)
