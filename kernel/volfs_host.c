@@ -23,7 +23,8 @@ struct volfs_host {
 	int dir; /* -1: not open */
 	int lock;
 	bool readonly;
-	bool names_changed; /* the directory is to be flushed */
+	/* Changes of the directory, and how many of them are on the disk. */
+	uint64_t names_changed, names_flushed;
 	int fixed[3]; /* by enum volume_file_kind, but SEGMENT */
 	uint64_t keys; /* number of the file of keys that is open */
 	int *segment; /* -1: not open */
@@ -96,7 +97,7 @@ static int fd_of(struct volfs_host *h, struct volume_file f, bool create)
 	fd = host_open(h->dir, name, h->readonly ? O_RDONLY : O_RDWR, 0, &st);
 	if (fd == -ENOENT && create) {
 		fd = host_open(h->dir, name, O_RDWR | O_CREAT, 0600, &st);
-		h->names_changed = true;
+		h->names_changed++;
 	}
 	if (fd < 0)
 		return (int)fd;
@@ -153,6 +154,21 @@ static int op_write(void *ctx, struct volume_file f, uint64_t offset,
 	return fd < 0 ? fd : write_all(fd, offset, data, size);
 }
 
+/* A flush that finds another one under way does not rely on it: that one may
+ * fail yet. */
+static int flush_names(struct volfs_host *h)
+{
+	uint64_t changed = h->names_changed;
+	int err;
+
+	if (h->names_flushed == changed)
+		return 0;
+	err = (int)host_fsync(h->dir, false);
+	if (!err)
+		h->names_flushed = u64_max(h->names_flushed, changed);
+	return err;
+}
+
 static int op_flush(void *ctx, struct volume_file f)
 {
 	struct volfs_host *h = ctx;
@@ -161,13 +177,7 @@ static int op_flush(void *ctx, struct volume_file f)
 	if (fd < 0)
 		return fd;
 	err = (int)host_fsync(fd, /*data_only=*/true);
-	if (!err && h->names_changed) {
-		h->names_changed = false;
-		err = (int)host_fsync(h->dir, false);
-		if (err)
-			h->names_changed = true;
-	}
-	return err;
+	return err ? err : flush_names(h);
 }
 
 static int op_resize(void *ctx, struct volume_file f, uint64_t size, bool grow)
@@ -202,8 +212,9 @@ static int op_remove(void *ctx, struct volume_file f)
 		host_close(*place);
 	*place = -1;
 	file_name(f, name, sizeof(name));
-	h->names_changed = true;
-	return (int)host_unlink(h->dir, name, 0);
+	err = (int)host_unlink(h->dir, name, 0);
+	h->names_changed++;
+	return err;
 }
 
 static int op_random(void *ctx, void *data, size_t size)
