@@ -114,6 +114,17 @@ void vol_io_put(struct volume *v, struct vol_io *io)
 		io_free(v, io);
 }
 
+size_t vol_io_run_end(
+	const struct volume *v, const struct vol_io *io, size_t i, size_t n)
+{
+	uint64_t slot = vol_ptr_slot(&io->ptr[i]), next = slot + 1;
+
+	while (++i < n && vol_ptr_slot(&io->ptr[i]) == next &&
+		next >> v->segment_shift == slot >> v->segment_shift)
+		next++;
+	return i;
+}
+
 struct vol_block *vol_block_find_number(
 	const struct volume *v, uint64_t object, uint32_t level, uint64_t index)
 {

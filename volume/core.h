@@ -56,6 +56,10 @@ void vol_cache_trim(struct volume *v);
 
 struct vol_io *vol_io_get(struct volume *v); /* NULL: no memory */
 void vol_io_put(struct volume *v, struct vol_io *io);
+/* The end of the run of consecutive slots, within a segment, that begins at
+ * io->ptr[i] and ends by io->ptr[n]. */
+size_t vol_io_run_end(
+	const struct volume *v, const struct vol_io *io, size_t i, size_t n);
 
 /* Not pinned; NULL: not in memory. */
 struct vol_block *vol_block_find(

@@ -172,17 +172,6 @@ static void give_up(struct volume *v, struct vol_block *b)
 	}
 }
 
-static size_t run_end(
-	const struct volume *v, const struct vol_io *io, size_t i, size_t n)
-{
-	uint64_t slot = vol_ptr_slot(&io->ptr[i]), next = slot + 1;
-
-	while (++i < n && vol_ptr_slot(&io->ptr[i]) == next &&
-		next >> v->segment_shift == slot >> v->segment_shift)
-		next++;
-	return i;
-}
-
 static void written(struct volume *v, struct vol_block *b, int err)
 {
 	b->state &= ~(uint32_t)VOL_BLOCK_WRITING;
@@ -199,7 +188,7 @@ static int write_runs(struct volume *v, struct vol_io *io, size_t n)
 	size_t end;
 
 	for (size_t i = 0; i < n; i = end) {
-		end = run_end(v, io, i, n);
+		end = vol_io_run_end(v, io, i, n);
 		err = vol_slots_write(v, vol_ptr_slot(&io->ptr[i]),
 			io->data + i * VOL_BLOCK_SIZE, end - i);
 		/* A flush that began meanwhile need not have it. */

@@ -217,25 +217,13 @@ static int gather(struct vol_object *o, uint32_t level, uint64_t index,
 	return 0;
 }
 
-/* The end of the run of consecutive slots that begins at io->ptr[i]. */
-static size_t run_end(
-	const struct volume *v, const struct vol_io *io, size_t i, size_t n)
-{
-	uint64_t slot = vol_ptr_slot(&io->ptr[i]), next = slot + 1;
-
-	while (++i < n && vol_ptr_slot(&io->ptr[i]) == next &&
-		next >> v->segment_shift == slot >> v->segment_shift)
-		next++;
-	return i;
-}
-
 static void read_runs(struct volume *v, struct vol_io *io, size_t n)
 {
 	size_t end, opened = 0;
 	int err;
 
 	for (size_t i = 0; i < n; i = end) {
-		end = run_end(v, io, i, n);
+		end = vol_io_run_end(v, io, i, n);
 		err = vol_slots_read(v, vol_ptr_slot(&io->ptr[i]),
 			io->data + i * VOL_BLOCK_SIZE, end - i);
 		for (size_t k = i; k < end; k++) {
