@@ -16,20 +16,14 @@
 #define CAPS_ALL ((1ul << (CAP_LAST_CAP + 1)) - 1)
 #define KEEP UINT32_MAX /* "do not change" of setreuid and others */
 
-#define VALUE(name, expression)               \
-	int64_t sys_##name(const uint64_t *a) \
-	{                                     \
-		return expression;            \
-	}
-
-VALUE(getuid, curproc->uid)
-VALUE(geteuid, curproc->euid)
-VALUE(getgid, curproc->gid)
-VALUE(getegid, curproc->egid)
+SYS_VALUE(getuid, curproc->uid)
+SYS_VALUE(geteuid, curproc->euid)
+SYS_VALUE(getgid, curproc->gid)
+SYS_VALUE(getegid, curproc->egid)
 /* There is no separate id for files: the effective one decides, and that is
  * what these return without changing it. */
-VALUE(setfsuid, curproc->euid)
-VALUE(setfsgid, curproc->egid)
+SYS_VALUE(setfsuid, curproc->euid)
+SYS_VALUE(setfsgid, curproc->egid)
 
 static int write_three(const uint64_t *a, uint32_t x, uint32_t y, uint32_t z)
 {

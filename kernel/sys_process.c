@@ -17,16 +17,10 @@
 
 /* ---- numbers ---- */
 
-#define VALUE(name, expression)               \
-	int64_t sys_##name(const uint64_t *a) \
-	{                                     \
-		return expression;            \
-	}
-
-VALUE(getpid, curproc->pid)
-VALUE(gettid, current->tid)
-VALUE(getppid, curproc->ppid)
-VALUE(getpgrp, curproc->pgid)
+SYS_VALUE(getpid, curproc->pid)
+SYS_VALUE(gettid, current->tid)
+SYS_VALUE(getppid, curproc->ppid)
+SYS_VALUE(getpgrp, curproc->pgid)
 
 int64_t sys_getpgid(const uint64_t *a)
 {
