@@ -25,24 +25,6 @@ static void fill_body(const struct enclave *e, struct sgx_report_body *body,
 	memcpy(body->reportdata, reportdata, sizeof(body->reportdata));
 }
 
-/* The report key of the enclave that the report is for. */
-static int target_key(const struct enclave *e,
-	const struct sgx_targetinfo *target, uint8_t key[SGX_KEY_SIZE])
-{
-	struct key_inputs in = {.keyname = SGX_KEY_REPORT};
-
-	memcpy(in.owner_epoch, e->platform.owner_epoch, sizeof(in.owner_epoch));
-	memcpy(in.seal_fuses, e->platform.seal_fuses, sizeof(in.seal_fuses));
-	memcpy(in.cpusvn, e->platform.cpusvn, sizeof(in.cpusvn));
-	memcpy(in.keyid, e->platform.report_keyid, sizeof(in.keyid));
-	in.attributes = target->attributes;
-	in.miscselect = target->miscselect;
-	memcpy(in.mrenclave, target->mrenclave, SGX_HASH_SIZE);
-	memcpy(in.configid, target->configid, sizeof(in.configid));
-	in.configsvn = target->configsvn;
-	return keys_derive(&e->platform, &in, key);
-}
-
 static bool target_valid(const struct sgx_targetinfo *target)
 {
 	uint8_t any = target->cet_attributes | target->reserved1;
@@ -74,7 +56,7 @@ int emu_ereport(struct emu_thread *t, uint64_t *gpr, struct emu_fault *fault)
 		return emu_fault_gp(fault);
 	fill_body(e, &report.body, reportdata);
 	memcpy(report.keyid, e->platform.report_keyid, sizeof(report.keyid));
-	if (target_key(e, &target, key) ||
+	if (keys_report(&e->platform, &target, report.keyid, key) ||
 		keys_cmac(key, &report.body, sizeof(report.body), report.mac))
 		return emu_fault_gp(fault);
 	memcpy((void *)(uintptr_t)out, &report, sizeof(report));

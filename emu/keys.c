@@ -57,3 +57,21 @@ int keys_derive(const struct emu_platform *platform,
 {
 	return keys_cmac(platform->root_key, inputs, sizeof(*inputs), key);
 }
+
+int keys_report(const struct emu_platform *platform,
+	const struct sgx_targetinfo *target, const uint8_t keyid[32],
+	uint8_t key[SGX_KEY_SIZE])
+{
+	struct key_inputs in = {.keyname = SGX_KEY_REPORT};
+
+	memcpy(in.owner_epoch, platform->owner_epoch, sizeof(in.owner_epoch));
+	memcpy(in.seal_fuses, platform->seal_fuses, sizeof(in.seal_fuses));
+	memcpy(in.cpusvn, platform->cpusvn, sizeof(in.cpusvn));
+	memcpy(in.keyid, keyid, sizeof(in.keyid));
+	in.attributes = target->attributes;
+	in.miscselect = target->miscselect;
+	memcpy(in.mrenclave, target->mrenclave, SGX_HASH_SIZE);
+	memcpy(in.configid, target->configid, sizeof(in.configid));
+	in.configsvn = target->configsvn;
+	return keys_derive(platform, &in, key);
+}

@@ -43,6 +43,10 @@ static_assert(sizeof(struct key_inputs) == 24 + 32 + 80 + 64 + 64 + 32,
 /* key: 16 bytes. 0, or -EIO if libcrypto failed. */
 int keys_derive(const struct emu_platform *platform,
 	const struct key_inputs *inputs, uint8_t key[SGX_KEY_SIZE]);
+/* The key of reports for @target whose KEYID is @keyid. 0 or -EIO. */
+int keys_report(const struct emu_platform *platform,
+	const struct sgx_targetinfo *target, const uint8_t keyid[32],
+	uint8_t key[SGX_KEY_SIZE]);
 /* AES-128-CMAC. 0 or -EIO. */
 int keys_cmac(const uint8_t key[SGX_KEY_SIZE], const void *data, size_t size,
 	uint8_t mac[SGX_MAC_SIZE]);
