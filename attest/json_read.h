@@ -5,8 +5,8 @@
  *
  *	tcbInfo.tcbLevels[3].tcb.pcesvn: missing; wanted a number up to 65535
  *
- * Places are what err_prefix-like paths are made of: each knows the one it is
- * in, so that a text is only made when something is wrong.
+ * Each place knows the one it is in, so that this text is only made when
+ * something is wrong.
  */
 #pragma once
 
@@ -21,7 +21,7 @@ struct json_place {
 	const json_t *value;
 	const char *name;
 	size_t index;
-	const struct json_place *in; /* NULL: the top */
+	const struct json_place *in; /* NULL: the top, maybe without name */
 };
 
 /* Sets e to "PLACE.name: seen; wanted ..."; name may be NULL. -EINVAL. */
