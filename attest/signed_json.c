@@ -11,12 +11,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include <openssl/bn.h>
-#include <openssl/ec.h>
-#include <openssl/ecdsa.h>
-#include <openssl/evp.h>
-#include <openssl/objects.h>
-
 #include "attest/json_read.h"
 #include "lib/string.h"
 
@@ -195,51 +189,6 @@ void signed_json_fini(struct signed_json *json)
 	memset(json, 0, sizeof(*json));
 }
 
-static bool is_p256(EVP_PKEY *key)
-{
-	char group[32] = "";
-
-	return EVP_PKEY_get_base_id(key) == EVP_PKEY_EC &&
-		EVP_PKEY_get_group_name(key, group, sizeof(group), NULL) == 1 &&
-		!strcmp(group, SN_X9_62_prime256v1);
-}
-
-/* r || s as DER. Returns its length, 0 without memory. */
-static int der_signature(
-	const uint8_t raw[SIGNED_JSON_SIGNATURE], uint8_t **der)
-{
-	ECDSA_SIG *sig = ECDSA_SIG_new();
-	BIGNUM *r = BN_bin2bn(raw, 32, NULL),
-	       *s = BN_bin2bn(raw + 32, 32, NULL);
-	int len = 0;
-
-	*der = NULL;
-	if (sig && r && s && ECDSA_SIG_set0(sig, r, s) == 1) {
-		r = s = NULL;
-		len = i2d_ECDSA_SIG(sig, der);
-	}
-	BN_free(r);
-	BN_free(s);
-	ECDSA_SIG_free(sig);
-	return len > 0 ? len : 0;
-}
-
-static int verify(EVP_PKEY *key, const uint8_t *der, size_t der_size,
-	const char *data, size_t size)
-{
-	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-	int rc = -EBADMSG;
-
-	if (!ctx)
-		return -ENOMEM;
-	if (EVP_DigestVerifyInit(ctx, NULL, EVP_sha256(), NULL, key) == 1 &&
-		EVP_DigestVerify(
-			ctx, der, der_size, (const uint8_t *)data, size) == 1)
-		rc = 0;
-	EVP_MD_CTX_free(ctx);
-	return rc;
-}
-
 /* A copy without white space between values; NULL without memory. */
 static char *without_space(const char *text, size_t size, size_t *out_size)
 {
@@ -260,27 +209,23 @@ static char *without_space(const char *text, size_t size, size_t *out_size)
 	return out;
 }
 
-int signed_json_verify(const struct signed_json *json, EVP_PKEY *key)
+int signed_json_verify(
+	const struct signed_json *json, const struct ecdsa_key *key)
 {
-	uint8_t *der;
 	size_t size;
 	char *copy;
-	int len, rc;
+	int rc;
 
-	if (!key || !is_p256(key))
+	if (!key || ecdsa_key_curve(key) != ECDSA_P256)
 		return -EINVAL;
-	len = der_signature(json->signature, &der);
-	if (!len)
+	rc = ecdsa_verify(key, json->raw, json->raw_size, json->signature);
+	if (rc != -EBADMSG)
+		return rc;
+	copy = without_space(json->raw, json->raw_size, &size);
+	if (!copy)
 		return -ENOMEM;
-	rc = verify(key, der, (size_t)len, json->raw, json->raw_size);
-	if (rc == -EBADMSG) {
-		copy = without_space(json->raw, json->raw_size, &size);
-		if (!copy)
-			rc = -ENOMEM;
-		else if (size != json->raw_size)
-			rc = verify(key, der, (size_t)len, copy, size);
-		free(copy);
-	}
-	OPENSSL_free(der);
+	if (size != json->raw_size)
+		rc = ecdsa_verify(key, copy, size, json->signature);
+	free(copy);
 	return rc;
 }

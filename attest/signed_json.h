@@ -14,8 +14,8 @@
 #pragma once
 
 #include <jansson.h>
-#include <openssl/types.h>
 
+#include "attest/ecdsa.h"
 #include "lib/err.h"
 
 enum {
@@ -45,8 +45,8 @@ must_check int signed_json_parse(const char *member, const void *text,
 void signed_json_fini(struct signed_json *json);
 
 /*
- * 0: signed with the private half of key. -EBADMSG: not so. -EINVAL: key is
- * not an EC key on P-256. -ENOMEM.
+ * 0: signed with the private half of key. -EBADMSG: not so. -EINVAL: no key
+ * (NULL), or one that is not of P-256. -ENOMEM.
  */
 must_check int signed_json_verify(
-	const struct signed_json *json, EVP_PKEY *key);
+	const struct signed_json *json, const struct ecdsa_key *key);
