@@ -16,9 +16,8 @@ struct roots {
 	bool emulated; /* of platforms that are emulated */
 };
 
-/* The public keys pinned here. */
+/* The public keys of Intel, pinned here. */
 void roots_intel(struct roots *r);
-void roots_amd(struct roots *r);
 /* Those of certificates, DER or PEM, instead. 0, -EINVAL or -ENOMEM. */
 must_check int roots_given(
 	struct roots *r, const struct trust *trust, struct err *e);

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "attest/date.h"
+#include "lib/fmt.h"
 #include "lib/string.h"
 
 static const char *const kind_names[] = {
@@ -54,6 +55,8 @@ void verdict_init(struct verdict *v, enum evidence_kind kind)
 {
 	memset(v, 0, sizeof(*v));
 	v->kind = kind;
+	v->valid_from = INT64_MIN;
+	v->valid_until = INT64_MAX;
 }
 
 /* With "..." at the end if it had to be cut. */
@@ -119,6 +122,25 @@ void verdict_fail_date(
 	date_format(seen, a);
 	date_format(wanted, b);
 	verdict_fail(v, rule, a, b);
+}
+
+bool verdict_window(struct verdict *v, const char *rule, int64_t from,
+	int64_t until, int64_t at)
+{
+	char seen[DATE_TEXT], limit[DATE_TEXT], wanted[VERDICT_TEXT];
+
+	if (v->valid_from < from)
+		v->valid_from = from;
+	if (v->valid_until > until)
+		v->valid_until = until;
+	if (at >= from && at <= until)
+		return true;
+	date_format(at, seen);
+	date_format(at < from ? from : until, limit);
+	fmt_print(wanted, sizeof(wanted), "%s %s",
+		at < from ? "not before" : "not after", limit);
+	verdict_fail(v, rule, seen, wanted);
+	return false;
 }
 
 int verdict_add_advisory(struct verdict *v, const char *id, size_t len)

@@ -76,7 +76,9 @@ struct verdict {
 	enum tcb_status qe_status; /* quoting enclave */
 	int64_t tcb_date; /* of the level chosen; s since 1970, 0: none */
 	uint32_t tcb_evaluation; /* tcbEvaluationDataNumber, 0: none */
-	/* Until when all of the collateral and certificates are valid. */
+	/* When all of the collateral and certificates are valid, both ends
+	 * included. INT64_MIN, INT64_MAX: nothing that was looked at has dates
+	 */
 	int64_t valid_from, valid_until;
 
 	char advisories[VERDICT_ADVISORIES][24]; /* sorted, each once */
@@ -106,6 +108,10 @@ void verdict_fail_hex(struct verdict *v, const char *rule, const void *seen,
 /* Dates are shown as 2025-06-25T00:00:00Z. */
 void verdict_fail_date(
 	struct verdict *v, const char *rule, int64_t seen, int64_t wanted);
+/* Something that is needed is valid from.. until: makes v's window smaller. If
+ * `at` is not in it, adds a failure of this rule and returns false. */
+bool verdict_window(struct verdict *v, const char *rule, int64_t from,
+	int64_t until, int64_t at);
 /* Each id once; ids longer than 23 bytes are cut. -E2BIG: no room. */
 int verdict_add_advisory(struct verdict *v, const char *id, size_t len);
 void verdict_add_bytes(

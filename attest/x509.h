@@ -62,15 +62,6 @@ bool x509_cert_self_issued(const struct x509_cert *cert);
 must_check int x509_cert_verify(
 	struct x509_cert *cert, struct x509_cert *issuer, unsigned below);
 
-/* What a certificate and a CRL have in common, for crl.c: the outer SEQUENCE
- * of der[size] is signed by the key of issuer. 0, -EBADMSG or -ENOMEM. */
-must_check int x509_verify_der(
-	const struct x509_cert *issuer, const void *der, size_t size);
-/* For crl.c: issuer's subject as OpenSSL's X509_NAME, and whether its key may
- * sign revocation lists. */
-const void *x509_cert_subject_name(const struct x509_cert *cert);
-bool x509_cert_signs_crls(const struct x509_cert *cert);
-
 struct x509_list {
 	struct x509_cert *certs[X509_LIST_MAX]; /* references */
 	size_t count;

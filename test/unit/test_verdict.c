@@ -58,6 +58,27 @@ static void test_failures(void **state)
 	assert_int_equal(v.failure_count, 104);
 }
 
+static void test_window(void **state)
+{
+	struct verdict v;
+
+	verdict_init(&v, EVIDENCE_SNP);
+	assert_true(v.valid_from == INT64_MIN && v.valid_until == INT64_MAX);
+	assert_true(verdict_window(&v, "a", -5, 100, -5));
+	assert_true(verdict_window(&v, "a", -9, 90, 90));
+	assert_int_equal(v.failure_count, 0);
+	assert_false(verdict_window(&v, "b", 10, 120, 9));
+	assert_false(verdict_window(&v, "c", -20, 8, 9));
+	assert_true(v.valid_from == 10 && v.valid_until == 8);
+	assert_int_equal(v.failure_count, 2);
+	assert_string_equal(v.failures[0].rule, "b");
+	assert_string_equal(v.failures[0].seen, "1970-01-01T00:00:09Z");
+	assert_string_equal(
+		v.failures[0].wanted, "not before 1970-01-01T00:00:10Z");
+	assert_string_equal(
+		v.failures[1].wanted, "not after 1970-01-01T00:00:08Z");
+}
+
 static void test_advisories(void **state)
 {
 	struct verdict v;
@@ -154,6 +175,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_failures),
+		cmocka_unit_test(test_window),
 		cmocka_unit_test(test_advisories),
 		cmocka_unit_test(test_fields),
 		cmocka_unit_test(test_dates),
