@@ -33,6 +33,12 @@ struct enclave_params {
 	uint16_t configsvn;
 };
 
+/* What an enclave may be created with on this machine. */
+struct enclave_offer {
+	uint64_t attributes, xfrm;
+	uint32_t miscselect;
+};
+
 /* exception_vector of an exit that was an interrupt, not an exception. */
 #define ENCLAVE_VECTOR_INTERRUPT 0xffffu
 
@@ -71,6 +77,15 @@ struct enclave_backend {
 	const char *name;
 	bool emulated; /* true: no protection at all */
 
+	/* What create would take. */
+	void (*offer)(struct enclave_offer *offer);
+	/*
+	 * What the calling thread's last failed create, add_pages, init or
+	 * augment met, and what helps, for people: one clause. NULL: the error
+	 * is all there is to say.
+	 */
+	const char *(*why)(void);
+
 	/* ECREATE, and reserve ELRANGE. *out is the caller's until destroy. */
 	int (*create)(
 		const struct enclave_params *params, struct enclave **out);
@@ -89,7 +104,10 @@ struct enclave_backend {
 	int (*init)(struct enclave *enclave,
 		const struct sgx_sigstruct *sigstruct, uint8_t mrenclave[32]);
 
-	/* EAUG: zero pages, RW, PENDING until the enclave accepts them. */
+	/*
+	 * EAUG: zero pages, RW, PENDING until the enclave accepts them. After
+	 * a failure some of them may be there, and asking again is fine.
+	 */
 	int (*augment)(struct enclave *enclave, uint64_t addr, size_t len);
 	/* EMODPR and ETRACK: narrow to perm (SGX_SECINFO_R/W/X), PR set. */
 	int (*restrict_permissions)(struct enclave *enclave, uint64_t addr,
@@ -101,8 +119,9 @@ struct enclave_backend {
 	int (*remove_pages)(struct enclave *enclave, uint64_t addr, size_t len);
 	/*
 	 * The host's page permissions (PROT_READ, ...), by which it may
-	 * withhold access but never grant it. Pages that are not there are
-	 * skipped.
+	 * withhold access but never grant it. 0 withholds all; of other values
+	 * a backend may allow more than was asked for. Pages that are not
+	 * there are skipped.
 	 */
 	int (*protect)(
 		struct enclave *enclave, uint64_t addr, size_t len, int prot);

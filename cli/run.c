@@ -433,6 +433,9 @@ static void print_notes(const struct run *r)
 		fprintf(stderr,
 			"sconce: emulated mode: no hardware protects this "
 			"enclave\n");
+	if (probe_fallback())
+		fprintf(stderr, "sconce: hardware mode lacks %s\n",
+			probe_fallback());
 	if (!r->launch.has_manifest)
 		fprintf(stderr,
 			"sconce: development run without a manifest: the "

@@ -493,11 +493,29 @@ void emu_bad_exit(void)
 	abort();
 }
 
+static void driver_offer(struct enclave_offer *offer)
+{
+	*offer = (struct enclave_offer){
+		.attributes = SGX_ATTR_DEBUG | SGX_ATTR_MODE64BIT |
+			SGX_ATTR_PROVISIONKEY | SGX_ATTR_KSS,
+		.xfrm = emu_xfrm_supported(),
+		.miscselect = SGX_MISC_EXINFO,
+	};
+}
+
+/* All it could say it has said: emu_platform_load. */
+static const char *driver_why(void)
+{
+	return NULL;
+}
+
 const struct enclave_backend *emu_backend(void)
 {
 	static const struct enclave_backend backend = {
 		.name = "emulated",
 		.emulated = true,
+		.offer = driver_offer,
+		.why = driver_why,
 		.create = driver_create,
 		.destroy = driver_destroy,
 		.add_pages = driver_add_pages,

@@ -27,6 +27,7 @@
 #include "host/files.h"
 #include "host/probe.h"
 #include "host/serve.h"
+#include "host/sgx.h"
 #include "host/threads.h"
 #include "host/tsc.h"
 
@@ -50,6 +51,59 @@ static int add_run(
 		a->enclave, addr, src, size, flags, /*measure=*/true);
 }
 
+/*
+ * What this machine's enclave is created with: what every enclave of ours has,
+ * and of the rest what the SIGSTRUCT wants and the machine offers.
+ */
+static int choose(const struct enclave_backend *backend,
+	const struct sgx_sigstruct *sig, struct enclave_params *params,
+	struct err *e)
+{
+	const uint64_t always = SGX_ATTR_MODE64BIT | SGX_ATTR_KSS;
+	const uint64_t pinned = sig->attributes.flags &
+		sig->attributes_mask.flags & ~SGX_ATTR_INIT;
+	struct enclave_offer offer;
+
+	backend->offer(&offer);
+	params->attributes = always |
+		(sig->attributes.flags & offer.attributes & SGX_ATTR_AEXNOTIFY);
+	params->xfrm = offer.xfrm & XFRM_ALLOWED;
+	params->miscselect = SGX_MISC_EXINFO;
+	if ((offer.attributes & always) != always ||
+		(pinned & ~params->attributes) != 0)
+		return err_setf(e, -ENODEV,
+			"this machine offers enclave attributes 0x%lx; wanted "
+			"0x%lx; see `sconce doctor`",
+			(unsigned long)offer.attributes,
+			(unsigned long)(always | pinned));
+	if ((params->xfrm & XFRM_REQUIRED) != XFRM_REQUIRED ||
+		(sig->attributes.xfrm & sig->attributes_mask.xfrm &
+			~params->xfrm) != 0)
+		return err_setf(e, -ENODEV,
+			"this machine offers enclave features (XFRM) 0x%lx; "
+			"wanted 0x%lx; in a virtual machine pass them through",
+			(unsigned long)offer.xfrm,
+			(unsigned long)(sig->attributes.xfrm | XFRM_REQUIRED));
+	if (!(offer.miscselect & SGX_MISC_EXINFO))
+		return err_set(e, -ENODEV, "this machine's SGX",
+			"no exception information (EXINFO)", NULL,
+			"use a CPU with SGX2");
+	return 0;
+}
+
+/* What failed, and why and what helps as far as the backend knows. */
+static int failed(
+	const struct launcher *l, const char *what, int error, struct err *e)
+{
+	const char *why = l->backend->why();
+
+	if (why)
+		return err_setf(e, -EIO, "%s: %s", what, why);
+	if (error > 0)
+		return err_setf(e, -EIO, "%s: SGX error %d", what, error);
+	return err_setf(e, -EIO, "%s: %s", what, strerror(-error));
+}
+
 static int build(struct launcher *l, const struct launch *launch,
 	const struct bytes_file *kernel, const struct bytes_file *sig,
 	struct err *e)
@@ -58,9 +112,6 @@ static int build(struct launcher *l, const struct launch *launch,
 		.base = 0,
 		.size = ELRANGE_SIZE,
 		.ssa_frame_pages = IMAGE_SSA_FRAME_PAGES,
-		.miscselect = SGX_MISC_EXINFO,
-		.attributes = SGX_ATTR_MODE64BIT | SGX_ATTR_KSS,
-		.xfrm = emu_xfrm_supported() & XFRM_ALLOWED,
 	};
 	struct adder adder = {.backend = l->backend};
 	struct sgx_sigstruct s;
@@ -71,30 +122,37 @@ static int build(struct launcher *l, const struct launch *launch,
 		return err_setf(e, -EINVAL, "%s: %zu bytes; wanted %zu",
 			sig->path, sig->size, sizeof(s));
 	memcpy(&s, sig->data, sizeof(s));
+	err = choose(l->backend, &s, &params, e);
+	if (err)
+		return err;
 	err = l->backend->create(&params, &l->enclave);
 	if (err) {
-		err_setf(e, -EIO,
-			"cannot reserve the enclave's address range (0 to 64 "
-			"GiB): %s; see `sconce doctor`",
-			strerror(err < 0 ? -err : EIO));
-		probe_explain(launch->mode, e);
+		failed(l,
+			"cannot make the enclave or reserve its address range "
+			"(0 to 64 GiB)",
+			err, e);
+		if (!l->backend->why())
+			probe_explain(launch->mode, e);
 		return -EIO;
 	}
 	adder.enclave = l->enclave;
+	e->code = 0;
 	err = image_pages(kernel->data, kernel->size, add_run, &adder, e);
+	if (err && !e->code)
+		failed(l, "cannot add the kernel's pages", err, e);
 	if (err)
-		return err_setf(e, -EIO, "%s: cannot add its pages (%d)",
-			kernel->path, err);
+		return err_prefix(e, "%s", kernel->path);
 	err = l->backend->init(l->enclave, &s, NULL);
-	if (err)
-		return err_setf(e, -EIO,
-			"EINIT refused %s (error %d); its signature does not "
-			"fit the kernel: rebuild Sconce",
-			kernel->path, err);
+	if (err) {
+		failed(l,
+			"the enclave was not started; if its signature does "
+			"not fit the kernel, rebuild Sconce",
+			err, e);
+		return err_prefix(e, "%s", kernel->path);
+	}
 	err = l->backend->augment(l->enclave, HEAP_BASE, HEAP_READY);
 	if (err)
-		return err_setf(e, -ENOMEM,
-			"no memory for the enclave's heap (error %d)", err);
+		return failed(l, "no memory for the enclave's heap", err, e);
 	return 0;
 }
 
@@ -148,16 +206,15 @@ int host_run(const struct launch *launch, int *wait_status, struct err *e)
 		return err_set(
 			e, -ENOMEM, "launcher", "out of memory", NULL, NULL);
 	if (launch->mode == LAUNCH_HARDWARE) {
-		err = err_set(e, -ENODEV, "--mode hardware",
-			"no SGX driver support in this version",
-			"--mode emulated", NULL);
-		goto free_launcher;
+		sgx_configure(THREADS_TICK_SIGNAL);
+		l->backend = sgx_backend();
+	} else {
+		emu_configure(&(struct emu_config){
+			.mode = launch->faithful ? EMU_FAITHFUL : EMU_FAST,
+			.tick_signal = THREADS_TICK_SIGNAL,
+		});
+		l->backend = emu_backend();
 	}
-	emu_configure(&(struct emu_config){
-		.mode = launch->faithful ? EMU_FAITHFUL : EMU_FAST,
-		.tick_signal = THREADS_TICK_SIGNAL,
-	});
-	l->backend = emu_backend();
 	err = files_load("sconce-kernel", &kernel, e);
 	if (err)
 		goto free_launcher;

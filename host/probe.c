@@ -6,7 +6,6 @@
  */
 #include "host/probe.h"
 
-#include <cpuid.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -28,6 +27,7 @@
 #include <unistd.h>
 
 #include "abi/layout.h"
+#include "host/probe_sgx.h"
 
 #ifndef PR_SET_SYSCALL_USER_DISPATCH
 #define PR_SET_SYSCALL_USER_DISPATCH 59
@@ -64,78 +64,6 @@ static enum probe_state say(
 {
 	snprintf(seen, size, "%s", ok ? yes : no);
 	return ok ? PROBE_OK : PROBE_MISSING;
-}
-
-/* One CPUID register, 0 if the leaf does not exist. */
-static uint32_t leaf(uint32_t eax, uint32_t ecx, int which)
-{
-	uint32_t r[4] = {0};
-
-	if (!__get_cpuid_count(eax, ecx, &r[0], &r[1], &r[2], &r[3]))
-		return 0;
-	return r[which];
-}
-
-enum { EAX, EBX, ECX, EDX };
-
-static bool has_sgx(void)
-{
-	return leaf(7, 0, EBX) >> 2 & 1;
-}
-
-static enum probe_state look_sgx(char *seen, size_t size)
-{
-	return say(has_sgx() && (leaf(0x12, 0, EAX) & 1), seen, size,
-		"CPUID reports SGX1",
-		has_sgx() ? "CPUID knows SGX, but it is switched off"
-			  : "CPUID reports none");
-}
-
-static enum probe_state look_flc(char *seen, size_t size)
-{
-	return say(leaf(7, 0, ECX) >> 30 & 1, seen, size, "CPUID reports it",
-		"CPUID reports none");
-}
-
-static enum probe_state look_edmm(char *seen, size_t size)
-{
-	return say(has_sgx() && (leaf(0x12, 0, EAX) >> 1 & 1), seen, size,
-		"CPUID reports SGX2", "CPUID reports no SGX2");
-}
-
-static enum probe_state look_kss(char *seen, size_t size)
-{
-	return say(has_sgx() && (leaf(0x12, 1, EAX) >> 7 & 1), seen, size,
-		"CPUID allows KSS", "CPUID allows no KSS");
-}
-
-static enum probe_state look_exinfo(char *seen, size_t size)
-{
-	return say(has_sgx() && (leaf(0x12, 0, EBX) & 1), seen, size,
-		"CPUID allows EXINFO", "CPUID allows no EXINFO");
-}
-
-static enum probe_state look_device(const char *path, char *seen, size_t size)
-{
-	int fd = open(path, O_RDWR | O_CLOEXEC);
-
-	if (fd < 0) {
-		snprintf(seen, size, "%s: %s", path, strerror(errno));
-		return PROBE_MISSING;
-	}
-	close(fd);
-	snprintf(seen, size, "%s opens", path);
-	return PROBE_OK;
-}
-
-static enum probe_state look_driver(char *seen, size_t size)
-{
-	return look_device("/dev/sgx_enclave", seen, size);
-}
-
-static enum probe_state look_provision(char *seen, size_t size)
-{
-	return look_device("/dev/sgx_provision", seen, size);
 }
 
 static enum probe_state look_aesm(char *seen, size_t size)
@@ -398,29 +326,64 @@ static const struct probe probes[] = {
 	{"xsave", "XSAVE and XSAVEC", PROBE_BOTH, look_xsave,
 		"vector registers cannot be kept across switches",
 		"use a CPU with XSAVEC; in a virtual machine pass it through"},
-	{"sgx", "SGX", PROBE_HARDWARE, look_sgx, "no hardware protection",
-		"use a CPU with SGX and enable it in the firmware; in a "
-		"virtual machine have the host pass it through"},
-	{"flc", "SGX launch control (FLC)", PROBE_HARDWARE, look_flc,
-		"own enclaves need Intel's launch token",
-		"enable flexible launch control in the firmware"},
-	{"edmm", "SGX2 dynamic memory (EDMM)", PROBE_HARDWARE, look_edmm,
+	{"sgx", "SGX", PROBE_HARDWARE, probe_sgx_cpu, "no hardware protection",
+		"use a CPU with SGX and enable it in the firmware (SW Guard "
+		"Extensions: Enabled); in a virtual machine have the host pass "
+		"it through"},
+	{"flc", "SGX launch control (FLC)", PROBE_HARDWARE, probe_sgx_flc,
+		"own enclaves need Intel's launch token, and Linux has no "
+		"driver",
+		"enable flexible launch control in the firmware, unlocked"},
+	{"edmm", "SGX2 dynamic memory (EDMM)", PROBE_HARDWARE, probe_sgx_edmm,
 		"memory cannot be added to a running enclave",
 		"use a CPU with SGX2 (Ice Lake servers or later)"},
-	{"kss", "SGX key separation (KSS)", PROBE_HARDWARE, look_kss,
+	{"kss", "SGX key separation (KSS)", PROBE_HARDWARE, probe_sgx_kss,
 		"no CONFIGID, so no manifest can be enforced",
-		"use a CPU with KSS and enable it in the firmware"},
-	{"exinfo", "SGX exception information", PROBE_HARDWARE, look_exinfo,
+		"use a CPU with KSS (all with SGX2) and enable it in the "
+		"firmware"},
+	{"exinfo", "SGX exception information", PROBE_HARDWARE,
+		probe_sgx_exinfo,
 		"page faults cannot be told from the host's lies",
 		"use a CPU with EXINFO (all with SGX2)"},
-	{"sgx_driver", "SGX driver", PROBE_HARDWARE, look_driver,
+	{"sgx_xfrm", "SGX with x87 and SSE state", PROBE_HARDWARE,
+		probe_sgx_xfrm, "programs cannot use vector registers",
+		"boot without noxsave; in a virtual machine pass XSAVE "
+		"through"},
+	{"sgx_size", "SGX enclaves of 64 GiB", PROBE_HARDWARE, probe_sgx_size,
+		"the enclave's address range cannot be made",
+		"use a CPU with 64-bit enclaves of 2^36 bytes or more"},
+	{"epc", "SGX memory (EPC) of 64 MiB or more", PROBE_INFO, probe_sgx_epc,
+		"the kernel swaps enclave pages: slow",
+		"enlarge the processor reserved memory (PRMRR) in the "
+		"firmware, "
+		"or the virtual machine's EPC"},
+	{"aex_notify", "SGX AEX-Notify", PROBE_INFO, probe_sgx_aex_notify,
+		"nothing: no release uses it yet",
+		"new microcode, and Linux 6.2 or later"},
+	{"sgx_driver", "SGX driver", PROBE_HARDWARE, probe_sgx_driver,
 		"no enclave can be made",
 		"Linux 5.11 or later with CONFIG_X86_SGX; in a container add "
 		"--device /dev/sgx_enclave"},
-	{"sgx_provision", "SGX provisioning device", PROBE_INFO, look_provision,
-		"no remote attestation by the DCAP quoting enclave",
+	{"sgx_access", "access to the SGX driver", PROBE_HARDWARE,
+		probe_sgx_access, "no enclave can be made",
+		"add the user to the group of /dev/sgx_enclave (often sgx) and "
+		"log in again; in a container also add that group"},
+	{"sgx_edmm_driver", "SGX driver with EDMM", PROBE_HARDWARE,
+		probe_sgx_edmm_driver,
+		"memory cannot be added to a running enclave",
+		"Linux 6.0 or later"},
+	{"sgx_vdso", "the kernel's way into enclaves", PROBE_HARDWARE,
+		probe_sgx_vdso, "no enclave can be entered",
+		"Linux 5.11 or later with CONFIG_X86_SGX, without the boot "
+		"option vdso=0"},
+	{"dev_exec", "/dev not mounted noexec", PROBE_HARDWARE,
+		probe_sgx_dev_exec, "the kernel maps no code of enclaves",
+		"mount -o remount,exec /dev"},
+	{"sgx_provision", "SGX provisioning device", PROBE_INFO,
+		probe_sgx_provision,
+		"no remote attestation by a quoting enclave of this user",
 		"add the user to the group sgx_prv; in a container add "
-		"--device /dev/sgx_provision"},
+		"--device /dev/sgx_provision. AESM needs it, programs do not"},
 	{"aesm", "AESM service", PROBE_INFO, look_aesm,
 		"no quotes through AESM",
 		"install sgx-aesm-service and share its socket"},
@@ -429,8 +392,8 @@ static const struct probe probes[] = {
 		"a system call that was not rewritten would reach the host",
 		"Linux 5.11 or later on x86-64; in a container allow prctl in "
 		"the seccomp profile"},
-	{"elrange", "the enclave's address range", PROBE_EMULATED, look_range,
-		"the emulator cannot place the enclave",
+	{"elrange", "the enclave's address range", PROBE_BOTH, look_range,
+		"the enclave cannot be placed",
 		"raise RLIMIT_AS (ulimit -v unlimited) and set "
 		"vm.mmap_min_addr to 65536 or less"},
 	{"mmap_min_addr", "vm.mmap_min_addr at most 65536", PROBE_BOTH,
@@ -466,6 +429,8 @@ static const struct probe probes[] = {
 };
 _Static_assert(ARRAY_SIZE(probes) <= PROBE_MAX, "room in the report");
 
+static char fallback[256];
+
 /* These need a child: not at every start of a program. */
 static bool is_slow(const struct probe *p)
 {
@@ -473,18 +438,29 @@ static bool is_slow(const struct probe *p)
 		p->look == look_exec_memory || p->look == look_io_uring;
 }
 
-/* All probes, or those that a start in emulated mode depends on: CPUID costs
- * some ten microseconds in a virtual machine. */
-static void look_at(struct probe_report *report, bool all)
+/* What to look at: all there is, or what the start of a mode depends on and
+ * takes little time. CPUID costs some ten microseconds in a virtual machine. */
+enum { LOOK_ALL, LOOK_EMULATED, LOOK_HARDWARE };
+
+static bool is_wanted(const struct probe *p, int which)
+{
+	if (which == LOOK_ALL)
+		return true;
+	return !is_slow(p) &&
+		(p->need == PROBE_BOTH ||
+			p->need ==
+				(which == LOOK_HARDWARE ? PROBE_HARDWARE
+							: PROBE_EMULATED));
+}
+
+static void look_at(struct probe_report *report, int which)
 {
 	*report = (struct probe_report){0};
 	for (size_t i = 0; i < ARRAY_SIZE(probes); i++) {
 		const struct probe *p = &probes[i];
 		struct probe_result *r = &report->result[report->count];
 
-		if (!all &&
-			(is_slow(p) || p->need == PROBE_HARDWARE ||
-				p->need == PROBE_INFO))
+		if (!is_wanted(p, which))
 			continue;
 		report->count++;
 		r->name = p->name;
@@ -514,23 +490,24 @@ void probe_machine(struct probe_report *report)
 {
 	const struct probe_result *no_hardware, *no_emulation;
 
-	look_at(report, true);
+	look_at(report, LOOK_ALL);
 	no_hardware = first_missing(report, PROBE_HARDWARE);
 	no_emulation = first_missing(report, PROBE_EMULATED);
 	report->hardware_possible = no_hardware == NULL;
 	report->emulated_possible = no_emulation == NULL;
-	report->mode = no_emulation == NULL ? LAUNCH_EMULATED : LAUNCH_AUTO;
-	if (no_emulation != NULL)
+	report->mode = no_hardware == NULL ? LAUNCH_HARDWARE
+		: no_emulation == NULL     ? LAUNCH_EMULATED
+					   : LAUNCH_AUTO;
+	if (no_hardware == NULL)
+		snprintf(report->reason, sizeof(report->reason),
+			"this machine has all it needs");
+	else if (no_emulation != NULL)
 		snprintf(report->reason, sizeof(report->reason),
 			"no mode works here: %s is missing",
 			no_emulation->what);
-	else if (no_hardware != NULL)
-		snprintf(report->reason, sizeof(report->reason),
-			"hardware mode lacks: %s", no_hardware->what);
 	else
 		snprintf(report->reason, sizeof(report->reason),
-			"this machine could run in hardware mode, but this "
-			"version has no driver for it yet");
+			"hardware mode lacks: %s", no_hardware->what);
 }
 
 static int explain(const char *mode, const struct probe_result *r,
@@ -545,16 +522,22 @@ int probe_mode(enum launch_mode wanted, enum launch_mode *mode, struct err *e)
 	static struct probe_report report; /* large; one caller */
 	const struct probe_result *r;
 
-	look_at(&report, wanted == LAUNCH_HARDWARE);
-	if (wanted == LAUNCH_HARDWARE) {
+	if (wanted == LAUNCH_HARDWARE ||
+		(wanted == LAUNCH_AUTO && probe_sgx_device())) {
+		look_at(&report,
+			wanted == LAUNCH_HARDWARE ? LOOK_ALL : LOOK_HARDWARE);
 		r = first_missing(&report, PROBE_HARDWARE);
-		if (r != NULL)
-			return explain(
-				"hardware", r, ", or use --mode emulated", e);
-		return err_setf(e, -ENODEV,
-			"hardware mode: this version has no driver for it yet; "
-			"use --mode emulated");
+		if (r == NULL) {
+			*mode = LAUNCH_HARDWARE;
+			return 0;
+		}
+		explain("hardware", r, ", or use --mode emulated", e);
+		if (wanted == LAUNCH_HARDWARE)
+			return -ENODEV;
+		snprintf(fallback, sizeof(fallback), "%s: %s; %s", r->what,
+			r->seen, r->cure);
 	}
+	look_at(&report, LOOK_EMULATED);
 	r = first_missing(&report, PROBE_EMULATED);
 	if (r != NULL)
 		return explain("emulated", r, "", e);
@@ -562,12 +545,17 @@ int probe_mode(enum launch_mode wanted, enum launch_mode *mode, struct err *e)
 	return 0;
 }
 
+const char *probe_fallback(void)
+{
+	return fallback[0] ? fallback : NULL;
+}
+
 int probe_explain(enum launch_mode mode, struct err *e)
 {
 	static struct probe_report report; /* large; one caller */
 	const struct probe_result *r;
 
-	look_at(&report, true);
+	look_at(&report, LOOK_ALL);
 	r = first_missing(&report,
 		mode == LAUNCH_HARDWARE ? PROBE_HARDWARE : PROBE_EMULATED);
 	if (r == NULL)

@@ -31,7 +31,7 @@ struct probe_result {
 	const char *cure;
 };
 
-enum { PROBE_MAX = 32 };
+enum { PROBE_MAX = 48 };
 
 struct probe_report {
 	struct probe_result result[PROBE_MAX];
@@ -51,6 +51,10 @@ void probe_machine(struct probe_report *report);
  */
 must_check int probe_mode(
 	enum launch_mode wanted, enum launch_mode *mode, struct err *e);
+
+/* AUTO became emulated although the machine has an SGX device: what is missing
+ * and what helps. NULL: nothing of the kind. */
+const char *probe_fallback(void);
 
 /*
  * After a launch failed: looks at everything. -ENODEV with @e replaced if the

@@ -96,6 +96,14 @@ static bool exited(struct host_thread *t, const struct enclave_run *run)
 	}
 }
 
+/* EENTER of a TCS that is no enclave page any more. */
+static bool memory_lost(const struct launcher *l, const struct enclave_run *run)
+{
+	return !l->backend->emulated &&
+		run->exception_vector == SGX_VECTOR_PF &&
+		(run->exception_error_code & SGX_PFEC_SGX);
+}
+
 static void enter_loop(struct host_thread *t, uint64_t cmd, uint64_t arg)
 {
 	struct launcher *l = t->launcher;
@@ -110,6 +118,14 @@ static void enter_loop(struct host_thread *t, uint64_t cmd, uint64_t arg)
 		__atomic_store_n(&t->inside, 1, __ATOMIC_RELAXED);
 		err = l->backend->enter(cmd, arg, 0, leaf, 0, 0, &run);
 		__atomic_store_n(&t->inside, 0, __ATOMIC_RELAXED);
+		if (!err && run.function == SGX_EENTER &&
+			memory_lost(l, &run)) {
+			stop_error(l,
+				"the enclave is gone: the machine was "
+				"suspended or hibernated, and SGX then loses "
+				"its memory; start the program again");
+			return;
+		}
 		if (err || run.function == SGX_EENTER) {
 			stop_error(l,
 				"cannot enter the enclave (error %d, exception "
