@@ -13,12 +13,19 @@ BUILD = ROOT / os.environ.get("SCONCE_BUILD", "build")
 RUNS = 4000
 SECONDS = 20  # the fuzzer's own limit; a slow machine makes fewer runs
 
-# Where to start from: small real inputs, or nothing.
+VECTORS = Path(os.environ.get("SCONCE_VECTORS",
+                              ROOT.parent / "shared" / "vectors"))
+# Where to start from: small real inputs, or nothing. "a+b": both in one.
 SEEDS = {
     "fuzz-elf": ["/bin/true"],
     "fuzz-program": ["/bin/true"],
     "fuzz-yaml": ["source:test/fuzz/corpus/yaml/full"],
     "fuzz-rewrite": ["/bin/true", "build:test/fuzz/seed-rewrite"],
+    "fuzz-snp": ["vectors:snp/%s" % case for case in (
+        "milan-v2-google/report.bin+vectors:snp/milan-v2-google/vcek.der",
+        "genoa-v5-oak/report.bin+vectors:snp/genoa-v5-oak/cert_chain.pem",
+        "milan-v3-vlek-trustee/report.bin"
+        "+vectors:snp/milan-v3-vlek-trustee/vlek.der")],
 }
 
 
@@ -37,15 +44,21 @@ def test_every_fuzz_target_was_built():
         "no program for %s" % sorted(sources - built)
 
 
+def seed_path(seed):
+    place, _, rest = seed.rpartition(":")
+    return {"build": BUILD, "source": ROOT, "vectors": VECTORS,
+            "": Path("/")}[place] / rest
+
+
 @pytest.mark.parametrize("program", programs())
 def test_fuzz(program, tmp_path):
     corpus = tmp_path / "corpus"
     corpus.mkdir()
     for i, seed in enumerate(SEEDS.get(program.name, [])):
-        place, _, rest = seed.rpartition(":")
-        path = {"build": BUILD, "source": ROOT, "": Path("/")}[place] / rest
-        if path.exists():
-            shutil.copy(path, corpus / str(i))
+        parts = [seed_path(part) for part in seed.split("+")]
+        if all(part.exists() for part in parts):
+            (corpus / str(i)).write_bytes(
+                b"".join(part.read_bytes() for part in parts))
     done = subprocess.run(
         [program, "-seed=1", "-runs=%d" % RUNS,
          "-max_total_time=%d" % SECONDS, "-max_len=20000", "-timeout=10",
