@@ -5,169 +5,63 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <yaml.h>
 
+#include "attest/yaml_events.h"
 #include "cli/parse.h"
 #include "lib/fmt.h"
 
 struct reader {
-	yaml_parser_t parser;
-	yaml_event_t event; /* the current one */
-	bool has_event;
-	const char *name;
+	struct yaml_events y;
 	struct arena *arena;
-	struct err *e;
 };
-
-/* @mark counts from 0, people from 1. */
-static int fail_at(struct reader *r, yaml_mark_t mark, const char *format, ...)
-	printf_like(3, 4);
-
-static int fail_at(struct reader *r, yaml_mark_t mark, const char *format, ...)
-{
-	char text[400];
-	va_list args;
-
-	va_start(args, format);
-	fmt_vprint(text, sizeof(text), format, args);
-	va_end(args);
-	return err_setf(r->e, -EINVAL, "%s:%zu:%zu: %s", r->name, mark.line + 1,
-		mark.column + 1, text);
-}
-
-static const char *event_name(yaml_event_type_t type)
-{
-	switch (type) {
-	case YAML_SCALAR_EVENT:
-		return "a value";
-	case YAML_SEQUENCE_START_EVENT:
-		return "a list";
-	case YAML_MAPPING_START_EVENT:
-		return "a map";
-	default:
-		return "the end";
-	}
-}
-
-static int next(struct reader *r)
-{
-	const yaml_event_t *ev = &r->event;
-	const void *anchor = NULL, *tag = NULL;
-
-	if (r->has_event)
-		yaml_event_delete(&r->event);
-	r->has_event = false;
-	if (!yaml_parser_parse(&r->parser, &r->event))
-		return fail_at(r, r->parser.problem_mark, "not YAML: %s",
-			r->parser.problem != NULL ? r->parser.problem : "?");
-	r->has_event = true;
-	switch (ev->type) {
-	case YAML_ALIAS_EVENT:
-		return fail_at(r, ev->start_mark, "aliases are not allowed");
-	case YAML_SCALAR_EVENT:
-		anchor = ev->data.scalar.anchor;
-		tag = ev->data.scalar.tag;
-		break;
-	case YAML_SEQUENCE_START_EVENT:
-		anchor = ev->data.sequence_start.anchor;
-		tag = ev->data.sequence_start.tag;
-		break;
-	case YAML_MAPPING_START_EVENT:
-		anchor = ev->data.mapping_start.anchor;
-		tag = ev->data.mapping_start.tag;
-		break;
-	default:
-		break;
-	}
-	if (anchor != NULL || tag != NULL)
-		return fail_at(
-			r, ev->start_mark, "anchors and tags are not allowed");
-	return 0;
-}
-
-static int want(struct reader *r, yaml_event_type_t type, const char *key)
-{
-	if (r->event.type == type)
-		return 0;
-	return fail_at(r, r->event.start_mark, "%s: found %s; wanted %s", key,
-		event_name(r->event.type), event_name(type));
-}
-
-static const char *scalar(const struct reader *r)
-{
-	return (const char *)r->event.data.scalar.value;
-}
-
-static bool is_plain(const struct reader *r)
-{
-	return r->event.data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
-}
 
 /* The current scalar as a text; it stays the current event. */
 static int read_text(
 	struct reader *r, const struct schema_field *f, const char **text)
 {
 	size_t size;
-	int ret = want(r, YAML_SCALAR_EVENT, f->key);
+	int ret = yaml_events_want(&r->y, YAML_SCALAR_EVENT, f->key);
 
 	if (ret < 0)
 		return ret;
-	size = r->event.data.scalar.length;
-	if (is_plain(r) &&
-		(size == 0 || strcmp(scalar(r), "~") == 0 ||
-			strcmp(scalar(r), "null") == 0))
-		return fail_at(r, r->event.start_mark,
-			"%s: empty; wanted a text", f->key);
-	if (memchr(scalar(r), '\0', size) != NULL)
-		return fail_at(r, r->event.start_mark,
-			"%s: a text with a zero byte", f->key);
+	size = r->y.event.data.scalar.length;
+	if (yaml_events_is_plain(&r->y) &&
+		(size == 0 || strcmp(yaml_events_text(&r->y), "~") == 0 ||
+			strcmp(yaml_events_text(&r->y), "null") == 0))
+		return yaml_events_fail(
+			&r->y, "%s: empty; wanted a text", f->key);
 	if (f->kind != SCHEMA_FLAGS && (size < f->min || size > f->max))
-		return fail_at(r, r->event.start_mark,
+		return yaml_events_fail(&r->y,
 			"%s: %zu bytes; wanted %llu to %llu", f->key, size,
 			(unsigned long long)f->min, (unsigned long long)f->max);
-	if ((f->flags & SCHEMA_ABSOLUTE) && scalar(r)[0] != '/')
-		return fail_at(r, r->event.start_mark,
+	if ((f->flags & SCHEMA_ABSOLUTE) && yaml_events_text(&r->y)[0] != '/')
+		return yaml_events_fail(&r->y,
 			"%s: '%.80s'; wanted an absolute path", f->key,
-			scalar(r));
-	*text = arena_text(r->arena, scalar(r), size);
+			yaml_events_text(&r->y));
+	*text = arena_text(r->arena, yaml_events_text(&r->y), size);
 	return *text != NULL
 		? 0
-		: err_setf(r->e, -ENOMEM, "%s: too large", r->name);
+		: err_setf(r->y.e, -ENOMEM, "%s: too large", r->y.name);
 }
 
 static int read_number(
 	struct reader *r, const struct schema_field *f, uint64_t *v)
 {
-	int ret = want(r, YAML_SCALAR_EVENT, f->key);
+	int ret = yaml_events_want(&r->y, YAML_SCALAR_EVENT, f->key);
 
 	if (ret < 0)
 		return ret;
-	ret = !is_plain(r)               ? -EINVAL
-		: f->kind == SCHEMA_SIZE ? parse_size(scalar(r), f->max, v)
-					 : parse_uint(scalar(r), f->max, v);
+	ret = !yaml_events_is_plain(&r->y) ? -EINVAL
+		: f->kind == SCHEMA_SIZE
+		? parse_size(yaml_events_text(&r->y), f->max, v)
+		: parse_uint(yaml_events_text(&r->y), f->max, v);
 	if (ret == 0 && *v >= f->min)
 		return 0;
-	return fail_at(r, r->event.start_mark,
+	return yaml_events_fail(&r->y,
 		"%s: '%.40s'; wanted a number%s from %llu to %llu", f->key,
-		scalar(r), f->kind == SCHEMA_SIZE ? " (suffixes k, m, g)" : "",
+		yaml_events_text(&r->y),
+		f->kind == SCHEMA_SIZE ? " (suffixes k, m, g)" : "",
 		(unsigned long long)f->min, (unsigned long long)f->max);
-}
-
-static int read_bool(struct reader *r, const struct schema_field *f, bool *v)
-{
-	int ret = want(r, YAML_SCALAR_EVENT, f->key);
-
-	if (ret < 0)
-		return ret;
-	if (is_plain(r)) {
-		*v = strcmp(scalar(r), "true") == 0 ||
-			strcmp(scalar(r), "yes") == 0;
-		if (*v || strcmp(scalar(r), "false") == 0 ||
-			strcmp(scalar(r), "no") == 0)
-			return 0;
-	}
-	return fail_at(r, r->event.start_mark,
-		"%s: '%.40s'; wanted true or false", f->key, scalar(r));
 }
 
 /* Lists the names for a message. */
@@ -187,11 +81,11 @@ static int find_name(
 {
 	char names[160];
 	const char *text;
-	int ret = want(r, YAML_SCALAR_EVENT, f->key);
+	int ret = yaml_events_want(&r->y, YAML_SCALAR_EVENT, f->key);
 
 	if (ret < 0)
 		return ret;
-	text = scalar(r);
+	text = yaml_events_text(&r->y);
 	if (f->kind == SCHEMA_FLAGS && strncasecmp(text, "SIG", 3) == 0)
 		text += 3;
 	for (uint64_t i = 0; i <= f->max; i++) {
@@ -201,21 +95,21 @@ static int find_name(
 		}
 	}
 	list_names(f, names, sizeof(names));
-	return fail_at(r, r->event.start_mark, "%s: '%.40s'; wanted one of %s",
-		f->key, scalar(r), names);
+	return yaml_events_fail(&r->y, "%s: '%.40s'; wanted one of %s", f->key,
+		yaml_events_text(&r->y), names);
 }
 
 static int read_flags(
 	struct reader *r, const struct schema_field *f, uint64_t *mask)
 {
-	int ret = want(r, YAML_SEQUENCE_START_EVENT, f->key);
+	int ret = yaml_events_want(&r->y, YAML_SEQUENCE_START_EVENT, f->key);
 
 	*mask = 0;
 	while (ret == 0) {
 		uint64_t bit = 0;
 
-		ret = next(r);
-		if (ret < 0 || r->event.type == YAML_SEQUENCE_END_EVENT)
+		ret = yaml_events_next(&r->y);
+		if (ret < 0 || r->y.event.type == YAML_SEQUENCE_END_EVENT)
 			break;
 		ret = find_name(r, f, &bit);
 		if (ret == 0)
@@ -257,7 +151,8 @@ static int settle(
 	if (ret == 0) {
 		copy = arena_alloc(r->arena, g->count * g->size);
 		if (copy == NULL)
-			ret = err_setf(r->e, -ENOMEM, "%s: too large", r->name);
+			ret = err_setf(
+				r->y.e, -ENOMEM, "%s: too large", r->y.name);
 	}
 	if (ret == 0) {
 		if (copy != NULL && g->data != NULL)
@@ -272,7 +167,7 @@ static int settle(
 static int too_many(
 	struct reader *r, const struct schema_field *f, uint64_t max)
 {
-	return fail_at(r, r->event.start_mark,
+	return yaml_events_fail(&r->y,
 		"%s: too many entries; wanted at most %llu", f->key,
 		(unsigned long long)max);
 }
@@ -281,13 +176,13 @@ static int read_texts(
 	struct reader *r, const struct schema_field *f, struct text_list *list)
 {
 	struct growing g = {.size = sizeof(const char *)};
-	int ret = want(r, YAML_SEQUENCE_START_EVENT, f->key);
+	int ret = yaml_events_want(&r->y, YAML_SEQUENCE_START_EVENT, f->key);
 
 	while (ret == 0) {
 		const char **at;
 
-		ret = next(r);
-		if (ret < 0 || r->event.type == YAML_SEQUENCE_END_EVENT)
+		ret = yaml_events_next(&r->y);
+		if (ret < 0 || r->y.event.type == YAML_SEQUENCE_END_EVENT)
 			break;
 		at = g.count < SCHEMA_COUNT_MAX ? grow(&g) : NULL;
 		ret = at != NULL ? read_text(r, f, at)
@@ -309,8 +204,9 @@ static int insert_pair(struct reader *r, const struct schema_field *f,
 			strlen(pairs[i - 1].key), added.key, strlen(added.key));
 
 		if (order == 0)
-			return fail_at(r, mark, "%s: '%.80s' is there twice",
-				f->key, added.key);
+			return yaml_events_fail_at(&r->y, mark,
+				"%s: '%.80s' is there twice", f->key,
+				added.key);
 		if (order < 0)
 			break;
 		pairs[i] = pairs[i - 1];
@@ -323,17 +219,17 @@ static int read_pairs(
 	struct reader *r, const struct schema_field *f, struct text_map *map)
 {
 	struct growing g = {.size = sizeof(struct text_pair)};
-	int ret = want(r, YAML_MAPPING_START_EVENT, f->key);
+	int ret = yaml_events_want(&r->y, YAML_MAPPING_START_EVENT, f->key);
 
 	while (ret == 0) {
 		struct schema_field value = *f;
 		struct text_pair *at;
 		yaml_mark_t mark;
 
-		ret = next(r);
-		if (ret < 0 || r->event.type == YAML_MAPPING_END_EVENT)
+		ret = yaml_events_next(&r->y);
+		if (ret < 0 || r->y.event.type == YAML_MAPPING_END_EVENT)
 			break;
-		mark = r->event.start_mark;
+		mark = r->y.event.start_mark;
 		at = g.count < SCHEMA_COUNT_MAX ? grow(&g) : NULL;
 		if (at == NULL) {
 			ret = too_many(r, f, SCHEMA_COUNT_MAX);
@@ -341,7 +237,7 @@ static int read_pairs(
 		}
 		ret = read_text(r, f, &at->key);
 		if (ret == 0)
-			ret = next(r);
+			ret = yaml_events_next(&r->y);
 		if (ret == 0) {
 			value.key = at->key;
 			ret = read_text(r, &value, &at->value);
@@ -359,13 +255,13 @@ static int read_items(
 	struct reader *r, const struct schema_field *f, struct item_list *list)
 {
 	struct growing g = {.size = f->sub->size};
-	int ret = want(r, YAML_SEQUENCE_START_EVENT, f->key);
+	int ret = yaml_events_want(&r->y, YAML_SEQUENCE_START_EVENT, f->key);
 
 	while (ret == 0) {
 		void *at;
 
-		ret = next(r);
-		if (ret < 0 || r->event.type == YAML_SEQUENCE_END_EVENT)
+		ret = yaml_events_next(&r->y);
+		if (ret < 0 || r->y.event.type == YAML_SEQUENCE_END_EVENT)
 			break;
 		at = g.count < f->max ? grow(&g) : NULL;
 		ret = at != NULL ? read_struct(r, f->sub, f->key, at)
@@ -385,7 +281,7 @@ static int read_field(struct reader *r, const struct schema_field *f, void *at)
 	case SCHEMA_FLAGS:
 		return read_flags(r, f, at);
 	case SCHEMA_BOOL:
-		return read_bool(r, f, at);
+		return yaml_events_bool(&r->y, f->key, at);
 	case SCHEMA_TEXT:
 		return read_text(r, f, at);
 	case SCHEMA_TEXT_LIST:
@@ -400,7 +296,7 @@ static int read_field(struct reader *r, const struct schema_field *f, void *at)
 	case SCHEMA_RESERVED:
 		break;
 	}
-	return fail_at(r, r->event.start_mark,
+	return yaml_events_fail(&r->y,
 		"%s: this version does not support it yet; leave it out",
 		f->key);
 }
@@ -432,87 +328,64 @@ static int read_pair(
 	const struct schema_field *f;
 	char keys[160];
 	size_t index;
-	int ret = want(r, YAML_SCALAR_EVENT, s->name);
+	int ret = yaml_events_want(&r->y, YAML_SCALAR_EVENT, s->name);
 
 	if (ret < 0)
 		return ret;
-	f = find_field(s, scalar(r), &index);
+	f = find_field(s, yaml_events_text(&r->y), &index);
 	if (f == NULL) {
 		list_keys(s, keys, sizeof(keys));
-		return fail_at(r, r->event.start_mark,
+		return yaml_events_fail(&r->y,
 			"unknown key '%.60s' in %s; wanted one of %s",
-			scalar(r), s->name, keys);
+			yaml_events_text(&r->y), s->name, keys);
 	}
 	if (*seen & 1ull << index)
-		return fail_at(r, r->event.start_mark,
-			"key '%s' is there twice", f->key);
+		return yaml_events_fail(
+			&r->y, "key '%s' is there twice", f->key);
 	*seen |= 1ull << index;
-	ret = next(r);
+	ret = yaml_events_next(&r->y);
 	return ret < 0 ? ret : read_field(r, f, (uint8_t *)object + f->offset);
 }
 
 static int read_struct(
 	struct reader *r, const struct schema *s, const char *key, void *object)
 {
-	yaml_mark_t start = r->event.start_mark;
+	yaml_mark_t start = r->y.event.start_mark;
 	uint64_t seen = 0;
-	int ret = want(r, YAML_MAPPING_START_EVENT, key);
+	int ret = yaml_events_want(&r->y, YAML_MAPPING_START_EVENT, key);
 
 	if (s->defaults != NULL)
 		memcpy(object, s->defaults, s->size);
 	else
 		memset(object, 0, s->size);
 	while (ret == 0) {
-		ret = next(r);
-		if (ret < 0 || r->event.type == YAML_MAPPING_END_EVENT)
+		ret = yaml_events_next(&r->y);
+		if (ret < 0 || r->y.event.type == YAML_MAPPING_END_EVENT)
 			break;
 		ret = read_pair(r, s, object, &seen);
 	}
 	for (size_t i = 0; i < s->count && ret == 0; i++)
 		if ((s->fields[i].flags & SCHEMA_REQUIRED) &&
 			!(seen & 1ull << i))
-			ret = fail_at(r, start, "key '%s' is missing in %s",
-				s->fields[i].key, s->name);
-	return ret;
-}
-
-static int read_document(struct reader *r, const struct schema *s, void *object)
-{
-	int ret = next(r); /* stream start */
-
-	if (ret == 0)
-		ret = next(r);
-	if (ret == 0 && r->event.type != YAML_DOCUMENT_START_EVENT)
-		return err_setf(
-			r->e, -EINVAL, "%s: empty; wanted a map", r->name);
-	if (ret == 0)
-		ret = next(r);
-	if (ret == 0)
-		ret = read_struct(r, s, s->name, object);
-	if (ret == 0)
-		ret = next(r); /* document end */
-	if (ret == 0)
-		ret = next(r);
-	if (ret == 0 && r->event.type != YAML_STREAM_END_EVENT)
-		return fail_at(r, r->event.start_mark,
-			"a second document; wanted one");
+			ret = yaml_events_fail_at(&r->y, start,
+				"key '%s' is missing in %s", s->fields[i].key,
+				s->name);
 	return ret;
 }
 
 int yaml_read(const struct schema *s, void *object, const char *name,
 	const char *text, size_t size, struct arena *arena, struct err *e)
 {
-	struct reader r = {.name = name, .arena = arena, .e = e};
-	int ret;
+	struct reader r = {.arena = arena};
+	int ret = yaml_events_init(&r.y, name, text, size, e);
 
-	if (!yaml_parser_initialize(&r.parser))
-		return err_setf(e, -ENOMEM, "%s: no memory", name);
-	yaml_parser_set_encoding(&r.parser, YAML_UTF8_ENCODING);
-	yaml_parser_set_input_string(
-		&r.parser, (const unsigned char *)text, size);
-	ret = read_document(&r, s, object);
-	if (r.has_event)
-		yaml_event_delete(&r.event);
-	yaml_parser_delete(&r.parser);
+	if (ret < 0)
+		return ret;
+	ret = yaml_events_begin(&r.y);
+	if (ret == 0)
+		ret = read_struct(&r, s, s->name, object);
+	if (ret == 0)
+		ret = yaml_events_end(&r.y);
+	yaml_events_fini(&r.y);
 	return ret;
 }

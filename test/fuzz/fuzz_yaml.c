@@ -2,6 +2,7 @@
 /* Manifests as people (or anybody) write them, to the canonical form. */
 #include <stdlib.h>
 
+#include "attest/yaml_events.c"
 #include "cli/parse.c"
 #include "cli/schema_encode.h"
 #include "cli/yaml.c"
