@@ -26,6 +26,8 @@ int cmd_doctor(int argc, char **argv);
 int cmd_measure(int argc, char **argv);
 int cmd_volume(int argc, char **argv);
 int cmd_image(int argc, char **argv);
+int cmd_las(int argc, char **argv);
+void cmd_las_print_options(void);
 int cmd_version(int argc, char **argv);
 int cmd_help(int argc, char **argv);
 

@@ -20,6 +20,8 @@ const struct cmd cmd_table[] = {
 	{"image", "[OPTIONS] DIRECTORY IMAGE",
 		"make a sealed image of a directory, print its hash", cmd_image,
 		NULL},
+	{"las", "[OPTIONS]", "serve quotes to the enclaves of this node",
+		cmd_las, cmd_las_print_options},
 	{"version", "", "print the version", cmd_version, NULL},
 	{"help", "[COMMAND]", "explain a command", cmd_help, NULL},
 	{0},

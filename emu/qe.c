@@ -190,6 +190,16 @@ void emu_qe_target(const struct emu_qe *qe, struct sgx_targetinfo *target)
 	target->miscselect = id->miscselect;
 }
 
+const uint8_t *emu_qe_signer(const struct emu_qe *qe)
+{
+	return qe->identity.mrsigner;
+}
+
+uint16_t emu_qe_product(const struct emu_qe *qe)
+{
+	return qe->identity.isvprodid;
+}
+
 void emu_qe_key_hash(const struct emu_qe *qe, uint8_t hash[32])
 {
 	SHA256(qe->maker.attestation_public,

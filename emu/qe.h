@@ -32,6 +32,9 @@ void emu_qe_free(struct emu_qe *qe); /* NULL is fine */
 
 /* What an enclave makes a report for. */
 void emu_qe_target(const struct emu_qe *qe, struct sgx_targetinfo *target);
+/* MRSIGNER (32 bytes, borrowed) and ISVPRODID of the quoting enclave. */
+const uint8_t *emu_qe_signer(const struct emu_qe *qe);
+uint16_t emu_qe_product(const struct emu_qe *qe);
 /* SHA-256 of the attestation public key. */
 void emu_qe_key_hash(const struct emu_qe *qe, uint8_t hash[32]);
 /* Size of every quote of this platform. */

@@ -18,7 +18,7 @@ enum {
 	RETRY_MS = 20,
 	QUOTE_HEAD = 436, /* up to and with signature_data_len */
 	QUOTE_SIGNATURE_LEN = 432,
-	REQUEST_ROOM = 2048,
+	REQUEST_ROOM = 1024,
 };
 
 /* One of our calls: where it goes, and until when it may take. */
