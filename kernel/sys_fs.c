@@ -145,7 +145,7 @@ int64_t sys_linkat(const uint64_t *a)
 	err = walk_from_user((int)a[0], a[1], wf, &from);
 	if (err)
 		return err;
-	if (!from.dentry) {
+	if (from.file || !from.dentry) { /* without a name on the host */
 		walk_done(&from);
 		return -EXDEV;
 	}
@@ -153,7 +153,9 @@ int64_t sys_linkat(const uint64_t *a)
 	if (err)
 		goto from;
 	ops = to.parent->vnode->ops;
-	if (S_ISDIR(from.dentry->vnode->mode))
+	if (from.dentry->nameless)
+		err = -ENOENT;
+	else if (S_ISDIR(from.dentry->vnode->mode))
 		err = -EPERM;
 	else if (from.dentry->mount != to.parent->mount)
 		err = -EXDEV;

@@ -309,6 +309,7 @@ static int open_walked(struct walk *w, uint32_t flags, uint32_t mode,
 	struct dentry *d = w->dentry;
 	bool unknown = d && w->parent && d->expires <= now &&
 		w->parent->vnode->ops->open_unknown;
+	int err;
 
 	if (w->file) { /* an open file without a name of its own */
 		*out = file_get(w->file);
@@ -327,8 +328,11 @@ static int open_walked(struct walk *w, uint32_t flags, uint32_t mode,
 			return -EOPNOTSUPP;
 		if (d->mount->readonly)
 			return -EROFS;
-		return ops->tmpfile(
+		err = ops->tmpfile(
 			d, flags, S_IFREG | (mode & ~curproc->fs->umask), out);
+		if (!err)
+			(*out)->dentry->nameless = flags & O_EXCL;
+		return err;
 	}
 	if (!d->vnode && (flags & O_CREAT))
 		return open_create(w, flags, mode, out);

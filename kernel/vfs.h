@@ -130,6 +130,7 @@ struct dentry {
 	uint32_t hash;
 	uint16_t len;
 	bool deleted; /* was unlinked while in use */
+	bool nameless; /* O_TMPFILE with O_EXCL: never gets a name */
 	char *name; /* inline_name or kmalloc'ed */
 	char inline_name[32];
 };

@@ -235,6 +235,23 @@ def test_shared_mappings(volume):
     assert done.check().out == "b'abc' b'XYZ'\n"
 
 
+def test_a_name_for_a_file_without(volume):
+    done = volume.python("""if 1:
+        import os
+        at = os.open('/vol', 0)
+        for more in (0, os.O_EXCL):
+            fd = os.open('/vol', os.O_TMPFILE | os.O_RDWR | more)
+            os.write(fd, b'text')
+            try:
+                os.link('/proc/self/fd/%d' % fd, '/vol/name%d' % more,
+                        src_dir_fd=at)
+            except FileNotFoundError:
+                print('refused')
+        print(os.listdir('/vol'), open('/vol/name0').read())
+    """)
+    assert done.check().out == "refused\n['name0'] text\n"
+
+
 def test_execute_from_a_volume(volume):
     volume.run("/bin/cp", "/bin/echo", "/vol/echo").check()
     assert volume.run("/vol/echo", "ran").check().out == "ran\n"
