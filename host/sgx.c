@@ -105,6 +105,21 @@ int sgx_repeat(struct enclave *e, uint64_t addr, size_t len,
 	return len ? rc : 0;
 }
 
+/* An ioctl that does all or nothing. */
+static int ioctl_whole(struct enclave *e, unsigned long request, void *arg)
+{
+	unsigned int waited = 0;
+	int rc;
+
+	for (;;) {
+		rc = e->os->ioctl(e->fd, request, arg);
+		if (!passes(rc) || waited >= PATIENCE_US)
+			return rc;
+		e->os->nap(NAP_US);
+		waited += NAP_US;
+	}
+}
+
 static int device_open(struct enclave *e)
 {
 	e->fd = e->os->open(SGX_DEVICE);
@@ -174,9 +189,7 @@ static int enclave_create(
 	memcpy(secs->configid, params->configid, sizeof(secs->configid));
 	secs->configsvn = params->configsvn;
 	arg.src = (uintptr_t)secs;
-	do
-		rc = e->os->ioctl(e->fd, SGX_IOC_ENCLAVE_CREATE, &arg);
-	while (rc == -EINTR);
+	rc = ioctl_whole(e, SGX_IOC_ENCLAVE_CREATE, &arg);
 	switch (rc) {
 	case 0:
 		return 0;
@@ -319,6 +332,10 @@ static int backend_add_pages(struct enclave *e, uint64_t addr, const void *src,
 	why[0] = 0;
 	if (rc)
 		return rc;
+	/* The driver would say EBUSY, which may also mean to wait. */
+	for (size_t i = 0; i < e->run_count; i++)
+		if (addr < e->run[i].end && addr + len > e->run[i].start)
+			return -EEXIST;
 	rc = sgx_repeat(e, addr, len, add_part, &a);
 	switch (rc) {
 	case 0:
@@ -407,19 +424,12 @@ static int backend_init(struct enclave *e, const struct sgx_sigstruct *sig,
 	uint8_t mrenclave[32])
 {
 	struct sgx_enclave_init arg;
-	unsigned int waited = 0;
 	int rc;
 
 	why[0] = 0;
 	memcpy(e->buffer, sig, sizeof(*sig));
 	arg.sigstruct = (uintptr_t)e->buffer;
-	for (;;) {
-		rc = e->os->ioctl(e->fd, SGX_IOC_ENCLAVE_INIT, &arg);
-		if (rc != -EINTR && (rc != -EBUSY || waited >= PATIENCE_US))
-			break;
-		e->os->nap(NAP_US);
-		waited += NAP_US;
-	}
+	rc = ioctl_whole(e, SGX_IOC_ENCLAVE_INIT, &arg);
 	if (rc)
 		return init_failed(rc);
 	e->initialised = true;
