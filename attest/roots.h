@@ -16,8 +16,9 @@ struct roots {
 	bool emulated; /* of platforms that are emulated */
 };
 
-/* The public keys of Intel, pinned here. */
+/* The public keys of Intel and AMD, pinned here. */
 void roots_intel(struct roots *r);
+void roots_amd(struct roots *r);
 /* Those of certificates, DER or PEM, instead. 0, -EINVAL or -ENOMEM. */
 must_check int roots_given(
 	struct roots *r, const struct trust *trust, struct err *e);

@@ -8,7 +8,7 @@
 #include "lib/fmt.h"
 #include "lib/string.h"
 
-enum { VERSION_MIN = 2, VERSION_CPUID = 3, VERSION_MAX = 5 };
+enum { VERSION_MIN = 2, VERSION_MAX = 5 };
 
 static bool all_zero(const void *data, size_t size)
 {
@@ -54,7 +54,7 @@ static must_check int check_reserved(const struct snp_report *r, struct err *e)
 			return err_setf(e, -EINVAL,
 				"SNP report: reserved %s are not zero",
 				zeros[i].name);
-	if (r->version < VERSION_CPUID && !all_zero(&r->cpuid_family, 3))
+	if (r->version < SNP_VERSION_CPUID && !all_zero(&r->cpuid_family, 3))
 		return err_setf(e, -EINVAL,
 			"SNP report of version %u: reserved bytes 0x188 to "
 			"0x18a are not zero",
@@ -93,7 +93,7 @@ enum snp_product snp_report_product(const struct snp_report *report)
 {
 	unsigned model = report->cpuid_model;
 
-	if (report->version < VERSION_CPUID)
+	if (report->version < SNP_VERSION_CPUID)
 		return SNP_UNKNOWN;
 	if (report->cpuid_family == 0x19 && model <= 0x0f)
 		return SNP_MILAN;
@@ -161,7 +161,7 @@ static void show_platform(const struct snp_report *r, struct verdict *v)
 	verdict_add_bytes(v, "firmware", current, sizeof(current));
 	verdict_add_bytes(
 		v, "committed_firmware", committed, sizeof(committed));
-	if (r->version >= VERSION_CPUID) {
+	if (r->version >= SNP_VERSION_CPUID) {
 		verdict_add_number(v, "cpuid_family", r->cpuid_family);
 		verdict_add_number(v, "cpuid_model", r->cpuid_model);
 		verdict_add_number(v, "cpuid_stepping", r->cpuid_stepping);

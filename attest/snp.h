@@ -18,6 +18,7 @@ enum {
 	SNP_CHIP_ID_SIZE = 64,
 	SNP_TURIN_HWID_SIZE = 8,
 	SNP_TCB_SIZE = 8,
+	SNP_VERSION_CPUID = 3, /* the first that tells the processor */
 };
 
 /* SNP_REPORT.policy */
@@ -104,5 +105,5 @@ void snp_collateral_free(struct snp_collateral *c);
  * gives them no part in its own procedure. 0 or -ENOMEM.
  */
 must_check int snp_verify(const struct snp_report *report,
-	const struct snp_collateral *c, const struct evidence_options *options,
+	struct snp_collateral *c, const struct evidence_options *options,
 	struct verdict *v);

@@ -1,18 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The extensions of a VCEK or VLEK, 1.3.6.1.4.1.3704.1.*: AMD 57230, "VCEK
- * Certificate Definition". Each stands at most once; each is a DER value,
- * except that the chip's number is raw in what AMD's KDS gives and an OCTET
- * STRING in other places.
+ * Certificate Definition". Each is a DER value, except that the chip's number
+ * is raw in what AMD's KDS gives and an OCTET STRING in other places.
  */
 #include "attest/snp_int.h"
 
+#include "lib/fmt.h"
 #include "lib/string.h"
 
-static const uint8_t amd_oid[] = {
-	0x2b, 0x06, 0x01, 0x04, 0x01, 0x9c, 0x78, 0x01};
+#define AMD "1.3.6.1.4.1.3704.1."
 
-enum { STRUCT_VERSION = 1, PRODUCT = 2, SPL = 3, HWID = 4, CSP = 5 };
 enum { TAG_INTEGER = 2, TAG_OCTETS = 4, TAG_IA5 = 22 };
 
 /* A DER value of up to 127 bytes; NULL: something else, or more than that. */
@@ -39,13 +37,29 @@ static bool read_byte(const uint8_t *der, size_t size, uint8_t *out)
 	return true;
 }
 
+static bool read_level(const struct x509_cert *leaf, unsigned number,
+	bool wanted, uint8_t *out)
+{
+	char oid[sizeof(AMD) + 8];
+	const uint8_t *der;
+	size_t size;
+
+	fmt_print(oid, sizeof(oid), AMD "3.%u", number);
+	if (!x509_cert_extension(leaf, oid, &der, &size))
+		return !wanted;
+	return read_byte(der, size, out);
+}
+
 /* "Milan-B0" is Milan. */
 static bool read_product(
-	const uint8_t *der, size_t size, struct snp_claims *claims)
+	const struct x509_cert *leaf, struct snp_claims *claims)
 {
-	size_t len = 0;
-	const uint8_t *p = der_value(der, size, TAG_IA5, &len);
+	const uint8_t *der, *p;
+	size_t size, len = 0;
 
+	if (!x509_cert_extension(leaf, AMD "2", &der, &size))
+		return false;
+	p = der_value(der, size, TAG_IA5, &len);
 	if (!p || len < 1 || len >= sizeof(claims->product_name) ||
 		memchr(p, 0, len))
 		return false;
@@ -66,13 +80,15 @@ static bool is_hwid_size(size_t size)
 	return size == SNP_CHIP_ID_SIZE || size == SNP_TURIN_HWID_SIZE;
 }
 
-static bool read_hwid(
-	const uint8_t *der, size_t size, struct snp_claims *claims)
+static bool read_hwid(const struct x509_cert *leaf, struct snp_claims *claims)
 {
-	const uint8_t *p = der;
+	const uint8_t *p;
+	size_t size;
 
+	if (!x509_cert_extension(leaf, AMD "4", &p, &size))
+		return true;
 	if (!is_hwid_size(size)) {
-		p = der_value(der, size, TAG_OCTETS, &size);
+		p = der_value(p, size, TAG_OCTETS, &size);
 		if (!p || !is_hwid_size(size))
 			return false;
 	}
@@ -81,88 +97,23 @@ static bool read_hwid(
 	return true;
 }
 
-/* NULL, or what is wrong with the extension amd_oid.path. */
-static const char *read_extension(const uint8_t *path, size_t path_size,
-	const uint8_t *der, size_t size, struct snp_claims *claims)
+void snp_claims_read(const struct x509_cert *leaf, struct snp_claims *claims)
 {
-	uint8_t version;
-	size_t len;
-
-	if (path_size == 2 && path[0] == SPL && path[1] >= 1 &&
-		path[1] < SNP_SPL_COUNT)
-		return read_byte(der, size, &claims->spl[path[1]])
-			? NULL
-			: "patch level not 0 to 255";
-	if (path_size != 1)
-		return NULL;
-	switch (path[0]) {
-	case STRUCT_VERSION:
-		return read_byte(der, size, &version) ? NULL : "structVersion";
-	case PRODUCT:
-		return read_product(der, size, claims) ? NULL : "productName";
-	case HWID:
-		return read_hwid(der, size, claims) ? NULL : "hwID";
-	case CSP:
-		claims->csp = true;
-		return der_value(der, size, TAG_IA5, &len) ? NULL : "cspID";
-	}
-	return NULL;
-}
-
-/* A bit for each extension there is; 0: of no meaning here. */
-static uint32_t extension_bit(const uint8_t *path, size_t size)
-{
-	if (size == 1 && path[0] <= CSP)
-		return UINT32_C(1) << path[0];
-	if (size == 2 && path[0] == SPL && path[1] < SNP_SPL_COUNT)
-		return UINT32_C(1) << (8 + path[1]);
-	return 0;
-}
-
-static void check_present(struct snp_claims *claims, uint32_t seen)
-{
-	enum {
-		ALWAYS = 1 << PRODUCT | 1 << (8 + SNP_SPL_BL) |
-			1 << (8 + SNP_SPL_TEE) | 1 << (8 + SNP_SPL_SNP) |
-			1 << (8 + SNP_SPL_UCODE),
-		TURIN = 1 << (8 + SNP_SPL_FMC),
-	};
-
-	if ((seen & ALWAYS) != ALWAYS)
-		claims->wrong = "productName or a patch level is missing";
-	else if (claims->product == SNP_TURIN && !(seen & TURIN))
-		claims->wrong = "fmcSPL is missing";
-	else if (claims->csp && claims->hwid_size)
-		claims->wrong = "both hwID and cspID";
-}
-
-void snp_claims_read(const X509 *vek, struct snp_claims *claims)
-{
-	uint32_t seen = 0;
+	const uint8_t *der;
+	size_t size;
 
 	memset(claims, 0, sizeof(*claims));
-	for (int i = 0; i < X509_get_ext_count(vek); i++) {
-		X509_EXTENSION *ext = X509_get_ext(vek, i);
-		const ASN1_OBJECT *oid = X509_EXTENSION_get_object(ext);
-		const ASN1_STRING *value = X509_EXTENSION_get_data(ext);
-		const uint8_t *path = OBJ_get0_data(oid);
-		size_t size = OBJ_length(oid);
-		uint32_t bit;
+	claims->csp = x509_cert_extension(leaf, AMD "5", &der, &size);
+	if (!read_product(leaf, claims))
+		claims->wrong = "productName is missing or malformed";
+	if (!read_hwid(leaf, claims))
+		claims->wrong = "hwID is malformed";
+	for (unsigned i = 1; i < SNP_SPL_COUNT; i++) {
+		/* 4 to 7 are reserved. */
+		bool wanted = i == SNP_SPL_FMC ? claims->product == SNP_TURIN
+					       : i < SNP_SPL_4 || i > SNP_SPL_7;
 
-		if (size <= sizeof(amd_oid) ||
-			memcmp(path, amd_oid, sizeof(amd_oid)))
-			continue;
-		path += sizeof(amd_oid);
-		size -= sizeof(amd_oid);
-		bit = extension_bit(path, size);
-		if (seen & bit)
-			claims->wrong = "an extension stands twice";
-		seen |= bit;
-		if (!claims->wrong)
-			claims->wrong = read_extension(path, size,
-				ASN1_STRING_get0_data(value),
-				(size_t)ASN1_STRING_length(value), claims);
+		if (!read_level(leaf, i, wanted, &claims->spl[i]))
+			claims->wrong = "a patch level is missing or malformed";
 	}
-	if (!claims->wrong)
-		check_present(claims, seen);
 }

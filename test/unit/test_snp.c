@@ -97,8 +97,8 @@ static struct snp_report parsed(struct span s)
 	return r;
 }
 
-static void verify_at(const struct snp_report *report,
-	const struct snp_collateral *c, int64_t at, struct verdict *v)
+static void verify_at(const struct snp_report *report, struct snp_collateral *c,
+	int64_t at, struct verdict *v)
 {
 	const struct evidence_options options = {.at = at};
 
@@ -155,12 +155,12 @@ static void run_real(struct real *r)
 	verify_at(&report, r->c, until, &v);
 	assert_int_equal(v.failure_count, 0);
 	verify_at(&report, r->c, from - 1, &v);
-	assert_true(fails(&v, "vek-date"));
+	assert_true(fails(&v, "snp-date"));
 	assert_true(v.signature);
 	assert_false(v.chain);
 	verify_at(&report, r->c, until + 1, &v);
 	assert_int_equal(v.failure_count, 1);
-	assert_true(fails(&v, "vek-date"));
+	assert_true(fails(&v, "snp-date"));
 	verify_at(&report, r->c, INT64_MIN, &v);
 	assert_false(v.chain);
 	verify_at(&report, r->c, INT64_MAX, &v);
@@ -232,9 +232,9 @@ static void run_negative(struct real *r)
 	struct verdict v;
 
 	verify_at(&report, r->c, 1759276800, &v);
-	assert_true(fails(&v, "vek-signature"));
-	assert_true(fails(&v, "report-signature"));
-	assert_true(fails(&v, "chip-id"));
+	assert_true(fails(&v, "snp-chain"));
+	assert_true(fails(&v, "snp-signature"));
+	assert_true(fails(&v, "snp-chip-id"));
 	assert_false(v.chain);
 	assert_false(v.signature);
 	vectors_free(s);
@@ -267,7 +267,7 @@ static void run_swapped(struct real *r)
 		assert_true(v.signature);
 		good += v.chain;
 		if (!v.chain)
-			assert_true(fails(&v, "vek-issuer"));
+			assert_true(fails(&v, "snp-chain"));
 		snp_collateral_free(c);
 		vectors_free(chain);
 	}
@@ -296,7 +296,7 @@ static void test_absent(void **state)
 	assert_int_equal(snp_collateral_new(&files, NULL, &c, NULL), 0);
 	verify_at(&report, c, 1759276800, &v);
 	assert_int_equal(v.failure_count, 1);
-	assert_true(fails(&v, "vek-certificate"));
+	assert_true(fails(&v, "snp-certificate"));
 	snp_collateral_free(c);
 
 	files.vcek = vcek;
@@ -304,9 +304,9 @@ static void test_absent(void **state)
 	assert_int_equal(snp_collateral_new(&files, NULL, &c, NULL), 0);
 	verify_at(&report, c, 1759276800, &v);
 	assert_true(v.chain);
-	assert_true(fails(&v, "report-signature"));
-	assert_true(fails(&v, "tcb"));
-	assert_true(fails(&v, "chip-id"));
+	assert_true(fails(&v, "snp-signature"));
+	assert_true(fails(&v, "snp-tcb"));
+	assert_true(fails(&v, "snp-chip-id"));
 	assert_int_equal(v.failure_count, 3);
 	snp_collateral_free(c);
 
@@ -417,6 +417,7 @@ static void made_verify(struct made *m, struct verdict *v)
 	struct evidence_options options = {.at = AT, .no_crl = m->no_crl};
 	struct snp_collateral *c;
 	struct snp_report report;
+	int rc;
 
 	if (m->vek.vlek)
 		files.vlek = leaf;
@@ -426,11 +427,14 @@ static void made_verify(struct made *m, struct verdict *v)
 		files.snp_crl = crl;
 	snp_pki_sign(&m->report, pki.vek_key);
 	report = parsed((struct span){&m->report, sizeof(m->report)});
-	assert_int_equal(
-		snp_collateral_new(&files, m->pinned ? NULL : &trust, &c, NULL),
-		0);
+	rc = snp_collateral_new(&files, m->pinned ? NULL : &trust, &c, NULL);
+	/* With an extension that stands twice it is no certificate. */
+	assert_int_equal(rc, m->vek.twice ? -EINVAL : 0);
+	if (rc)
+		goto out;
 	assert_int_equal(snp_verify(&report, c, &options, v), 0);
 	snp_collateral_free(c);
+out:
 	snp_pki_free(root);
 	snp_pki_free(leaf);
 	snp_pki_free(chain);
@@ -464,23 +468,23 @@ static void test_products(void **state)
 			made_init(&m, products[i], vlek);
 			expect(&m, NULL);
 			m.pinned = true;
-			expect(&m, "ark-trust");
+			expect(&m, "snp-root");
 			made_init(&m, products[i], vlek);
 			m.vek.spl[3]++;
-			expect(&m, "tcb");
+			expect(&m, "snp-tcb");
 			/* The processor is of another product. */
 			made_init(&m, products[i], vlek);
 			m.report.cpuid_family ^= 3;
-			expect(&m, "product");
+			expect(&m, "snp-product");
 			/* The leaf says another product than its chain. */
 			made_init(&m, products[i], vlek);
 			m.vek.product = products[(i + 1) % 3];
 			m.vek.spl[9] = 9;
-			expect(&m, "ask-name");
+			expect(&m, "snp-name");
 			/* The kind of leaf that does not sign here. */
 			made_init(&m, products[i], vlek);
 			m.report.signer_info ^= 4;
-			expect(&m, "vek-certificate");
+			expect(&m, "snp-certificate");
 		}
 	}
 }
@@ -494,7 +498,7 @@ static void test_chip(void **state)
 	m.vek.hwid_wrapped = true;
 	expect(&m, NULL);
 	m.vek.hwid[63] ^= 1;
-	expect(&m, "chip-id");
+	expect(&m, "snp-chip-id");
 	memset(m.report.chip_id, 0, 64);
 	m.report.signer_info |= 2;
 	expect(&m, NULL);
@@ -502,49 +506,50 @@ static void test_chip(void **state)
 	m.vek.hwid_wrapped = true;
 	expect(&m, NULL);
 	m.report.chip_id[7] ^= 1;
-	expect(&m, "chip-id");
+	expect(&m, "snp-chip-id");
 	m.report.chip_id[7] ^= 1;
 	m.report.chip_id[8] ^= 1;
 	expect(&m, NULL);
 	made_init(&m, "Genoa", false);
 	m.vek.hwid_size = 8;
-	expect(&m, "chip-id");
+	expect(&m, "snp-chip-id");
 	m.vek.hwid_size = 32;
-	expect(&m, "vek-certificate");
+	expect(&m, "snp-certificate");
 	m.vek.hwid_size = 0;
-	expect(&m, "vek-certificate");
+	expect(&m, "snp-certificate");
 	made_init(&m, "Genoa", true);
 	m.vek.hwid_size = 64;
-	expect(&m, "vek-certificate");
+	expect(&m, "snp-certificate");
 }
 
 static void test_tcb(void **state)
 {
 	struct made m;
+	struct verdict v;
 
 	/* Each of the eight bytes counts. */
 	for (int i = 0; i < SNP_TCB_SIZE; i++) {
 		made_init(&m, "Milan", false);
 		m.report.reported_tcb[i]++;
-		expect(&m, "tcb");
+		expect(&m, "snp-tcb");
 		made_init(&m, "Turin", true);
 		m.report.reported_tcb[i]--;
-		expect(&m, "tcb");
+		expect(&m, "snp-tcb");
 	}
 	/* Milan's order is not Turin's. */
 	made_init(&m, "Turin", false);
 	memcpy(m.report.reported_tcb,
 		(const uint8_t[]){1, 2, 0, 5, 6, 7, 3, 200}, 8);
-	expect(&m, "tcb");
+	expect(&m, "snp-tcb");
 	made_init(&m, "Turin", false);
 	m.vek.spl[9] = -1;
-	expect(&m, "vek-certificate");
+	expect(&m, "snp-certificate");
 	made_init(&m, "Milan", false);
 	m.vek.spl[8] = -1;
-	expect(&m, "vek-certificate");
+	expect(&m, "snp-certificate");
 	made_init(&m, "Milan", false);
 	m.vek.twice = true;
-	expect(&m, "vek-certificate");
+	made_verify(&m, &v);
 }
 
 static void test_versions(void **state)
@@ -569,14 +574,14 @@ static void test_versions(void **state)
 	m.report.platform_info = ~UINT64_C(0);
 	expect(&m, NULL);
 	m.report.policy = 0;
-	expect(&m, "policy-reserved");
+	expect(&m, "snp-policy");
 	made_init(&m, "Turin", false);
 	m.report.signature_algo = 2;
-	expect(&m, "signature-algorithm");
+	expect(&m, "snp-signature-algorithm");
 	for (uint32_t key = 2; key < 8; key++) {
 		made_init(&m, "Turin", false);
 		m.report.signer_info = key << 2;
-		expect(&m, "signing-key");
+		expect(&m, "snp-signing-key");
 	}
 }
 
@@ -586,42 +591,42 @@ static void test_chain(void **state)
 
 	made_init(&m, "Milan", false);
 	m.vek.until = AT - 1;
-	expect(&m, "vek-date");
+	expect(&m, "snp-date");
 	made_init(&m, "Milan", false);
 	m.ask.from = AT + 1;
-	expect(&m, "ask-date");
+	expect(&m, "snp-date");
 	made_init(&m, "Milan", false);
 	m.ark.until = AT - 1;
-	expect(&m, "ark-date");
+	expect(&m, "snp-date");
 	made_init(&m, "Milan", false);
 	m.vek.signer = pki.ark_key;
-	expect(&m, "vek-signature");
+	expect(&m, "snp-chain");
 	made_init(&m, "Milan", false);
 	m.ask.signer = pki.ask_key;
-	expect(&m, "ask-signature");
+	expect(&m, "snp-chain");
 	made_init(&m, "Milan", false);
 	m.ask.not_ca = true;
-	expect(&m, "vek-signature");
+	expect(&m, "snp-chain");
 	/* Another padding is another algorithm. */
 	made_init(&m, "Milan", false);
 	m.ask.pkcs1 = true;
-	expect(&m, "ask-signature");
+	expect(&m, "snp-chain");
 	made_init(&m, "Milan", false);
 	m.ask.subject = "SEV-VLEK-Milan";
-	expect(&m, "vek-issuer");
+	expect(&m, "snp-chain");
 	/* A VCEK under the intermediate of VLEKs. */
 	m.vek.issuer = "SEV-VLEK-Milan";
-	expect(&m, "ask-name");
+	expect(&m, "snp-name");
 	made_init(&m, "Milan", false);
 	m.vek.subject = "SEV-VLEK";
-	expect(&m, "vek-name");
+	expect(&m, "snp-name");
 	made_init(&m, "Milan", false);
 	m.ark.subject = m.ark.issuer = m.ask.issuer = "ARK-Rome";
-	expect(&m, "ark-name");
+	expect(&m, "snp-name");
 	/* A leaf with a key that reports do not have. */
 	made_init(&m, "Milan", false);
 	m.vek.key = pki.ask_key;
-	expect(&m, "vek-certificate");
+	expect(&m, "snp-certificate");
 }
 
 static void test_crl(void **state)
@@ -632,18 +637,18 @@ static void test_crl(void **state)
 	m.crl = true;
 	expect(&m, NULL);
 	m.revoked = true;
-	expect(&m, "ask-revoked");
+	expect(&m, "snp-revoked");
 	m.no_crl = true;
 	expect(&m, NULL);
 	made_init(&m, "Genoa", true);
 	m.crl = m.revoked = true;
-	expect(&m, "ask-revoked");
+	expect(&m, "snp-revoked");
 	m.revoked = false;
 	m.crl_until = AT - 1;
-	expect(&m, "crl-date");
+	expect(&m, "snp-crl-date");
 	m.crl_until = UNTIL;
 	m.crl_forged = true;
-	expect(&m, "crl-signature");
+	expect(&m, "snp-crl-signature");
 }
 
 static void test_emulated(void **state)
