@@ -25,6 +25,7 @@ enum {
 struct call {
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
 	int64_t deadline; /* ms, CLOCK_MONOTONIC */
+	int timeout; /* ms */
 	uint8_t *answer; /* of AESM_RESPONSE_MAX bytes */
 	uint8_t key_id[AESM_KEY_ID_SIZE];
 	struct err *e;
@@ -82,8 +83,8 @@ static int no_service(struct call *c, int ret)
 {
 	if (ret == -ETIMEDOUT)
 		return err_setf(c->e, ret,
-			"quoting service %s: lets nobody in for %d s", c->path,
-			AESM_TIMEOUT_MS / 1000);
+			"quoting service %s: lets nobody in for %d ms", c->path,
+			c->timeout);
 	return err_setf(c->e, -ENOENT,
 		"quoting service %s: %s; start `sconce las` (or Intel's aesmd, "
 		"on hardware), or name its socket in SCONCE_LAS",
@@ -134,8 +135,8 @@ static int wait_for(struct call *c, int fd, short events)
 
 		if (left <= 0)
 			return err_setf(c->e, -ETIMEDOUT,
-				"quoting service %s: no answer within %d s",
-				c->path, AESM_TIMEOUT_MS / 1000);
+				"quoting service %s: no answer within %d ms",
+				c->path, c->timeout);
 		n = poll(&p, 1, (int)left);
 		if (n > 0)
 			return 0;
@@ -279,7 +280,7 @@ static int find_key(struct call *c)
 	aesm_put_number(&m, AESM_F_BUF_SIZE, count * AESM_KEY_ID_SIZE);
 	ret = ask(c, &m, &answer);
 	if (ret < 0)
-		return ret;
+		return ret == -EIO ? 0 : ret;
 	if (answer.value[AESM_F_ERROR])
 		return 0;
 	if (!ids->data || ids->size != count * AESM_KEY_ID_SIZE)
@@ -376,9 +377,22 @@ static int get_quote(struct call *c, const struct sgx_report *report,
 
 /* ---- the calls ---- */
 
+static int timeout_ms(void)
+{
+	const char *text = getenv("SCONCE_LAS_TIMEOUT_MS");
+	char *end;
+	long ms = text ? strtol(text, &end, 10) : 0;
+
+	return text && *text && *end == '\0' && ms > 0 &&
+			ms <= AESM_TIMEOUT_MAX_MS
+		? (int)ms
+		: AESM_TIMEOUT_MS;
+}
+
 static int call_begin(struct call *c, const char *path, struct err *e)
 {
-	*c = (struct call){.deadline = now_ms() + AESM_TIMEOUT_MS, .e = e};
+	*c = (struct call){.timeout = timeout_ms(), .e = e};
+	c->deadline = now_ms() + c->timeout;
 	if (!path)
 		path = getenv("SCONCE_LAS");
 	if (path && path[0]) {

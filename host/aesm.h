@@ -31,7 +31,10 @@ enum {
 	/* Any real quote is smaller (a v3 quote with its chain is under 5 KiB).
 	 */
 	AESM_QUOTE_MAX = 65536,
-	AESM_TIMEOUT_MS = 30000, /* each call, over all its connections */
+	/* Each call, over all its connections. SCONCE_LAS_TIMEOUT_MS in the
+	 * environment, if it is a number, stands for it. */
+	AESM_TIMEOUT_MS = 30000,
+	AESM_TIMEOUT_MAX_MS = 600000,
 };
 
 struct sockaddr_un;

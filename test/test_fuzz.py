@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+import aesm
+
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / os.environ.get("SCONCE_BUILD", "build")
 RUNS = 4000
@@ -15,8 +17,16 @@ SECONDS = 20  # the fuzzer's own limit; a slow machine makes fewer runs
 
 VECTORS = Path(os.environ.get("SCONCE_VECTORS",
                               ROOT.parent / "shared" / "vectors"))
+KEY = aesm.INTEL_KEY_ID
 # Where to start from: small real inputs, or nothing. "a+b": both in one.
 SEEDS = {
+    "fuzz-aesm": [aesm.message(*m) for m in (
+        (15, {1: KEY, 3: 1, 4: 32, 9: 10 ** 7}), (16, {1: KEY, 9: 5}),
+        (17, {1: bytes(432), 2: KEY, 3: bytes(960), 4: 4600}), (21, {9: 1}),
+        (22, {1: 256}), (19, {1: bytes(8) + KEY}),
+        (15, {1: 0, 2: bytes(512), 3: 32, 4: bytes(32)}),
+        (16, {1: 0, 2: 4600}), (17, {1: 0, 2: bytes(600), 3: bytes(960)}),
+        (21, {1: 0, 2: 1}), (22, {1: 0, 2: KEY}), (20, {1: 30}))],
     "fuzz-elf": ["/bin/true"],
     "fuzz-program": ["/bin/true"],
     "fuzz-yaml": ["source:test/fuzz/corpus/yaml/full"],
@@ -55,6 +65,9 @@ def test_fuzz(program, tmp_path):
     corpus = tmp_path / "corpus"
     corpus.mkdir()
     for i, seed in enumerate(SEEDS.get(program.name, [])):
+        if isinstance(seed, bytes):
+            (corpus / str(i)).write_bytes(seed)
+            continue
         parts = [seed_path(part) for part in seed.split("+")]
         if all(part.exists() for part in parts):
             (corpus / str(i)).write_bytes(
