@@ -80,14 +80,18 @@ static void set_text(char text[static VERDICT_TEXT], const char *from)
 void verdict_fail(struct verdict *v, const char *rule, const char *seen,
 	const char *wanted)
 {
-	struct verdict_failure *f;
+	struct verdict_failure f = {.rule = rule};
+	size_t stored = u64_min(v->failure_count, VERDICT_FAILURES);
 
-	if (v->failure_count++ >= VERDICT_FAILURES)
-		return;
-	f = &v->failures[v->failure_count - 1];
-	f->rule = rule;
-	set_text(f->seen, seen);
-	set_text(f->wanted, wanted);
+	set_text(f.seen, seen);
+	set_text(f.wanted, wanted);
+	for (size_t i = 0; i < stored; i++)
+		if (!strcmp(v->failures[i].rule, rule) &&
+			!strcmp(v->failures[i].seen, f.seen) &&
+			!strcmp(v->failures[i].wanted, f.wanted))
+			return;
+	if (v->failure_count++ < VERDICT_FAILURES)
+		v->failures[stored] = f;
 }
 
 /* Up to 64 bytes, which is what VERDICT_TEXT has room for. */

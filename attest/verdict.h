@@ -100,7 +100,8 @@ const char *verdict_tcb_name(enum tcb_status status);
 enum tcb_status verdict_tcb_parse(const char *name, size_t len);
 
 void verdict_init(struct verdict *v, enum evidence_kind kind);
-/* seen and wanted are shortened to fit; control bytes become '?'. */
+/* seen and wanted are shortened to fit; control bytes become '?'. What is there
+ * already is not added again. */
 void verdict_fail(struct verdict *v, const char *rule, const char *seen,
 	const char *wanted);
 void verdict_fail_hex(struct verdict *v, const char *rule, const void *seen,

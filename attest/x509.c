@@ -57,7 +57,11 @@ int x509_signed_parse(struct x509_signed *s, const void *der, size_t size)
 		return -EINVAL;
 	s->signature = d2i_ASN1_BIT_STRING(
 		NULL, &outer.at, outer.end - outer.at);
-	return s->signature && outer.at == outer.end ? 0 : -EINVAL;
+	/* A signature is bytes: no bits are left over at its end. */
+	return s->signature && outer.at == outer.end &&
+			!(s->signature->flags & 7)
+		? 0
+		: -EINVAL;
 }
 
 void x509_signed_fini(struct x509_signed *s)

@@ -53,8 +53,13 @@ static void test_failures(void **state)
 	verdict_fail_date(&v, "four", 0, 1750809600);
 	assert_string_equal(v.failures[3].seen, "1970-01-01T00:00:00Z");
 	assert_string_equal(v.failures[3].wanted, "2025-06-25T00:00:00Z");
-	for (int i = 0; i < 100; i++)
-		verdict_fail(&v, "more", "", "");
+	verdict_fail(&v, "one", longest, "short");
+	verdict_fail(&v, "two", "ababab", "010101");
+	assert_int_equal(v.failure_count, 4);
+	for (int i = 0; i < 100; i++) {
+		snprintf(longest, sizeof(longest), "%d", i);
+		verdict_fail(&v, "more", longest, "");
+	}
 	assert_int_equal(v.failure_count, 104);
 }
 
