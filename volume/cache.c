@@ -33,8 +33,8 @@ int vol_cache_init(struct volume *v)
 	c->batch = u64_min(VOL_BATCH, u64_max(c->limit / 4, BATCH_MIN));
 	for (c->hash_size = LIMIT_MIN; c->hash_size < c->limit;)
 		c->hash_size *= 2;
-	list_init(&c->lru);
-	list_init(&c->once);
+	for (size_t i = 0; i < VOL_IDLE_COUNT; i++)
+		list_init(&c->idle[i]);
 	list_init(&c->unused);
 	list_init(&c->unlogged);
 	c->hash = vol_alloc_memory(v, c->hash_size * sizeof(*c->hash));
@@ -165,16 +165,29 @@ static void release(struct volume *v, struct vol_block *b)
 		list_add(&c->unused, &b->lru);
 }
 
+/* More written in passing than is worth memory. */
+static bool too_much_streamed(const struct vol_cache *c)
+{
+	return c->idle_count[VOL_IDLE_STREAMED] > c->limit / 8;
+}
+
 /* The oldest of what was used once goes first, unless there is little of that:
  * so a long file that is read or written leaves directories and inodes alone.
  * False: there is nothing that could go. */
 static bool evict(struct volume *v)
 {
+	static const enum vol_idle order[] = {
+		VOL_IDLE_ONCE, VOL_IDLE_USED, VOL_IDLE_STREAMED};
 	struct vol_cache *c = v->cache;
-	struct vol_block *b = list_first(&c->once, struct vol_block, lru);
+	struct vol_block *b = NULL;
 
-	if (!b || (c->once_count < c->limit / 8 && !list_is_empty(&c->lru)))
-		b = list_first(&c->lru, struct vol_block, lru);
+	if (too_much_streamed(c))
+		b = list_first(
+			&c->idle[VOL_IDLE_STREAMED], struct vol_block, lru);
+	else if (c->idle_count[VOL_IDLE_ONCE] < c->limit / 8)
+		b = list_first(&c->idle[VOL_IDLE_USED], struct vol_block, lru);
+	for (size_t i = 0; !b && i < ARRAY_SIZE(order); i++)
+		b = list_first(&c->idle[order[i]], struct vol_block, lru);
 	if (!b)
 		return false;
 	vol_block_drop(b);
@@ -185,9 +198,9 @@ static bool evict(struct volume *v)
 static void unlist(struct vol_block *b)
 {
 	list_del(&b->lru);
-	if (b->is_once)
-		b->volume->cache->once_count--;
-	b->is_once = false;
+	if (b->idle != VOL_IDLE_NOT)
+		b->volume->cache->idle_count[b->idle]--;
+	b->idle = VOL_IDLE_NOT;
 }
 
 static struct vol_block *block_alloc(struct volume *v)
@@ -195,7 +208,8 @@ static struct vol_block *block_alloc(struct volume *v)
 	struct vol_cache *c = v->cache;
 	struct vol_block *b;
 
-	if (list_is_empty(&c->unused) && c->count >= c->limit)
+	if (list_is_empty(&c->unused) &&
+		(c->count >= c->limit || too_much_streamed(c)))
 		evict(v);
 	b = list_first(&c->unused, struct vol_block, lru);
 	if (b) {
@@ -264,9 +278,12 @@ static void settle(struct vol_block *b)
 	if (b->state &
 		(VOL_BLOCK_DIRTY | VOL_BLOCK_WRITING | VOL_BLOCK_LOADING))
 		return;
-	b->is_once = b->uses <= 1;
-	c->once_count += b->is_once;
-	list_add_tail(b->is_once ? &c->once : &c->lru, &b->lru);
+	if (b->state & VOL_BLOCK_STREAMED && !b->uses)
+		b->idle = VOL_IDLE_STREAMED;
+	else
+		b->idle = b->uses <= 1 ? VOL_IDLE_ONCE : VOL_IDLE_USED;
+	c->idle_count[b->idle]++;
+	list_add_tail(&c->idle[b->idle], &b->lru);
 	/* Forgetting one settles its parent: no deeper than that. */
 	if (c->evicting)
 		return;
@@ -306,6 +323,14 @@ void vol_object_changed(struct vol_object *o)
 		list_add_tail(&o->volume->changed_objects, &o->changed);
 }
 
+void vol_block_list_dirty(struct vol_block *b)
+{
+	if (b->level)
+		list_add(&b->object->dirty, &b->dirty);
+	else
+		list_add_tail(&b->object->dirty, &b->dirty);
+}
+
 void vol_block_dirty(struct vol_block *b)
 {
 	struct vol_cache *c = b->volume->cache;
@@ -321,7 +346,7 @@ void vol_block_dirty(struct vol_block *b)
 	vol_object_changed(b->object);
 	for (; b && !(b->state & VOL_BLOCK_DIRTY); b = b->parent) {
 		b->state |= VOL_BLOCK_DIRTY;
-		list_add_tail(&b->object->dirty, &b->dirty);
+		vol_block_list_dirty(b);
 		unlist(b);
 		c->dirty++;
 		c->dirty_inner += b->level != 0;

@@ -21,6 +21,15 @@ enum {
 
 /* ---- cache.c ---- */
 
+/* What may be forgotten, by how it was used. */
+enum vol_idle {
+	VOL_IDLE_NOT, /* in use, dirty, or of no object: no list */
+	VOL_IDLE_USED,
+	VOL_IDLE_ONCE,
+	VOL_IDLE_STREAMED, /* written in passing */
+	VOL_IDLE_COUNT
+};
+
 struct vol_cache {
 	struct vol_block **hash;
 	size_t hash_size; /* a power of two */
@@ -28,9 +37,8 @@ struct vol_cache {
 	uint64_t dirty, dirty_inner; /* all levels; levels above 0 */
 	uint64_t batch; /* <= VOL_BATCH */
 	bool evicting;
-	struct list lru; /* clean and unpinned, oldest first */
-	struct list once; /* likewise, those that were used only once */
-	uint64_t once_count;
+	struct list idle[VOL_IDLE_COUNT]; /* clean and unpinned, oldest first */
+	uint64_t idle_count[VOL_IDLE_COUNT];
 	struct list unused; /* block.lru; have data, count as count */
 	struct list unlogged; /* block.unlogged */
 	uint64_t unlogged_count;
@@ -77,6 +85,8 @@ void vol_block_drop(struct vol_block *b);
 /* With all its ancestors. */
 void vol_block_dirty(struct vol_block *b);
 void vol_block_clean(struct vol_block *b);
+/* A dirty one, onto its object's list. */
+void vol_block_list_dirty(struct vol_block *b);
 void vol_block_logged(struct vol_block *b); /* not UNLOGGED any more */
 /* Sleeps until something happened to @b; the caller looks again. */
 void vol_block_wait(struct vol_block *b);

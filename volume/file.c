@@ -221,6 +221,9 @@ static int write_step(struct volume_node *n, uint64_t offset,
 	if (*done)
 		vol_node_touch(n, 1u << VOL_MTIME | 1u << VOL_CTIME);
 	vol_end(v);
+	if (!err)
+		err = vol_place_behind(
+			&n->object, block_of(offset), block_of(offset + *done));
 	return err;
 }
 

@@ -88,12 +88,30 @@ static void sort(struct list *list)
 	}
 }
 
-/* The dirty blocks of that level. */
+/* The dirty blocks of level 0, in front of what is there. */
+static void collect_contents(struct vol_object *o, struct list *to)
+{
+	struct vol_block *b;
+
+	while ((b = list_last(&o->dirty, struct vol_block, dirty)) != NULL &&
+		b->level == 0) {
+		list_del(&b->dirty);
+		list_add(to, &b->dirty);
+	}
+}
+
+/* Those of any level. */
 static void collect(struct vol_object *o, uint32_t level, struct list *to)
 {
 	struct vol_block *b, *next;
 
+	if (level == 0) {
+		collect_contents(o, to);
+		return;
+	}
 	list_for_each_entry_safe (b, next, &o->dirty, dirty) {
+		if (b->level == 0)
+			break;
 		if (b->level != level)
 			continue;
 		list_del(&b->dirty);
@@ -233,7 +251,7 @@ static void put_back(struct list *list)
 
 	while ((b = list_first(list, struct vol_block, dirty)) != NULL) {
 		list_del(&b->dirty);
-		list_add_tail(&b->object->dirty, &b->dirty);
+		vol_block_list_dirty(b);
 	}
 }
 
@@ -257,7 +275,7 @@ static int place_list(struct volume *v, struct list *list, bool used)
 			(b = list_first(list, struct vol_block, dirty)) !=
 				NULL) {
 			list_del(&b->dirty);
-			list_add_tail(&b->object->dirty, &b->dirty);
+			vol_block_list_dirty(b);
 			if (!used && b->refs > 0)
 				continue;
 			b->state |= VOL_BLOCK_SEALING;
@@ -288,6 +306,33 @@ int vol_place_contents(struct volume *v, bool used)
 			collect(o, 0, &list);
 	}
 	err = place_list(v, &list, used);
+	vol_place_unlock(v);
+	return err;
+}
+
+int vol_place_behind(struct vol_object *o, uint64_t index, uint64_t end)
+{
+	struct volume *v = o->volume;
+	struct vol_block *b;
+	struct list list;
+	int err;
+
+	if (index != o->behind)
+		o->behind_size = 0;
+	o->behind = end;
+	o->behind_size += end - index;
+	/* One thread at it is enough. */
+	if (o->behind_size < v->cache->batch || v->commit->placing)
+		return 0;
+	o->behind_size = 0;
+	list_init(&list);
+	vol_place_lock(v);
+	collect_contents(o, &list);
+	list_for_each_entry (b, &list, dirty) {
+		b->state |= VOL_BLOCK_STREAMED;
+		b->uses = 0;
+	}
+	err = place_list(v, &list, false);
 	vol_place_unlock(v);
 	return err;
 }

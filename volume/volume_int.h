@@ -156,6 +156,8 @@ enum vol_block_state {
 	VOL_BLOCK_SEALING = 16, /* must not be changed; wait on it */
 	VOL_BLOCK_DEAD = 32, /* dropped, and still pinned by somebody */
 	VOL_BLOCK_CHECKED = 64, /* dir.c looked at it since it was loaded */
+	VOL_BLOCK_STREAMED =
+		128, /* part of a long write; uses are later ones */
 };
 
 struct vol_block {
@@ -167,7 +169,7 @@ struct vol_block {
 	uint32_t state; /* VOL_BLOCK_* */
 	uint32_t refs; /* pins: users, children in memory */
 	uint8_t uses; /* 0, 1, more */
-	bool is_once; /* on the cache's list of those */
+	uint8_t idle; /* enum vol_idle: the cache's list it is on */
 	uint8_t *data; /* VOL_BLOCK_SIZE bytes, 16-byte aligned */
 	struct vol_block *hash_next;
 	struct list lru; /* clean, refs 0: may go */
@@ -187,11 +189,13 @@ struct vol_object {
 	uint32_t height;
 	struct vol_ptr top[VOL_TOPS];
 	struct list members; /* all blocks in memory */
-	struct list dirty; /* blocks of any level */
+	struct list dirty; /* blocks of any level, those of level 0 last */
 	struct list changed; /* on v's list since anything differs from the
 				last commit: the object must stay in memory */
 	uint32_t first_ref; /* log.c: of its list; 0: none */
 	uint64_t ahead, ahead_size; /* read-ahead: next expected, window */
+	/* Write-behind: next expected, how many were filled in a row. */
+	uint64_t behind, behind_size;
 };
 
 void vol_object_init(struct vol_object *o, struct volume *v, uint64_t number);
@@ -220,6 +224,14 @@ must_check int vol_tree_punch(
  * UINT64_MAX: no such block below the object's capacity. Sleeps. */
 must_check int vol_tree_next(
 	struct vol_object *o, uint64_t index, bool hole, uint64_t *out);
+
+/* ---- place.c ---- */
+
+/* Blocks [index, end) of @o were just written. A long write, in order, is
+ * placed bit by bit as it goes, while it is in the processor's caches, and does
+ * not fill this one. Not within a change. Sleeps. */
+must_check int vol_place_behind(
+	struct vol_object *o, uint64_t index, uint64_t end);
 
 /* ---- alloc.c, commit.c, log.c ---- */
 
