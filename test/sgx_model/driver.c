@@ -134,7 +134,8 @@ static int create(const struct sgx_enclave_create *arg)
 		.size = s->size,
 		.ssa_frame_pages = s->ssa_frame_pages,
 		.miscselect = s->miscselect,
-		.attributes = s->attributes.flags,
+		/* The emulator knows no AEX-Notify. */
+		.attributes = s->attributes.flags & ~SGX_ATTR_AEXNOTIFY,
 		.xfrm = s->attributes.xfrm,
 		.configsvn = s->configsvn,
 	};
