@@ -62,18 +62,17 @@ static const char *type_name(const json_t *value)
 	return "null";
 }
 
-/* The member if it is there and of that type. */
-static int get(const struct json_place *from, const char *name, json_type type,
-	const char *wanted, const json_t **out, struct err *e)
+/* The member if it is there and of that type, else NULL and e is set. */
+static const json_t *get(const struct json_place *from, const char *name,
+	json_type type, const char *wanted, struct err *e)
 {
 	const json_t *value = json_object_get(from->value, name);
 
-	if (!value)
-		return json_read_fail(from, name, "missing", wanted, e);
-	if (json_typeof(value) != type)
-		return json_read_fail(from, name, type_name(value), wanted, e);
-	*out = value;
-	return 0;
+	if (value && json_typeof(value) == type)
+		return value;
+	json_read_fail(
+		from, name, value ? type_name(value) : "missing", wanted, e);
+	return NULL;
 }
 
 bool json_read_has(const struct json_place *from, const char *name)
@@ -90,12 +89,12 @@ static struct json_place place(
 int json_read_object(const struct json_place *from, const char *name,
 	struct json_place *out, struct err *e)
 {
-	const json_t *value;
-	int rc = get(from, name, JSON_OBJECT, "an object", &value, e);
+	const json_t *value = get(from, name, JSON_OBJECT, "an object", e);
 
-	if (!rc)
-		*out = place(value, name, from);
-	return rc;
+	if (!value)
+		return -EINVAL;
+	*out = place(value, name, from);
+	return 0;
 }
 
 int json_read_array(const struct json_place *from, const char *name, size_t min,
@@ -104,16 +103,15 @@ int json_read_array(const struct json_place *from, const char *name, size_t min,
 	const json_t *value;
 	char wanted[64], seen[32];
 	size_t count;
-	int rc;
 
 	if (min == max)
 		fmt_print(wanted, sizeof(wanted), "an array of %zu", min);
 	else
 		fmt_print(wanted, sizeof(wanted), "an array of %zu to %zu", min,
 			max);
-	rc = get(from, name, JSON_ARRAY, wanted, &value, e);
-	if (rc)
-		return rc;
+	value = get(from, name, JSON_ARRAY, wanted, e);
+	if (!value)
+		return -EINVAL;
 	count = json_array_size(value);
 	if (count < min || count > max) {
 		fmt_print(seen, sizeof(seen), "%zu elements", count);
@@ -140,13 +138,12 @@ int json_read_uint(const struct json_place *from, const char *name,
 	char wanted[64], seen[32];
 	const json_t *value;
 	json_int_t number;
-	int rc;
 
 	fmt_print(wanted, sizeof(wanted), "a whole number up to %llu",
 		(unsigned long long)max);
-	rc = get(from, name, JSON_INTEGER, wanted, &value, e);
-	if (rc)
-		return rc;
+	value = get(from, name, JSON_INTEGER, wanted, e);
+	if (!value)
+		return -EINVAL;
 	number = json_integer_value(value);
 	if (number < 0 || (uint64_t)number > max) {
 		fmt_print(seen, sizeof(seen), "%lld", (long long)number);
@@ -170,12 +167,11 @@ int json_read_hex(const struct json_place *from, const char *name, uint8_t *out,
 {
 	const json_t *value;
 	char wanted[64];
-	int rc;
 
 	fmt_print(wanted, sizeof(wanted), "%zu hexadecimal digits", 2 * size);
-	rc = get(from, name, JSON_STRING, wanted, &value, e);
-	if (rc)
-		return rc;
+	value = get(from, name, JSON_STRING, wanted, e);
+	if (!value)
+		return -EINVAL;
 	if (!string_from_hex(json_string_value(value), out, size))
 		return fail_text(
 			from, name, json_string_value(value), wanted, e);
@@ -185,23 +181,22 @@ int json_read_hex(const struct json_place *from, const char *name, uint8_t *out,
 int json_read_string(const struct json_place *from, const char *name,
 	const char **out, struct err *e)
 {
-	const json_t *value;
-	int rc = get(from, name, JSON_STRING, "a text", &value, e);
+	const json_t *value = get(from, name, JSON_STRING, "a text", e);
 
-	if (!rc)
-		*out = json_string_value(value);
-	return rc;
+	if (!value)
+		return -EINVAL;
+	*out = json_string_value(value);
+	return 0;
 }
 
 int json_read_date(const struct json_place *from, const char *name,
 	int64_t *out, struct err *e)
 {
 	const char *wanted = "a date like 2025-06-25T00:00:00Z";
-	const json_t *value;
-	int rc = get(from, name, JSON_STRING, wanted, &value, e);
+	const json_t *value = get(from, name, JSON_STRING, wanted, e);
 
-	if (rc)
-		return rc;
+	if (!value)
+		return -EINVAL;
 	if (date_parse(
 		    json_string_value(value), json_string_length(value), out))
 		return fail_text(
