@@ -300,6 +300,14 @@ int64_t serve_fallocate(struct serve *s, const uint64_t *a)
 	return outcome(n);
 }
 
+int64_t serve_writeback(struct serve *s, const uint64_t *a)
+{
+	/* What fails here fails again when somebody waits for it. */
+	(void)sync_file_range(
+		(int)a[0], (off_t)a[1], (off_t)a[2], SYNC_FILE_RANGE_WRITE);
+	return 0;
+}
+
 int64_t serve_fsync(struct serve *s, const uint64_t *a)
 {
 	return outcome(a[1] ? fdatasync((int)a[0]) : fsync((int)a[0]));

@@ -17,7 +17,13 @@
 #include "lib/string.h"
 #include "lib/types.h"
 
-enum { WAIT_QUEUES = 64, GROW_STEP = 64 };
+enum {
+	WAIT_QUEUES = 64,
+	GROW_STEP = 64,
+	BEHIND_WRITE = 64 << 10, /* one as long as that is part of a run */
+	BEHIND_STEP = 8 << 20, /* of a run, to the disk at once */
+	BEHIND_MIN = 1 << 20, /* what is left of one that is over */
+};
 
 struct volfs_host {
 	int dir; /* -1: not open */
@@ -28,6 +34,10 @@ struct volfs_host {
 	int fixed[3]; /* by enum volume_file_kind, but SEGMENT */
 	uint64_t keys; /* number of the file of keys that is open */
 	int *segment; /* -1: not open */
+	struct { /* a run of writes that the disk does not know of */
+		int fd;
+		uint64_t start, end;
+	} behind;
 	uint64_t segments;
 	struct volfs_tags *tags; /* NULL: nobody keeps them */
 	struct waitq queue[WAIT_QUEUES];
@@ -146,12 +156,37 @@ static int write_all(int fd, uint64_t offset, const void *data, size_t size)
 	return 0;
 }
 
+/* The disk works while the program goes on writing; else it would begin with
+ * the flush. */
+static void write_behind(
+	struct volfs_host *h, int fd, uint64_t offset, uint64_t size)
+{
+	bool goes_on = h->behind.fd == fd && h->behind.end == offset;
+
+	if (goes_on)
+		h->behind.end += size;
+	if (h->behind.end - h->behind.start >=
+		(goes_on ? BEHIND_STEP : BEHIND_MIN)) {
+		host_writeback(h->behind.fd, h->behind.start,
+			h->behind.end - h->behind.start);
+		h->behind.start = h->behind.end;
+	}
+	if (!goes_on) {
+		h->behind.fd = fd;
+		h->behind.start = offset;
+		h->behind.end = offset + size;
+	}
+}
+
 static int op_write(void *ctx, struct volume_file f, uint64_t offset,
 	const void *data, size_t size)
 {
 	int fd = fd_of(ctx, f, true);
+	int err = fd < 0 ? fd : write_all(fd, offset, data, size);
 
-	return fd < 0 ? fd : write_all(fd, offset, data, size);
+	if (!err && f.kind == VOLUME_FILE_SEGMENT && size >= BEHIND_WRITE)
+		write_behind(ctx, fd, offset, size);
+	return err;
 }
 
 /* A flush that finds another one under way does not rely on it: that one may
@@ -311,6 +346,7 @@ int volfs_host_new(const char *path, bool readonly, struct volfs_host **out)
 	for (size_t i = 0; i < WAIT_QUEUES; i++)
 		waitq_init(&h->queue[i]);
 	h->dir = -1;
+	h->behind.fd = -1;
 	fd = host_open(HOST_AT_FDCWD, path,
 		O_RDONLY | O_DIRECTORY | HOST_OPEN_FOLLOW, 0, &st);
 	if (fd < 0)
