@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import aesm
+from pki import Case
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / os.environ.get("SCONCE_BUILD", "build")
@@ -19,6 +20,12 @@ VECTORS = Path(os.environ.get("SCONCE_VECTORS",
                               ROOT.parent / "shared" / "vectors"))
 KEY = aesm.INTEL_KEY_ID
 # Where to start from: small real inputs, or nothing. "a+b": both in one.
+# A platform or report that reaches everything, and a file.
+TCB_INFO = [b"\xff" * 50 + case.files()["tcb_info.json"] for case in (
+    Case(advisories=("INTEL-SA-00615",)), Case(tcb_version=2),
+    Case(kind="tdx-v4", module_status="OutOfDate"))]
+QE_IDENTITY = [bytes(56) + Case(kind=kind, qe_advisories=("INTEL-SA-00615",))
+               .files()["qe_identity.json"] for kind in ("sgx-v3", "tdx-v4")]
 SEEDS = {
     "fuzz-aesm": [aesm.message(*m) for m in (
         (15, {1: KEY, 3: 1, 4: 32, 9: 10 ** 7}), (16, {1: KEY, 9: 5}),
@@ -30,7 +37,9 @@ SEEDS = {
     "fuzz-elf": ["/bin/true"],
     "fuzz-program": ["/bin/true"],
     "fuzz-yaml": ["source:test/fuzz/corpus/yaml/full"],
+    "fuzz-qe-identity": QE_IDENTITY,
     "fuzz-rewrite": ["/bin/true", "build:test/fuzz/seed-rewrite"],
+    "fuzz-tcb-info": TCB_INFO,
     "fuzz-snp": ["vectors:snp/%s" % case for case in (
         "milan-v2-google/report.bin+vectors:snp/milan-v2-google/vcek.der",
         "genoa-v5-oak/report.bin+vectors:snp/genoa-v5-oak/cert_chain.pem",
