@@ -57,7 +57,11 @@ struct las {
 	int64_t next_tick, paused_until;
 	bool stopping;
 	struct client client[LAS_CLIENTS];
+	/* The listener, the signals, then those of polled[], without gaps: poll
+	 * counts them all against RLIMIT_NOFILE. */
 	struct pollfd poll[LAS_CLIENTS + 2];
+	struct client *polled[LAS_CLIENTS];
+	unsigned poll_count; /* of polled */
 };
 
 static int64_t now_ms(void)
@@ -369,10 +373,8 @@ static void let_in(struct las *las)
 
 /* ---- the loop ---- */
 
-/* fd -1 is passed over by poll. */
 static void set_poll(struct pollfd *p, const struct client *c)
 {
-	*p = (struct pollfd){.fd = -1};
 	switch (c->state) {
 	case FREE:
 		break;
@@ -404,11 +406,15 @@ static int prepare(struct las *las)
 		until = las->paused_until;
 	if (las->backend.tick && las->next_tick < until)
 		until = las->next_tick;
+	las->poll_count = 0;
 	for (unsigned i = 0; i < LAS_CLIENTS; i++) {
-		const struct client *c = &las->client[i];
+		struct client *c = &las->client[i];
 
-		set_poll(&las->poll[i + 2], c);
-		if (c->state != FREE && c->deadline < until)
+		if (c->state == FREE)
+			continue;
+		set_poll(&las->poll[2 + las->poll_count], c);
+		las->polled[las->poll_count++] = c;
+		if (c->deadline < until)
 			until = c->deadline;
 	}
 	if (until == INT64_MAX)
@@ -446,12 +452,10 @@ static bool busy(const struct las *las)
 
 static void serve_clients(struct las *las)
 {
-	for (unsigned i = 0; i < LAS_CLIENTS; i++) {
-		struct client *c = &las->client[i];
+	for (unsigned i = 0; i < las->poll_count; i++) {
+		struct client *c = las->polled[i];
 
-		if (c->state == FREE)
-			continue;
-		if (las->poll[i + 2].revents)
+		if (las->poll[2 + i].revents)
 			advance(las, c);
 		if (c->state != FREE && c->deadline <= now_ms())
 			expire(c);
@@ -461,7 +465,8 @@ static void serve_clients(struct las *las)
 int las_serve(struct las *las, struct err *e)
 {
 	while (!las->stopping || busy(las)) {
-		int n = poll(las->poll, ARRAY_SIZE(las->poll), prepare(las));
+		int wait = prepare(las);
+		int n = poll(las->poll, 2 + las->poll_count, wait);
 
 		if (n < 0 && errno != EINTR && errno != ENOMEM)
 			return err_setf(e, -errno, "poll: %s", strerror(errno));
