@@ -80,7 +80,7 @@ static json_t *json_text(const char *text)
 
 	if (j != NULL)
 		return j;
-	copy = p = malloc(4 * strlen(text) + 1);
+	copy = p = calloc(4, strlen(text) + 1);
 	if (copy == NULL)
 		return NULL;
 	for (; *text != '\0'; text++)

@@ -286,7 +286,7 @@ static int export_node(
 int volume_cmd_export(struct volume_args *a, struct err *e)
 {
 	struct tar t = {.args = a, .e = e, .archive = archive_write_new()};
-	struct volume_session s;
+	struct volume_session s = {0};
 	struct volume_node *n = NULL;
 	int ret = isatty(STDOUT_FILENO)
 		? err_setf(e, -EINVAL,

@@ -13,7 +13,7 @@
  */
 #pragma once
 
-#include <stdint.h>
+#include "lib/types.h"
 
 struct vnode;
 
@@ -23,12 +23,12 @@ struct pagestore_ops {
 	 * anybody can look. -ENXIO: beyond the end of the file; -EBUSY: lives
 	 * elsewhere already; -ENOSPC, -ENOMEM, -EIO. May sleep, but not after
 	 * it took the content. */
-	int (*lend)(struct vnode *v, uint64_t index, uint64_t addr, void *buf)
-		__attribute__((warn_unused_result));
+	must_check int (*lend)(
+		struct vnode *v, uint64_t index, uint64_t addr, void *buf);
 	/* The page at addr, readable, goes; its content moves back. On an
 	 * error it is lost, the caller should say so. Not lent: 0. */
-	int (*take_back)(struct vnode *v, uint64_t index, const void *addr)
-		__attribute__((warn_unused_result));
+	must_check int (*take_back)(
+		struct vnode *v, uint64_t index, const void *addr);
 	/* fsync of a file some of whose pages may be lent. NULL: there is
 	 * nothing more durable. */
 	int (*sync)(struct vnode *v);

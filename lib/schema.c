@@ -246,7 +246,7 @@ static void *get_room(struct decoder *d, const struct schema *s,
 	int *ret)
 {
 	bool map = f->kind == SCHEMA_TEXT_MAP;
-	uint64_t n;
+	uint64_t n = 0;
 	void *room;
 
 	if ((map ? cbor_get_map : cbor_get_array)(&d->r, &n) < 0) {

@@ -165,8 +165,9 @@ static int make_node(struct volume *v, const struct volume_attr *a,
 	n->inode.uid = a->uid;
 	n->inode.gid = a->gid;
 	n->inode.rdev = a->rdev;
-	return vol_inode_is(&n->inode, VOL_MODE_LINK) ? set_target(n, target)
-						      : 0;
+	return target && vol_inode_is(&n->inode, VOL_MODE_LINK)
+		? set_target(n, target)
+		: 0;
 }
 
 static int may_add(const struct volume_node *dir, const struct volume_node *n)
@@ -494,8 +495,10 @@ static int rename_entries(struct rename *r)
 
 	if (err)
 		return err;
-	err = (r->victim ? vol_dir_remove_prepare : vol_dir_insert_prepare)(
-		r->to_dir, r->to, r->to_len, &to);
+	if (r->victim)
+		err = vol_dir_remove_prepare(r->to_dir, r->to, r->to_len, &to);
+	else
+		err = vol_dir_insert_prepare(r->to_dir, r->to, r->to_len, &to);
 	if (err) {
 		vol_dir_cancel(&from);
 		return err;
