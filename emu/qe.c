@@ -45,7 +45,10 @@ static void set_identity(struct emu_qe *qe)
 	struct sgx_report_body *id = &qe->identity;
 
 	memcpy(id->cpusvn, qe->platform.cpusvn, sizeof(id->cpusvn));
-	id->attributes.flags = SGX_ATTR_INIT | SGX_ATTR_MODE64BIT;
+	/* The last one as every real quoting enclave: enclaves make reports
+	 * for quotes only for those who have it. */
+	id->attributes.flags = SGX_ATTR_INIT | SGX_ATTR_MODE64BIT |
+		SGX_ATTR_PROVISIONKEY;
 	id->attributes.xfrm = SGX_XFRM_LEGACY;
 	memcpy(id->mrenclave, qe_mrenclave, sizeof(id->mrenclave));
 	memcpy(id->mrsigner, qe_mrsigner, sizeof(id->mrsigner));
