@@ -25,8 +25,6 @@
 #include "kernel/hostcall.h"
 #include "kernel/klog.h"
 
-enum { TYPE_TRIM = SECINFO_TYPE_TRIM >> 8 };
-
 static uint64_t total, limit;
 static uint64_t peak; /* of total */
 static bool refused, ending;
@@ -124,7 +122,7 @@ static void change(uint64_t lo, uint64_t hi, uint8_t state, uint8_t perm)
 	uint8_t have = state & PAGE_PERM;
 	uint8_t want = perm ? perm : PAGE_R;
 	uint8_t keep = state & PAGE_DIRTY;
-	struct enclu_secinfo info = {0};
+	struct sgx_secinfo info = {0};
 
 	/* EMODPE and EACCEPT need the page readable. */
 	if ((state & PAGE_HIDDEN) && perm)
@@ -135,7 +133,7 @@ static void change(uint64_t lo, uint64_t hi, uint8_t state, uint8_t perm)
 		have &= want;
 		if (host_enclave_restrict(lo, hi - lo, have) < 0)
 			panic_host("page restriction refused");
-		info.flags = have | SECINFO_PR | SECINFO_TYPE_REG;
+		info.flags = have | SGX_SECINFO_PR | SGX_SECINFO_REG;
 		for (uint64_t a = lo; a < hi; a += PAGE_SIZE)
 			if (enclu_accept(a, &info))
 				panic_host("page not restricted");
@@ -169,10 +167,10 @@ void commit_fill(uint64_t lo, uint64_t hi, int prot, const void *src)
 {
 	uint8_t perm = commit_perm(prot);
 	uint8_t have = PAGE_R | PAGE_W | (src ? perm : 0);
-	struct enclu_secinfo info = {
-		.flags = src ? have | SECINFO_TYPE_REG
-			     : SECINFO_R | SECINFO_W | SECINFO_PENDING |
-				SECINFO_TYPE_REG,
+	struct sgx_secinfo info = {
+		.flags = src ? have | SGX_SECINFO_REG
+			     : SGX_SECINFO_R | SGX_SECINFO_W |
+				SGX_SECINFO_PENDING | SGX_SECINFO_REG,
 	};
 	const uint8_t *p = src;
 
@@ -226,8 +224,8 @@ int commit_protect(uint64_t lo, uint64_t hi, int prot, bool keep)
 
 void commit_drop(struct aspace *as, uint64_t lo, uint64_t hi)
 {
-	struct enclu_secinfo info = {
-		.flags = SECINFO_MODIFIED | SECINFO_TYPE_TRIM,
+	struct sgx_secinfo info = {
+		.flags = SGX_SECINFO_MODIFIED | SGX_SECINFO_TRIM,
 	};
 
 	while (lo < hi && !ending) {
@@ -251,7 +249,7 @@ void commit_drop(struct aspace *as, uint64_t lo, uint64_t hi)
 				panic_host("page protection refused");
 			a = e;
 		}
-		if (host_enclave_modify_type(lo, end - lo, TYPE_TRIM) < 0)
+		if (host_enclave_modify_type(lo, end - lo, SGX_PT_TRIM) < 0)
 			panic_host("page trim refused");
 		for (uint64_t a = lo; a < end; a += PAGE_SIZE)
 			if (enclu_accept(a, &info))

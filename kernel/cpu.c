@@ -93,10 +93,10 @@ int cpu_prepare(int index)
 {
 	uint64_t slot = TCS_BASE + (uint64_t)index * TCS_SLOT_SIZE;
 	struct sgx_tcs *tcs = (struct sgx_tcs *)(slot + SLOT_TCS);
-	const struct enclu_secinfo fresh = {.flags = SECINFO_TYPE_REG |
-			SECINFO_R | SECINFO_W | SECINFO_PENDING};
-	const struct enclu_secinfo modified = {
-		.flags = SECINFO_TYPE_TCS | SECINFO_MODIFIED};
+	const struct sgx_secinfo fresh = {.flags = SGX_SECINFO_REG |
+			SGX_SECINFO_R | SGX_SECINFO_W | SGX_SECINFO_PENDING};
+	const struct sgx_secinfo modified = {
+		.flags = SGX_SECINFO_TCS | SGX_SECINFO_MODIFIED};
 	static const uint32_t parts[][2] = {{SLOT_TCS, SLOT_EXC_GUARD},
 		{SLOT_EXC_STACK, SLOT_IDLE_GUARD},
 		{SLOT_IDLE_STACK, SLOT_USED}};

@@ -9,42 +9,19 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+
+#include "abi/sgx.h"
 
 #define ENCLU ".byte 0x0f, 0x01, 0xd7, 0x66, 0x90"
 
-enum enclu_leaf {
-	ENCLU_EREPORT = 0,
-	ENCLU_EACCEPT = 5,
-	ENCLU_EMODPE = 6,
-	ENCLU_EACCEPTCOPY = 7,
-};
-
-/* SECINFO.FLAGS. The page type is in bits 8 to 15. */
-enum {
-	SECINFO_R = 1,
-	SECINFO_W = 2,
-	SECINFO_X = 4,
-	SECINFO_PENDING = 8,
-	SECINFO_MODIFIED = 16,
-	SECINFO_PR = 32,
-	SECINFO_TYPE_TCS = 1 << 8,
-	SECINFO_TYPE_REG = 2 << 8,
-	SECINFO_TYPE_TRIM = 4 << 8,
-	SECINFO_RWX = 7,
-};
-
-struct enclu_secinfo {
-	uint64_t flags;
-	uint64_t reserved[7];
-} __attribute__((aligned(64)));
-
 #ifdef ENCLU_SIMULATED
 /* Hosted tests bring their own. */
-uint64_t enclu_accept(uint64_t page, const struct enclu_secinfo *info);
-void enclu_modpe(uint64_t page, const struct enclu_secinfo *info);
+uint64_t enclu_accept(uint64_t page, const struct sgx_secinfo *info);
+void enclu_modpe(uint64_t page, const struct sgx_secinfo *info);
 uint64_t enclu_acceptcopy(
-	uint64_t page, const struct enclu_secinfo *info, const void *src);
+	uint64_t page, const struct sgx_secinfo *info, const void *src);
 bool enclu_rdrand(uint64_t *v);
 #else
 
@@ -58,51 +35,45 @@ static inline bool enclu_rdrand(uint64_t *v)
 }
 
 /* RAX of the leaf: 0 or an SGX error code. Wrong use faults. */
-static inline uint64_t enclu_accept(
-	uint64_t page, const struct enclu_secinfo *info)
+static inline uint64_t enclu(
+	uint64_t leaf, const void *rbx, uint64_t rcx, const void *rdx)
 {
-	uint64_t rax = ENCLU_EACCEPT;
-
 	__asm__ volatile(ENCLU
-			 : "+a"(rax)
-			 : "b"(info), "c"(page)
+			 : "+a"(leaf)
+			 : "b"(rbx), "c"(rcx), "d"(rdx)
 			 : "memory", "cc");
-	return rax;
+	return leaf;
+}
+
+static inline uint64_t enclu_accept(
+	uint64_t page, const struct sgx_secinfo *info)
+{
+	return enclu(SGX_EACCEPT, info, page, NULL);
 }
 
 /* EMODPE adds permissions; it has no result. */
-static inline void enclu_modpe(uint64_t page, const struct enclu_secinfo *info)
+static inline void enclu_modpe(uint64_t page, const struct sgx_secinfo *info)
 {
-	uint64_t rax = ENCLU_EMODPE;
-
-	__asm__ volatile(ENCLU
-			 : "+a"(rax)
-			 : "b"(info), "c"(page)
-			 : "memory", "cc");
+	enclu(SGX_EMODPE, info, page, NULL);
 }
 
 static inline uint64_t enclu_acceptcopy(
-	uint64_t page, const struct enclu_secinfo *info, const void *src)
+	uint64_t page, const struct sgx_secinfo *info, const void *src)
 {
-	uint64_t rax = ENCLU_EACCEPTCOPY;
-
-	__asm__ volatile(ENCLU
-			 : "+a"(rax)
-			 : "b"(info), "c"(page), "d"(src)
-			 : "memory", "cc");
-	return rax;
+	return enclu(SGX_EACCEPTCOPY, info, page, src);
 }
 
 /* target 512, data 64, report 432 bytes; aligned 512, 128, 512. */
 static inline void enclu_report(
 	const void *target, const void *data, void *report)
 {
-	uint64_t rax = ENCLU_EREPORT;
+	enclu(SGX_EREPORT, target, (uintptr_t)data, report);
+}
 
-	__asm__ volatile(ENCLU
-			 : "+a"(rax)
-			 : "b"(target), "c"(data), "d"(report)
-			 : "memory", "cc");
+/* request 512, key 16 bytes; aligned so. */
+static inline uint64_t enclu_key(const void *request, void *key)
+{
+	return enclu(SGX_EGETKEY, request, (uintptr_t)key, NULL);
 }
 
 #endif

@@ -146,9 +146,9 @@ static void *find(size_t count)
 
 static void accept_pages(size_t page, size_t count)
 {
-	struct enclu_secinfo info = {
-		.flags = SECINFO_R | SECINFO_W | SECINFO_PENDING |
-			SECINFO_TYPE_REG,
+	struct sgx_secinfo info = {
+		.flags = SGX_SECINFO_R | SGX_SECINFO_W | SGX_SECINFO_PENDING |
+			SGX_SECINFO_REG,
 	};
 
 	for (size_t i = 0; i < count; i++) {

@@ -74,24 +74,25 @@ static bool readable(uint64_t page)
 	return epcm[page] & table[page] & 1;
 }
 
-uint64_t enclu_accept(uint64_t addr, const struct enclu_secinfo *info)
+uint64_t enclu_accept(uint64_t addr, const struct sgx_secinfo *info)
 {
 	uint64_t p = page_of(addr);
 	uint8_t e = epcm[p];
 
 	assert_true(e & VALID);
 	switch (info->flags) {
-	case SECINFO_R | SECINFO_W | SECINFO_PENDING | SECINFO_TYPE_REG:
+	case SGX_SECINFO_R | SGX_SECINFO_W | SGX_SECINFO_PENDING |
+		SGX_SECINFO_REG:
 		assert_true(e & PENDING);
 		epcm[p] = VALID | 3;
 		break;
-	case SECINFO_MODIFIED | SECINFO_TYPE_TRIM:
+	case SGX_SECINFO_MODIFIED | SGX_SECINFO_TRIM:
 		assert_true(e & TRIMMING);
 		epcm[p] = VALID | TRIMMED;
 		break;
 	default:
 		assert_int_equal(
-			info->flags & ~7ul, SECINFO_PR | SECINFO_TYPE_REG);
+			info->flags & ~7ul, SGX_SECINFO_PR | SGX_SECINFO_REG);
 		assert_true(e & PR);
 		assert_true(readable(p));
 		assert_int_equal(e & 7, info->flags & 7);
@@ -101,7 +102,7 @@ uint64_t enclu_accept(uint64_t addr, const struct enclu_secinfo *info)
 	return 0;
 }
 
-void enclu_modpe(uint64_t addr, const struct enclu_secinfo *info)
+void enclu_modpe(uint64_t addr, const struct sgx_secinfo *info)
 {
 	uint64_t p = page_of(addr);
 
@@ -113,13 +114,13 @@ void enclu_modpe(uint64_t addr, const struct enclu_secinfo *info)
 }
 
 uint64_t enclu_acceptcopy(
-	uint64_t addr, const struct enclu_secinfo *info, const void *src)
+	uint64_t addr, const struct sgx_secinfo *info, const void *src)
 {
 	uint64_t p = page_of(addr);
 
 	assert_true(epcm[p] & PENDING);
 	assert_true(info->flags & 1);
-	assert_int_equal(info->flags & ~7ul, SECINFO_TYPE_REG);
+	assert_int_equal(info->flags & ~7ul, SGX_SECINFO_REG);
 	mprotect((void *)addr, PAGE_SIZE, PROT_READ | PROT_WRITE);
 	memcpy((void *)addr, src, PAGE_SIZE);
 	epcm[p] = VALID | (info->flags & 7);

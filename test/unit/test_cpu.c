@@ -138,7 +138,7 @@ int64_t hostcall_run(unsigned nr, const uint64_t *args)
 	return -1;
 }
 
-uint64_t enclu_accept(uint64_t addr, const struct enclu_secinfo *info)
+uint64_t enclu_accept(uint64_t addr, const struct sgx_secinfo *info)
 {
 	(void)addr, (void)info;
 	return 0;

@@ -27,12 +27,13 @@ static bool refuse;
 static unsigned grown;
 static jmp_buf panicked;
 
-uint64_t enclu_accept(uint64_t page, const struct enclu_secinfo *info)
+uint64_t enclu_accept(uint64_t page, const struct sgx_secinfo *info)
 {
 	assert_int_equal(page, accepted);
 	assert_true(page < added);
 	assert_int_equal(info->flags,
-		SECINFO_R | SECINFO_W | SECINFO_PENDING | SECINFO_TYPE_REG);
+		SGX_SECINFO_R | SGX_SECINFO_W | SGX_SECINFO_PENDING |
+			SGX_SECINFO_REG);
 	accepted += PAGE_SIZE;
 	return 0;
 }
