@@ -19,6 +19,7 @@
 #pragma GCC diagnostic error "-Wpadded"
 #include "abi/hostfile.h"
 #include "abi/net.h"
+#include "abi/sgx.h"
 
 struct host_clock {
 	uint64_t realtime_ns;
@@ -71,6 +72,7 @@ enum {
 	HE_FDS = 64, /* EMFILE ENFILE */
 	HE_TIME = 128, /* ETIMEDOUT */
 	HE_AGAIN = 256,
+	HE_QUOTE = 512, /* what asking a service for a quote gives */
 };
 
 enum { HC_SIZE_FIXED = 0xff };

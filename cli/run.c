@@ -318,6 +318,7 @@ static int make_config(struct run *r, struct err *e)
 		.gid = getgid(),
 		.signals = manifest_default_signals,
 		.network = true,
+		.attestation = ATTESTATION_ALL,
 		.volume_sources = {r->sources, r->volumes_count},
 		.manifest = {r->manifest.canonical, r->manifest.canonical_size},
 	};
@@ -419,6 +420,7 @@ static int prepare(struct run *r, struct err *e)
 	r->launch.stats_path = o->stats_path;
 	r->launch.trace_host = o->trace_host;
 	r->launch.calls = o->calls;
+	r->launch.las = o->las;
 	r->launch.faithful = o->faithful;
 	r->launch.has_manifest = o->manifest != NULL;
 	memcpy(r->launch.config_id, r->manifest.hash, sizeof(r->manifest.hash));

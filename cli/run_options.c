@@ -305,6 +305,15 @@ static int set_calls(struct run_options *o, const char *value, struct err *e)
 	return 0;
 }
 
+static int set_las(struct run_options *o, const char *value, struct err *e)
+{
+	if (value[0] != '/' && value[0] != '@')
+		return bad_value(e, "--las", value,
+			"an absolute path, or @NAME of an abstract socket");
+	o->las = value;
+	return 0;
+}
+
 static int set_stats(struct run_options *o, const char *value, struct err *e)
 {
 	(void)e;
@@ -367,6 +376,9 @@ static const struct option options[] = {
 	{"calls", 0, VALUE_NEEDED, "auto|exit|ring",
 		"how calls travel to the host (default: what is faster here)",
 		set_calls},
+	{"las", 0, VALUE_NEEDED, "PATH",
+		"socket of the quoting service (default: see `sconce las`)",
+		set_las},
 	{"stats", 0, VALUE_ALLOWED, "FILE",
 		"print counters at the end (to FILE)", set_stats},
 	{"faithful", 0, VALUE_NONE, NULL,

@@ -26,6 +26,7 @@ struct run_options {
 	const char *hostname;
 	bool trace, stats, quiet, faithful, trace_host;
 	enum launch_calls calls;
+	const char *las; /* NULL: not given */
 	const char *stats_path;
 	const char **env; /* "K=V" or "K" */
 	size_t env_count;

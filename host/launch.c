@@ -254,6 +254,7 @@ int host_run(const struct launch *launch, int *wait_status, struct err *e)
 		goto destroy;
 	}
 	serve_set_trace(l->serve, launch->trace_host);
+	serve_quote_from(launch->las);
 	serve_set_names(l->serve, launch->trace);
 	err = run(l, launch, init_fd, wait_status, e);
 

@@ -45,6 +45,7 @@ struct launch {
 	const char *stats_path; /* NULL: statistics go to standard error */
 	bool trace_host; /* host calls to standard error, as served */
 	enum launch_calls calls; /* how host calls travel */
+	const char *las; /* socket of the quoting service; NULL: usual ones */
 	bool faithful; /* emulator: trap each ENCLU, patch nothing */
 
 	/* Canonical CBOR of struct config, the kernel's launch configuration.

@@ -44,6 +44,9 @@ void serve_free(struct serve *s);
 void serve_set_trace(struct serve *s, bool on);
 /* The log has system calls: their numbers get names. */
 void serve_set_names(struct serve *s, bool on);
+/* The socket of the quoting service, for all servers; kept. NULL: the first
+ * of those that host/aesm.h names. */
+void serve_quote_from(const char *path);
 /* How often a call was served. */
 uint64_t serve_count(const struct serve *s, unsigned nr);
 /* The enclave's last words after EXIT_PANIC; printable, at most size - 1. */

@@ -294,6 +294,7 @@ void process_put(struct process *p)
 		return;
 	ASSERT(!p->as && !p->files && !p->fs && !p->actions);
 	kfree(p->exe);
+	kfree(p->attest);
 	kfree(p);
 }
 

@@ -14,6 +14,7 @@
 #include "lib/list.h"
 
 struct aspace;
+struct device_state;
 struct fdtable;
 struct fs_ctx; /* cwd, root, umask: vfs.h */
 struct sigactions; /* signal.h */
@@ -76,6 +77,7 @@ struct process {
 	bool keep_caps;
 	uint64_t rlimit[16][2]; /* soft, hard */
 	uint64_t start_time; /* time_mono_ns */
+	struct device_state *attest; /* attest/device.h, NULL: not used yet */
 	void *timers; /* itimers, POSIX timers: ptimer.c */
 	bool dumpable, no_new_privs;
 	int pdeathsig;

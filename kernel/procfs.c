@@ -117,7 +117,8 @@ static int lookup_row(struct dentry *d, const struct node *dir)
 		if (path[len] == '\0') {
 			like.kind = NODE_FILE;
 			like.row = i;
-			return found(d, like, S_IFREG | 0444);
+			return found(d, like,
+				S_IFREG | (t->ops ? t->ops->mode(i) : 0444));
 		}
 		if (path[len] == '/') {
 			like.kind = NODE_DIR;
@@ -427,10 +428,13 @@ int procfs_getattr(
 static int procfs_open(
 	struct dentry *d, uint32_t flags, uint32_t mode, struct file **out)
 {
+	const struct tree *t = d->mount->priv;
 	int err;
 
 	if (S_ISDIR(d->vnode->mode))
 		return vfs_file_new(&dir_ops, flags, d, out);
+	if (t->ops)
+		return t->ops->open(d, node_of(d->vnode)->row, flags, out);
 	err = vfs_file_new(
 		&procfs_text_ops, flags & (O_ACCMODE | O_NONBLOCK), d, out);
 	if (err)
@@ -457,15 +461,14 @@ static const struct vnode_ops procfs_ops = {
 	.statfs = procfs_statfs,
 };
 
-static int mount_tree(struct mount *m, const struct proc_file *files,
-	size_t count, bool processes)
+int procfs_mount_tree(struct mount *m, const struct tree *like)
 {
 	struct tree *t = kzalloc(sizeof(*t));
 	int err;
 
 	if (!t)
 		return -ENOMEM;
-	*t = (struct tree){files, count, processes};
+	*t = *like;
 	m->priv = t;
 	err = mount_set_root(m,
 		node_new(m, (struct node){.kind = NODE_DIR, .fd = -1},
@@ -477,10 +480,12 @@ static int mount_tree(struct mount *m, const struct proc_file *files,
 
 int procfs_mount(struct mount *m, const char *source, uint64_t size)
 {
-	return mount_tree(m, procfs_files, procfs_file_count, true);
+	return procfs_mount_tree(
+		m, &(struct tree){procfs_files, procfs_file_count, true, NULL});
 }
 
 int sysfs_mount(struct mount *m, const char *source, uint64_t size)
 {
-	return mount_tree(m, sysfs_files, sysfs_file_count, false);
+	return procfs_mount_tree(
+		m, &(struct tree){sysfs_files, sysfs_file_count, false, NULL});
 }

@@ -36,10 +36,18 @@ struct node {
 	char path[64]; /* NODE_DIR */
 };
 
+/* Of a tree whose files are not texts. */
+struct tree_ops {
+	uint32_t (*mode)(size_t row);
+	int (*open)(struct dentry *d, size_t row, uint32_t flags,
+		struct file **out);
+};
+
 struct tree {
 	const struct proc_file *files;
 	size_t count;
 	bool processes;
+	const struct tree_ops *ops; /* NULL: texts */
 };
 
 static inline struct node *node_of(const struct vnode *v)
@@ -52,6 +60,7 @@ struct process *procfs_process(const struct node *n);
 
 int procfs_getattr(
 	struct dentry *d, struct vnode *v, struct file *f, struct kstat *st);
+int procfs_mount_tree(struct mount *m, const struct tree *t);
 int procfs_statfs(struct dentry *d, struct kstatfs *s);
 
 extern const struct vnode_ops procfs_link_ops, procfs_magic_ops;

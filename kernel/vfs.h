@@ -306,7 +306,8 @@ void vfs_init(void);
 /*
  * Mounts at target (absolute; "/" first). kind: "host" (source: a path of
  * the host), "tmpfs" (size: limit in bytes, 0 none), "proc" (brings "sys" at
- * /sys/devices/system/cpu), "dev" (with its shm directory), "sys", "volume"
+ * /sys/devices/system/cpu), "dev" (with its shm directory; brings
+ * "attestation" at /dev/attestation), "sys", "volume"
  * (volfs_mount_all: source is the name, size its index).
  * A target that does not exist appears as an empty directory. 0 or -errno.
  * May sleep.
@@ -323,6 +324,7 @@ int hostfs_mount(struct mount *m, const char *source, uint64_t size);
 int tmpfs_mount(struct mount *m, const char *source, uint64_t size);
 int procfs_mount(struct mount *m, const char *source, uint64_t size);
 int devfs_mount(struct mount *m, const char *source, uint64_t size);
+int attestfs_mount(struct mount *m, const char *source, uint64_t size);
 int sysfs_mount(struct mount *m, const char *source, uint64_t size);
 int volfs_mount(struct mount *m, const char *source, uint64_t index);
 

@@ -46,6 +46,7 @@ static const struct {
 	{"proc", procfs_mount},
 	{"dev", devfs_mount},
 	{"sys", sysfs_mount},
+	{"attestation", attestfs_mount},
 	{"volume", volfs_mount},
 };
 
@@ -180,6 +181,9 @@ int vfs_mount(const char *kind, const char *source, const char *target,
 	if (fn == procfs_mount)
 		return vfs_mount(
 			"sys", NULL, "/sys/devices/system/cpu", true, 0);
+	if (fn == devfs_mount)
+		return vfs_mount(
+			"attestation", NULL, "/dev/attestation", false, 0);
 	return 0;
 put:
 	dentry_put(at);

@@ -45,6 +45,8 @@ static const struct schema_field config_fields[] = {
 		.max = 64},
 	{"manifest", SCHEMA_BYTES, SCHEMA_OPTIONAL, AT(manifest),
 		.max = MANIFEST_SIZE_MAX},
+	{"attestation", SCHEMA_FLAGS, 0, AT(attestation), .max = 3,
+		.names = manifest_attestation_names},
 	{"volume_sources", SCHEMA_STRUCT_LIST, 0, AT(volume_sources),
 		.max = MANIFEST_VOLUMES_MAX, .sub = &source_schema},
 };
@@ -192,6 +194,7 @@ int config_admit(struct config *c, const struct manifest *m, uint64_t memory,
 	c->volumes = m->volumes;
 	c->signals = m->signals;
 	c->network = m->network;
+	c->attestation = m->attestation;
 	c->files = m->limits.files;
 	c->threads = m->limits.threads;
 	return 0;

@@ -41,6 +41,7 @@ struct config {
 	uint64_t threads; /* bound on threads, 0: none */
 	uint64_t signals; /* as struct manifest */
 	bool network;
+	uint64_t attestation; /* as struct manifest */
 	struct item_list volumes; /* of struct volume_spec */
 	struct item_list volume_sources; /* of struct volume_source */
 	struct bytes manifest; /* canonical form; empty: a development run */

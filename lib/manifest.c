@@ -26,6 +26,9 @@ const char *const manifest_signal_names[32] = {
 const uint64_t manifest_default_signals = 1ull << 0 | 1ull << 1 | 1ull << 2 |
 	1ull << 14 | 1ull << 17 | 1ull << 27;
 
+const char *const manifest_attestation_names[4] = {
+	"report", "quote", "seal", "keys"};
+
 #define AT(type, field) .offset = offsetof(struct type, field)
 
 static const struct schema_field mount_fields[] = {
@@ -110,10 +113,14 @@ static const struct schema_field manifest_fields[] = {
 		.min = 1, .max = MANIFEST_PATH_MAX},
 	{"hostname", SCHEMA_TEXT, 0, AT(manifest, hostname), .min = 1,
 		.max = 64},
+	{"attestation", SCHEMA_FLAGS, 0, AT(manifest, attestation), .max = 3,
+		.names = manifest_attestation_names},
 };
 static const struct manifest manifest_defaults = {
 	.workdir = "/",
 	.hostname = "sconce",
+	.attestation = ATTESTATION_REPORT | ATTESTATION_QUOTE |
+		ATTESTATION_SEAL,
 	.signals = 1ull << 0 | 1ull << 1 | 1ull << 2 | 1ull << 14 | 1ull << 17 |
 		1ull << 27,
 };

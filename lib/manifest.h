@@ -73,6 +73,15 @@ struct manifest_env {
 	struct text_list pass; /* names; a final '*' stands for any rest */
 };
 
+/* What programs may use of /dev/attestation; init may use all of it. */
+enum manifest_attestation {
+	ATTESTATION_REPORT = 1,
+	ATTESTATION_QUOTE = 2,
+	ATTESTATION_SEAL = 4,
+	ATTESTATION_KEYS = 8, /* keys that programs use as they like */
+	ATTESTATION_ALL = 15,
+};
+
 /* Upper bounds; 0: none beside the kernel's own. */
 struct manifest_limits {
 	uint64_t cpus;
@@ -93,6 +102,7 @@ struct manifest {
 	struct manifest_limits limits;
 	struct item_list mounts; /* of struct mount_spec */
 	struct item_list volumes; /* of struct volume_spec */
+	uint64_t attestation; /* enum manifest_attestation */
 };
 
 extern const struct schema manifest_schema;
@@ -100,6 +110,8 @@ extern const struct schema mount_schema;
 extern const struct schema volume_spec_schema;
 /* Indexed by signal number - 1, NULL where the host never may. */
 extern const char *const manifest_signal_names[32];
+
+extern const char *const manifest_attestation_names[4];
 
 /* HUP, INT, QUIT, TERM and WINCH, and CONT (STOP cannot be refused). */
 extern const uint64_t manifest_default_signals;

@@ -9,10 +9,13 @@
 
 #include "host/serve.h"
 #include "kernel/aspace.h"
+#include "kernel/boot.h"
 #include "kernel/cpu.h"
 #include "kernel/cpuid.h"
 #include "kernel/file.h"
+#include "kernel/fpu.h"
 #include "kernel/hostcall.h"
+#include "kernel/identity.h"
 #include "kernel/kalloc.h"
 #include "kernel/hostcall_ring.h"
 #include "kernel/hostready.h"
@@ -30,6 +33,7 @@
 #include "kernel/vfs.h"
 #include "kernel/volfs.h"
 #include "kernel/wait.h"
+#include "lib/config.h"
 
 struct process env_process = {.pid = 42, .thread_count = 1};
 static struct thread thread = {.tid = 42, .proc = &env_process};
@@ -513,6 +517,35 @@ int64_t hostcall_run(unsigned nr, const uint64_t *args)
 		n = -EFAULT;
 	free(buf);
 	return n;
+}
+
+/* ---- /dev/attestation; weak: test_attestfs.c has a processor ---- */
+
+weak const struct config *boot_config(void)
+{
+	static const struct config config;
+
+	return &config;
+}
+
+weak void kernel_fpu_begin(void)
+{
+}
+
+weak void kernel_fpu_end(void)
+{
+}
+
+weak void identity_report(const struct sgx_targetinfo *target,
+	const uint8_t data[static 64], struct sgx_report *report)
+{
+	abort();
+}
+
+weak int identity_key(void *ctx, const struct sgx_keyrequest *request,
+	uint8_t key[static SGX_KEY_SIZE])
+{
+	abort();
 }
 
 /* ---- encrypted volumes: they have tests of their own ---- */
