@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "cli/cbor_put.h"
+#include "lib/cbor_put.h"
 #include "lib/schema.h"
 
 /* Appends the encoding. @object must satisfy the schema. */

@@ -2,12 +2,13 @@
 /*
  * Deterministic CBOR (RFC 8949, 4.2.1): shortest heads, definite lengths, map
  * keys in ascending order of their encoding. Both ends speak a subset:
- * unsigned integers, byte strings, UTF-8 text, arrays, maps, true and false.
+ * unsigned integers, byte strings, UTF-8 text, arrays, maps, tags, true and
+ * false.
  *
  * Equal values have equal bytes and the reader refuses every other encoding,
  * so a hash of the bytes names the value. The reader never reads outside its
  * input and copies nothing: strings point into the input. The writer is in
- * cli/cbor_put.h, for no enclave writes any.
+ * cbor_put.h.
  */
 #pragma once
 
@@ -19,11 +20,14 @@ enum cbor_kind {
 	CBOR_TEXT = 3,
 	CBOR_ARRAY = 4,
 	CBOR_MAP = 5,
+	CBOR_TAG = 6,
 	CBOR_SIMPLE = 7,
 };
 
 /* Arguments of CBOR_SIMPLE. */
 enum { CBOR_FALSE = 20, CBOR_TRUE = 21 };
+
+enum { CBOR_DEPTH = 8 };
 
 struct cbor_reader {
 	const uint8_t *at, *end;
@@ -45,6 +49,11 @@ must_check int cbor_get_text(
 /* @count is at most what the rest of the input could hold. */
 must_check int cbor_get_array(struct cbor_reader *r, uint64_t *count);
 must_check int cbor_get_map(struct cbor_reader *r, uint64_t *count);
+/* What the tag is of follows. */
+must_check int cbor_get_tag(struct cbor_reader *r, uint64_t *tag);
+/* An item of any kind with what is in it, floats and null included: at most
+ * CBOR_DEPTH arrays, maps and tags within each other. -EBADMSG beyond. */
+must_check int cbor_skip(struct cbor_reader *r);
 
 /* True if everything was read. */
 bool cbor_reader_at_end(const struct cbor_reader *r);

@@ -156,7 +156,7 @@ X509 *snp_pki_vek(const struct snp_pki_vek *vek)
 		add_amd(x, "4", octets, 2 + vek->hwid_size);
 	else if (vek->hwid_size)
 		add_amd(x, "4", vek->hwid, vek->hwid_size);
-	if (vek->vlek)
+	if (vek->vlek || vek->csp)
 		add_text(x, "5", "CN=cloud.example");
 	sign_cert(x, vek->signer, false);
 	return x;

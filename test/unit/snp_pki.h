@@ -34,6 +34,7 @@ struct snp_pki_vek {
 	const char *subject; /* NULL: by kind */
 	const char *product; /* "Milan-B0" */
 	bool vlek;
+	bool csp; /* cspID in a VCEK too */
 	int spl[10]; /* index: N of ...3704.1.3.N; -1: not there */
 	uint8_t hwid[64];
 	size_t hwid_size;

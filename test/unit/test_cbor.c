@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "cli/cbor_put.h"
+#include "lib/cbor_put.h"
 #include "test/unit/cbor_check.h"
 #include "test/unit/unit.h"
 
@@ -101,6 +101,77 @@ static void test_strings(void **state)
 	assert_int_equal(cbor_get_uint(&r, &count), -EINVAL);
 }
 
+static void test_tag(void **state)
+{
+	uint8_t buf[16], want[16];
+	struct cbor_writer w;
+	struct cbor_reader r;
+	uint64_t tag, v;
+
+	cbor_writer_init(&w, buf, sizeof(buf));
+	cbor_put_tag(&w, 60000);
+	cbor_put_uint(&w, 1);
+	assert_int_equal(unhex("d9ea6001", want), w.len);
+	assert_memory_equal(buf, want, w.len);
+	cbor_reader_init(&r, buf, w.len);
+	assert_int_equal(cbor_get_tag(&r, &tag), 0);
+	assert_int_equal(tag, 60000);
+	assert_int_equal(cbor_get_uint(&r, &v), 0);
+	assert_true(cbor_reader_at_end(&r));
+	cbor_reader_init(&r, buf + 3, 1);
+	assert_int_equal(cbor_get_tag(&r, &tag), -EINVAL);
+}
+
+static void test_skip(void **state)
+{
+	static const struct {
+		const char *hex;
+		bool ok;
+	} rows[] = {
+		{"00", true},
+		{"3903e7", true},
+		{"4401020304", true},
+		{"6449455446", true},
+		{"80", true},
+		{"a0", true},
+		{"f4", true},
+		{"f6", true},
+		{"f8ff", true},
+		{"f90000", true},
+		{"fa47c35000", true},
+		{"fb3ff199999999999a", true},
+		{"c11a514b67b0", true},
+		{"8301820203820405", true},
+		{"a26161016162820203", true},
+		{"818181818181818100", true}, /* eight arrays */
+		{"81818181818181818100", false}, /* nine */
+		{"c1c1c1c1c1c1c1c1c100", false},
+		{"", false},
+		{"c1", false},
+		{"82", false},
+		{"8100ff", false}, /* a byte too many */
+		{"a100", false},
+		{"44010203", false},
+		{"f9", false},
+		{"fb3ff1", false},
+		{"5f4101ff", false},
+		{"9f01ff", false},
+		{"bf616101ff", false},
+		{"ff", false},
+		{"9bffffffffffffffff", false},
+		{"bbffffffffffffffff", false},
+		{"bb8000000000000000", false},
+	};
+	struct cbor_reader r;
+	uint8_t bytes[32];
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		cbor_reader_init(&r, bytes, unhex(rows[i].hex, bytes));
+		if ((!cbor_skip(&r) && cbor_reader_at_end(&r)) != rows[i].ok)
+			fail_msg("%s", rows[i].hex);
+	}
+}
+
 static void test_overflow(void **state)
 {
 	struct cbor_writer w;
@@ -192,6 +263,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_uint),
 		cmocka_unit_test(test_strings),
+		cmocka_unit_test(test_tag),
+		cmocka_unit_test(test_skip),
 		cmocka_unit_test(test_overflow),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_accepted),

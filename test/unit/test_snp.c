@@ -517,6 +517,9 @@ static void test_chip(void **state)
 	expect(&m, "snp-certificate");
 	m.vek.hwid_size = 0;
 	expect(&m, "snp-certificate");
+	made_init(&m, "Genoa", false);
+	m.vek.csp = true;
+	expect(&m, "snp-certificate");
 	made_init(&m, "Genoa", true);
 	m.vek.hwid_size = 64;
 	expect(&m, "snp-certificate");

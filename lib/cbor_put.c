@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cli/cbor_put.h"
+#include "lib/cbor_put.h"
 
 #include <errno.h>
 #include <string.h>
@@ -67,6 +67,11 @@ void cbor_put_array(struct cbor_writer *w, uint64_t count)
 void cbor_put_map(struct cbor_writer *w, uint64_t count)
 {
 	put_head(w, CBOR_MAP, count);
+}
+
+void cbor_put_tag(struct cbor_writer *w, uint64_t tag)
+{
+	put_head(w, CBOR_TAG, tag);
 }
 
 int cbor_writer_check(const struct cbor_writer *w)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Writes deterministic CBOR as lib/cbor.h describes it. Here and not beside
- * the reader, for the trusted code reads only.
+ * Writes deterministic CBOR as lib/cbor.h describes it. Not part of the kernel,
+ * which reads only.
  */
 #pragma once
 
@@ -23,5 +23,7 @@ void cbor_put_text(struct cbor_writer *w, const char *text, size_t size);
  */
 void cbor_put_array(struct cbor_writer *w, uint64_t count);
 void cbor_put_map(struct cbor_writer *w, uint64_t count);
+/* What the tag is of follows. */
+void cbor_put_tag(struct cbor_writer *w, uint64_t tag);
 /* 0, or -ENOSPC if the text did not fit; w->len is then the size needed. */
 must_check int cbor_writer_check(const struct cbor_writer *w);
