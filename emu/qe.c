@@ -15,7 +15,14 @@
 #include "emu/keys.h"
 #include "emu/qe_int.h"
 
-enum { QE_PRODID = 1, QE_SVN = 1, PCE_SVN = 1, KEY_BITS = 320, ID_BITS = 128 };
+enum {
+	QE_PRODID = 1,
+	QE_SVN = 1,
+	PCE_SVN = 1,
+	KEY_BITS = 320,
+	ID_BITS = 128,
+	LABEL_MAX = 12
+};
 
 /*
  * Hashes of nothing: readable in every dump, and no enclave of the emulator
@@ -30,11 +37,9 @@ int qe_derive(const struct emu_qe *qe, const char *label, unsigned counter,
 	unsigned bits, uint8_t out[16])
 {
 	uint8_t block[16] = {(uint8_t)counter};
-	size_t len = strlen(label);
 
-	if (len > 12)
-		return -EINVAL;
-	memcpy(block + 1, label, len);
+	for (size_t i = 0; i < LABEL_MAX && label[i]; i++)
+		block[1 + i] = (uint8_t)label[i];
 	block[14] = (uint8_t)(bits >> 8);
 	block[15] = (uint8_t)bits;
 	return keys_cmac(qe->seal_key, block, sizeof(block), out);

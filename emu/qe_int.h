@@ -30,7 +30,7 @@ struct emu_qe {
 };
 
 /* 16 bytes: CMAC(seal key, counter, label, zeros, bits), as Intel's quoting
- * enclave derives; label: at most 12 characters. 0 or -EIO. */
+ * enclave derives; of label 12 characters count. 0 or -EIO. */
 int qe_derive(const struct emu_qe *qe, const char *label, unsigned counter,
 	unsigned bits, uint8_t out[16]);
 

@@ -215,6 +215,7 @@ static int ask(struct call *c, struct aesm_msg *request, struct aesm_msg *out)
 	size_t size;
 	int fd, ret;
 
+	*out = (struct aesm_msg){0};
 	aesm_put_number(request, AESM_F_TIMEOUT,
 		(uint64_t)(left > 0 ? left : 1) * 1000);
 	ret = aesm_encode(request, false, frame, sizeof(frame), &size);

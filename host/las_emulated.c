@@ -32,9 +32,12 @@ struct las_emulated {
 int las_emulated_new(struct las_emulated **out, struct err *e)
 {
 	struct las_emulated *l = calloc(1, sizeof(*l));
-	int ret = l ? emu_qe_new(&l->qe, e) : err_setf(e, -ENOMEM, "no memory");
+	int ret;
 
 	*out = NULL;
+	if (!l)
+		return err_setf(e, -ENOMEM, "no memory");
+	ret = emu_qe_new(&l->qe, e);
 	if (ret < 0) {
 		free(l);
 		return ret;
