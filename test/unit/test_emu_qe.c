@@ -10,11 +10,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <openssl/evp.h>
 #include <openssl/sha.h>
 
+#include "attest/evidence.h"
 #include "emu/keys.h"
 #include "emu/qe_int.h"
 #include "test/unit/emu_fixture.h"
@@ -268,6 +270,113 @@ static void test_collateral(void **state)
 	emu_qe_free(qe);
 }
 
+/* ---- by our own verifier ---- */
+
+struct evidence_files {
+	struct collateral_files files;
+	struct span root;
+	char *data[8];
+	size_t count;
+};
+
+static struct span load(struct evidence_files *f, const char *name)
+{
+	static char text[8192];
+	char path[600], dir[512];
+	size_t size;
+	FILE *file;
+
+	data_path(dir, "verify");
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	file = fopen(path, "rb");
+	assert_non_null(file);
+	size = fread(text, 1, sizeof(text), file);
+	fclose(file);
+	f->data[f->count] = malloc(size);
+	memcpy(f->data[f->count], text, size);
+	return (struct span){f->data[f->count++], size};
+}
+
+static void load_files(struct evidence_files *f)
+{
+	*f = (struct evidence_files){0};
+	f->files.tcb_info = load(f, "tcb_info.json");
+	f->files.tcb_info_chain = load(f, "tcb_info_chain.pem");
+	f->files.qe_identity = load(f, "qe_identity.json");
+	f->files.qe_identity_chain = load(f, "qe_identity_chain.pem");
+	f->files.root_ca_crl = load(f, "root_ca_crl.der");
+	f->files.pck_crl = load(f, "pck_crl.der");
+	f->root = load(f, "root_ca.pem");
+}
+
+static struct verdict verify(const struct evidence_files *f,
+	const struct trust *trust, const uint8_t *quote, size_t size)
+{
+	const struct evidence_options options = {.at = (int64_t)time(NULL)};
+	struct collateral *c = NULL;
+	struct err e = {0};
+	struct verdict v;
+
+	if (collateral_new(&f->files, trust, &c, &e) < 0 ||
+		evidence_verify(quote, size, c, &options, &v, &e) < 0) {
+		/* Not evidence at all, or no certificates in it. */
+		verdict_init(&v, EVIDENCE_SGX_V3);
+		verdict_fail(&v, "unusable", e.text, "evidence");
+	}
+	collateral_free(c);
+	return v;
+}
+
+static void test_verified(void **state)
+{
+	struct emu_qe *qe = qe_open();
+	uint8_t quote[EMU_QE_QUOTE_MAX];
+	struct sgx_targetinfo target;
+	struct evidence_files f;
+	struct sgx_report report;
+	struct err e = {0};
+	struct trust trust;
+	struct verdict v;
+	char dir[512];
+	size_t size;
+
+	data_path(dir, "verify");
+	assert_int_equal(
+		emu_qe_collateral(qe, dir, (int64_t)time(NULL), &e), 0);
+	load_files(&f);
+	emu_qe_target(qe, &target);
+	report = report_for(&target);
+	assert_int_equal(
+		emu_qe_quote(qe, &report, quote, sizeof(quote), &size), 0);
+
+	trust = (struct trust){&f.root, 1, true};
+	v = verify(&f, &trust, quote, size);
+	if (v.failure_count)
+		fail_msg("%s: seen %s, wanted %s", v.failures[0].rule,
+			v.failures[0].seen, v.failures[0].wanted);
+	assert_int_equal(v.kind, EVIDENCE_SGX_V3);
+	assert_true(v.signature && v.chain && v.emulated && !v.debug);
+	assert_int_equal(v.tcb_status, TCB_UP_TO_DATE);
+	assert_int_equal(v.tcb_evaluation, 1);
+	assert_memory_equal(verdict_field(&v, "mrenclave")->bytes,
+		report.body.mrenclave, 32);
+	assert_true(v.valid_until > time(NULL) + 29 * 86400);
+	/* Nobody believes it who was not told to. */
+	v = verify(&f, NULL, quote, size);
+	assert_true(v.failure_count > 0 && !v.chain && !v.emulated);
+	for (size_t at = 0; at < 1012; at += at < 64 ? 1 : 13) {
+		if (at >= 432 && at < 436)
+			continue; /* the length */
+		quote[at] ^= 0x10;
+		v = verify(&f, &trust, quote, size);
+		assert_true(v.failure_count > 0);
+		quote[at] ^= 0x10;
+	}
+	for (size_t i = 0; i < f.count; i++)
+		free(f.data[i]);
+	emu_qe_free(qe);
+}
+
 /* The fixture gives the test a platform of its own. */
 static int own_platform(void **state)
 {
@@ -285,6 +394,7 @@ int main(void)
 		cmocka_unit_test(test_false_reports),
 		cmocka_unit_test(test_qe_report),
 		cmocka_unit_test(test_collateral),
+		cmocka_unit_test(test_verified),
 		cmocka_unit_test(test_platforms),
 	};
 
