@@ -11,58 +11,107 @@
 #include "attest/x509_int.h"
 #include "lib/fmt.h"
 
+static const char malformed[] = "not a revocation list in DER, hex or PEM";
+
 struct crl {
-	X509_CRL *list;
+	struct der issuer; /* Name, whole */
+	char issuer_cn[X509_CN_TEXT];
 	int64_t this_update, next_update;
+	struct der revoked; /* content of the SEQUENCE */
 	bool unknown_critical;
 	/* The outcome of verifying with the key of that hash. */
 	bool verified;
 	int verify_rc;
 	uint8_t verified_by[32];
-	char issuer_cn[X509_CN_TEXT];
 	size_t size;
 	uint8_t der[];
 };
+
+/* An entry: serial number, time, perhaps extensions. */
+static bool take_entry(struct der *d, struct der *serial)
+{
+	struct der entry, extensions;
+	int64_t at;
+
+	return der_take(d, DER_SEQUENCE, &entry) &&
+		der_take(&entry, DER_INTEGER, serial) && serial->left > 0 &&
+		der_take_time(&entry, &at) &&
+		(entry.left == 0 ||
+			(der_take(&entry, DER_SEQUENCE, &extensions) &&
+				entry.left == 0));
+}
 
 /*
  * Critical extensions say that the list is not complete (deltas, parts of an
  * issuer's certificates), or what nobody here knows.
  */
-static int decode(struct crl *c)
+static bool read_extensions(struct crl *c, struct der *tbs)
 {
-	const uint8_t *at = c->der;
+	struct der tagged, all, oid, value;
+	bool critical;
 
-	c->list = d2i_X509_CRL(NULL, &at, (long)c->size);
-	if (!c->list || at != c->der + c->size)
-		return -EINVAL;
-	for (int i = 0; i < X509_CRL_get_ext_count(c->list); i++)
-		if (X509_EXTENSION_get_critical(X509_CRL_get_ext(c->list, i)))
-			c->unknown_critical = true;
-	x509_name_cn(X509_CRL_get_issuer(c->list), c->issuer_cn);
-	return x509_time(X509_CRL_get0_lastUpdate(c->list), &c->this_update) &&
-			x509_time(X509_CRL_get0_nextUpdate(c->list),
-				&c->next_update)
-		? 0
-		: -EINVAL;
+	if (tbs->left == 0)
+		return true;
+	if (!der_take(tbs, DER_CONTEXT, &tagged) || tbs->left != 0 ||
+		!der_take(&tagged, DER_SEQUENCE, &all) || tagged.left != 0)
+		return false;
+	while (all.left > 0) {
+		if (!x509_take_extension(&all, &oid, &critical, &value))
+			return false;
+		c->unknown_critical |= critical;
+	}
+	return true;
+}
+
+/* TBSCertList, RFC 5280, 5.1. All entries are looked at once, here. */
+static bool decode(struct crl *c)
+{
+	struct x509_signed s;
+	struct der tbs, version, algorithm, entries, serial;
+
+	if (!x509_signed_parse(&s, c->der, c->size) ||
+		!der_take(&s.tbs, DER_SEQUENCE, &tbs))
+		return false;
+	if (tbs.left > 0 && tbs.at[0] == DER_INTEGER &&
+		!der_take(&tbs, DER_INTEGER, &version))
+		return false;
+	if (!der_take_whole(&tbs, DER_SEQUENCE, &algorithm) ||
+		!der_is(&algorithm, s.algorithm.at, s.algorithm.left) ||
+		!x509_take_name(&tbs, &c->issuer, c->issuer_cn) ||
+		!der_take_time(&tbs, &c->this_update) ||
+		!der_take_time(&tbs, &c->next_update))
+		return false;
+	if (tbs.left > 0 && tbs.at[0] == DER_SEQUENCE &&
+		!der_take(&tbs, DER_SEQUENCE, &c->revoked))
+		return false;
+	for (entries = c->revoked; entries.left > 0;)
+		if (!take_entry(&entries, &serial))
+			return false;
+	return read_extensions(c, &tbs);
+}
+
+static bool is_revoked(const struct crl *c, const struct x509_cert *cert)
+{
+	struct der entries = c->revoked, serial;
+
+	while (entries.left > 0 && take_entry(&entries, &serial))
+		if (der_is(&serial, cert->serial.at, cert->serial.left))
+			return true;
+	return false;
 }
 
 static int new_der(
 	const void *der, size_t size, struct crl **out, struct err *e)
 {
 	struct crl *c = calloc(1, sizeof(*c) + size);
-	int rc;
 
 	if (!c)
 		return err_setf(e, -ENOMEM, "out of memory");
 	c->size = size;
 	memcpy(c->der, der, size);
-	ERR_set_mark();
-	rc = decode(c);
-	ERR_pop_to_mark();
-	if (rc) {
+	if (!decode(c)) {
 		crl_free(c);
-		return err_setf(
-			e, -EINVAL, "not a revocation list in DER, hex or PEM");
+		return err_setf(e, -EINVAL, malformed);
 	}
 	*out = c;
 	return 0;
@@ -96,9 +145,7 @@ static int new_hex(
 		rc = new_der(der, size / 2, out, e);
 out:
 	free(der);
-	return rc == -EINVAL
-		? err_setf(e, rc, "not a revocation list in DER, hex or PEM")
-		: rc;
+	return rc == -EINVAL ? err_setf(e, rc, malformed) : rc;
 }
 
 static int new_pem(
@@ -117,8 +164,7 @@ static int new_pem(
 		!strcmp(name, PEM_STRING_X509_CRL) && header[0] == '\0')
 		rc = new_der(der, (size_t)der_size, out, e);
 	else
-		rc = err_setf(
-			e, -EINVAL, "not a revocation list in DER, hex or PEM");
+		rc = err_setf(e, -EINVAL, malformed);
 	ERR_pop_to_mark();
 	OPENSSL_free(name);
 	OPENSSL_free(header);
@@ -153,9 +199,6 @@ int crl_new(const void *data, size_t size, struct crl **out, struct err *e)
 
 void crl_free(struct crl *c)
 {
-	if (!c)
-		return;
-	X509_CRL_free(c->list);
 	free(c);
 }
 
@@ -176,8 +219,8 @@ static int verify(struct crl *c, const struct x509_cert *issuer)
 static bool is_issuers(struct crl *c, const struct x509_cert *issuer,
 	const struct crl_rules *rules, struct verdict *v)
 {
-	if (X509_NAME_cmp(X509_CRL_get_issuer(c->list), issuer->subject) ||
-		!issuer->ca || !issuer->signs_crls) {
+	if (!x509_names_equal(&c->issuer, &issuer->subject) || !issuer->ca ||
+		!issuer->signs_crls) {
 		verdict_fail(
 			v, rules->issuer, c->issuer_cn, issuer->subject_cn);
 		return false;
@@ -201,10 +244,9 @@ static void fail_revoked(
 	char seen[VERDICT_TEXT];
 	size_t len = fmt_print(
 		seen, sizeof(seen), "\"%s\", serial ", cert->subject_cn);
-	const uint8_t *serial = ASN1_STRING_get0_data(cert->serial);
+	const uint8_t *serial = cert->serial.at;
 
-	for (int i = 0;
-		i < ASN1_STRING_length(cert->serial) && len < sizeof(seen); i++)
+	for (size_t i = 0; i < cert->serial.left && len < sizeof(seen); i++)
 		len += fmt_print(
 			seen + len, sizeof(seen) - len, "%02x", serial[i]);
 	verdict_fail(v, rule, seen, "not on its issuer's revocation list");
@@ -214,8 +256,6 @@ bool crl_check(struct crl *c, struct x509_cert *issuer,
 	const struct x509_cert *cert, int64_t at, const struct crl_rules *rules,
 	struct verdict *v)
 {
-	X509_REVOKED *entry;
-
 	if (!c) {
 		verdict_fail(v, rules->missing, "none", issuer->subject_cn);
 		return false;
@@ -223,7 +263,7 @@ bool crl_check(struct crl *c, struct x509_cert *issuer,
 	if (!is_issuers(c, issuer, rules, v))
 		return false;
 	verdict_window(v, rules->date, c->this_update, c->next_update, at);
-	if (X509_CRL_get0_by_serial(c->list, &entry, cert->serial) == 0)
+	if (!is_revoked(c, cert))
 		return true;
 	fail_revoked(cert, rules->revoked, v);
 	return false;

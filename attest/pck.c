@@ -8,18 +8,10 @@
 
 #include <errno.h>
 
+#include "attest/der.h"
 #include "lib/string.h"
 
 #define OID "1.2.840.113741.1.13.1"
-
-enum {
-	TAG_BOOLEAN = 0x01,
-	TAG_INTEGER = 0x02,
-	TAG_OCTETS = 0x04,
-	TAG_OID = 0x06,
-	TAG_ENUMERATED = 0x0a,
-	TAG_SEQUENCE = 0x30,
-};
 
 /* Last arcs of the members' OIDs. */
 enum {
@@ -40,42 +32,10 @@ enum {
 static const uint8_t prefix[] = {
 	0x2a, 0x86, 0x48, 0x86, 0xf8, 0x4d, 0x01, 0x0d, 0x01};
 
-struct der {
-	const uint8_t *at;
-	size_t left;
-};
-
 struct value {
 	uint8_t tag;
 	struct der content;
 };
-
-/* DER with lengths up to 65535: definite, and in the shortest form. */
-static bool next(struct der *d, struct value *out)
-{
-	size_t size, head = 2;
-
-	if (d->left < 2)
-		return false;
-	out->tag = d->at[0];
-	size = d->at[1];
-	if (size == 0x81 && d->left >= 3 && d->at[2] >= 0x80) {
-		size = d->at[2];
-		head = 3;
-	} else if (size == 0x82 && d->left >= 4 && d->at[2] != 0) {
-		size = (size_t)d->at[2] << 8 | d->at[3];
-		head = 4;
-	} else if (size >= 0x80) {
-		return false;
-	}
-	if (size > d->left - head)
-		return false;
-	out->content.at = d->at + head;
-	out->content.left = size;
-	d->at += head + size;
-	d->left -= head + size;
-	return true;
-}
 
 static int fail(struct err *e, const char *name, const char *wanted)
 {
@@ -86,35 +46,24 @@ static int fail(struct err *e, const char *name, const char *wanted)
 static int get_octets(const struct value *v, uint8_t *out, size_t size,
 	const char *name, struct err *e)
 {
-	if (v->tag != TAG_OCTETS || v->content.left != size)
+	if (v->tag != DER_OCTET_STRING || v->content.left != size)
 		return fail(e, name, "an OCTET STRING of its size");
 	memcpy(out, v->content.at, size);
 	return 0;
 }
 
-/* Not negative, at most max; DER puts a zero before a first bit that is set. */
 static int get_number(const struct value *v, uint8_t tag, uint32_t max,
 	uint32_t *out, const char *name, struct err *e)
 {
-	const uint8_t *p = v->content.at;
-	size_t left = v->content.left;
-	uint32_t n = 0;
-
-	if (v->tag != tag || left == 0 || left > 4 || p[0] >= 0x80 ||
-		(left > 1 && p[0] == 0 && p[1] < 0x80))
+	if (v->tag != tag || !der_number(&v->content, out) || *out > max)
 		return fail(e, name, "a small number");
-	while (left-- > 0)
-		n = n << 8 | *p++;
-	if (n > max)
-		return fail(e, name, "a smaller number");
-	*out = n;
 	return 0;
 }
 
 static int get_bool(
 	const struct value *v, bool *out, const char *name, struct err *e)
 {
-	if (v->tag != TAG_BOOLEAN || v->content.left != 1)
+	if (v->tag != DER_BOOLEAN || v->content.left != 1)
 		return fail(e, name, "a BOOLEAN");
 	*out = v->content.at[0] != 0;
 	return 0;
@@ -127,17 +76,17 @@ static int get_bool(
 static int next_pair(struct der *d, const uint8_t *parent, size_t parent_size,
 	unsigned *arc, struct value *v, struct err *e)
 {
-	struct value pair, oid;
+	struct der pair, oid;
 
-	if (!next(d, &pair) || pair.tag != TAG_SEQUENCE ||
-		!next(&pair.content, &oid) || oid.tag != TAG_OID ||
-		!next(&pair.content, v) || pair.content.left != 0)
+	if (!der_take(d, DER_SEQUENCE, &pair) ||
+		!der_take(&pair, DER_OID, &oid) ||
+		!der_next(&pair, &v->tag, &v->content) || pair.left != 0)
 		return fail(e, "malformed DER", "pairs of OID and value");
 	*arc = 0;
-	if (oid.content.left == parent_size + 1 &&
-		!memcmp(oid.content.at, parent, parent_size) &&
-		oid.content.at[parent_size] < 0x80)
-		*arc = oid.content.at[parent_size];
+	if (oid.left == parent_size + 1 &&
+		!memcmp(oid.at, parent, parent_size) &&
+		oid.at[parent_size] < 0x80)
+		*arc = oid.at[parent_size];
 	return 0;
 }
 
@@ -158,7 +107,7 @@ static int parse_tcb(const struct value *tcb, struct pck *out, struct err *e)
 
 	memcpy(parent, prefix, sizeof(prefix));
 	parent[sizeof(prefix)] = ARC_TCB;
-	if (tcb->tag != TAG_SEQUENCE)
+	if (tcb->tag != DER_SEQUENCE)
 		return fail(e, "TCB", "a SEQUENCE");
 	while (d.left > 0) {
 		struct value v;
@@ -171,12 +120,12 @@ static int parse_tcb(const struct value *tcb, struct pck *out, struct err *e)
 			return rc;
 		if (arc >= 1 && arc <= 16) {
 			rc = get_number(
-				&v, TAG_INTEGER, 255, &n, "a TCB component", e);
+				&v, DER_INTEGER, 255, &n, "a TCB component", e);
 			if (!rc)
 				out->components[arc - 1] = (uint8_t)n;
 		} else if (arc == TCB_ARC_PCESVN) {
 			rc = get_number(
-				&v, TAG_INTEGER, 65535, &n, "PCESVN", e);
+				&v, DER_INTEGER, 65535, &n, "PCESVN", e);
 			if (!rc)
 				out->pcesvn = (uint16_t)n;
 		} else if (arc == TCB_ARC_CPUSVN) {
@@ -202,7 +151,7 @@ static int parse_configuration(
 
 	memcpy(parent, prefix, sizeof(prefix));
 	parent[sizeof(prefix)] = ARC_CONFIGURATION;
-	if (configuration->tag != TAG_SEQUENCE)
+	if (configuration->tag != DER_SEQUENCE)
 		return fail(e, "configuration", "a SEQUENCE");
 	while (d.left > 0) {
 		struct value v;
@@ -236,7 +185,7 @@ static int parse_member(
 	case ARC_FMSPC:
 		return get_octets(v, out->fmspc, 6, "FMSPC", e);
 	case ARC_SGX_TYPE:
-		rc = get_number(v, TAG_ENUMERATED, 127, &n, "SGX type", e);
+		rc = get_number(v, DER_ENUMERATED, 127, &n, "SGX type", e);
 		if (!rc)
 			out->sgx_type = (uint8_t)n;
 		return rc;
@@ -254,13 +203,13 @@ static int parse_member(
 int pck_parse(const void *der, size_t size, struct pck *out, struct err *e)
 {
 	struct der d = {der, size};
-	struct value all;
+	struct der all;
 	uint32_t seen = 0;
 
 	memset(out, 0, sizeof(*out));
-	if (!next(&d, &all) || all.tag != TAG_SEQUENCE || d.left != 0)
+	if (!der_take(&d, DER_SEQUENCE, &all) || d.left != 0)
 		return fail(e, "malformed DER", "a SEQUENCE");
-	d = all.content;
+	d = all;
 	while (d.left > 0) {
 		struct value v;
 		unsigned arc;

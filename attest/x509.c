@@ -1,235 +1,281 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Decoding of certificates. Their parts are decoded by OpenSSL; the structure
- * around is walked here, since d2i_X509() of OpenSSL 3 searches a decoder for
- * the public key among all providers, which takes longer than verifying two
- * signatures.
+ * Decoding of certificates, in place. d2i_X509() of OpenSSL 3 searches a
+ * decoder for the public key among all providers and decodes names into some
+ * hundred objects: together as long as verifying two signatures, where a whole
+ * quote is to be verified in the time of twelve.
  */
 #include "attest/x509_int.h"
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include <openssl/err.h>
-#include <openssl/x509v3.h>
+#include <openssl/objects.h>
 
-#include "attest/date.h"
 #include "crypto/sha256.h"
+#include "lib/string.h"
 
 enum { EXTENSIONS_MAX = 48 };
 
-bool x509_enter(struct x509_reader *r, int want_tag, int want_class,
-	struct x509_reader *inner)
-{
-	const uint8_t *at = r->at;
-	long size;
-	int tag, class, kind;
+static const uint8_t oid_cn[] = {0x55, 0x04, 0x03};
+static const uint8_t oid_key_usage[] = {0x55, 0x1d, 0x0f};
+static const uint8_t oid_constraints[] = {0x55, 0x1d, 0x13};
+static const uint8_t oid_ec[] = {0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01};
+static const uint8_t oid_p256[] = {
+	0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07};
+static const uint8_t oid_p384[] = {0x2b, 0x81, 0x04, 0x00, 0x22};
 
-	if (r->at >= r->end)
+bool x509_signed_parse(struct x509_signed *s, const void *der, size_t size)
+{
+	struct der d = {der, size}, outer;
+
+	return der_take(&d, DER_SEQUENCE, &outer) && d.left == 0 &&
+		der_take_whole(&outer, DER_SEQUENCE, &s->tbs) &&
+		der_take_whole(&outer, DER_SEQUENCE, &s->algorithm) &&
+		der_take_bytes(&outer, &s->signature) && outer.left == 0;
+}
+
+static bool is_text(uint8_t tag)
+{
+	return tag == DER_PRINTABLE_STRING || tag == DER_UTF8_STRING ||
+		tag == DER_IA5_STRING;
+}
+
+/* The next character, or -1: spaces at the ends and runs of them do not count,
+ * nor does the case of ASCII letters. */
+static int next_folded(struct der *text, bool *begun)
+{
+	bool space = false;
+
+	while (text->left > 0 && text->at[0] == ' ') {
+		text->at++;
+		text->left--;
+		space = true;
+	}
+	if (text->left == 0)
+		return -1;
+	if (space && *begun) {
+		*begun = false; /* the character behind it comes next */
+		return ' ';
+	}
+	*begun = true;
+	text->left--;
+	return *text->at >= 'A' && *text->at <= 'Z' ? *text->at++ | 0x20
+						    : *text->at++;
+}
+
+static bool texts_equal(struct der a, struct der b)
+{
+	bool begun_a = false, begun_b = false;
+	int ca, cb;
+
+	do {
+		ca = next_folded(&a, &begun_a);
+		cb = next_folded(&b, &begun_b);
+	} while (ca == cb && ca != -1);
+	return ca == cb;
+}
+
+/* An AttributeTypeAndValue, which x509_take_name() has seen. */
+static bool take_attribute(
+	struct der *set, struct der *oid, uint8_t *tag, struct der *value)
+{
+	struct der pair;
+
+	return der_take(set, DER_SEQUENCE, &pair) &&
+		der_take(&pair, DER_OID, oid) && der_next(&pair, tag, value) &&
+		pair.left == 0;
+}
+
+static bool sets_equal(struct der a, struct der b)
+{
+	struct der oid_a, oid_b, value_a, value_b;
+	uint8_t tag_a, tag_b;
+
+	while (a.left > 0 && b.left > 0) {
+		if (!take_attribute(&a, &oid_a, &tag_a, &value_a) ||
+			!take_attribute(&b, &oid_b, &tag_b, &value_b) ||
+			!der_is(&oid_a, oid_b.at, oid_b.left))
+			return false;
+		if (is_text(tag_a) && is_text(tag_b)
+				? !texts_equal(value_a, value_b)
+				: tag_a != tag_b ||
+					!der_is(&value_a, value_b.at,
+						value_b.left))
+			return false;
+	}
+	return a.left == 0 && b.left == 0;
+}
+
+bool x509_names_equal(const struct der *a, const struct der *b)
+{
+	struct der all_a = *a, all_b = *b, sets_a, sets_b, set_a, set_b;
+
+	if (der_is(a, b->at, b->left))
+		return true;
+	if (!der_take(&all_a, DER_SEQUENCE, &sets_a) ||
+		!der_take(&all_b, DER_SEQUENCE, &sets_b))
 		return false;
-	kind = ASN1_get_object(&at, &size, &tag, &class, r->end - r->at);
-	/* Bit 7: malformed; bit 0: of indefinite length. */
-	if ((kind & 0x81) || tag != want_tag || class != want_class ||
-		size < 0 || size > r->end - at)
+	while (sets_a.left > 0 && sets_b.left > 0)
+		if (!der_take(&sets_a, DER_SET, &set_a) ||
+			!der_take(&sets_b, DER_SET, &set_b) ||
+			!sets_equal(set_a, set_b))
+			return false;
+	return sets_a.left == 0 && sets_b.left == 0;
+}
+
+/* Into cn, if it is plain and not too long. */
+static void copy_cn(
+	uint8_t tag, const struct der *text, char cn[static X509_CN_TEXT])
+{
+	if (!is_text(tag) || text->left >= X509_CN_TEXT)
+		return;
+	for (size_t i = 0; i < text->left; i++) {
+		uint8_t c = text->at[i];
+
+		cn[i] = (char)(c < ' ' || c == 0x7f ? '?' : c);
+	}
+	cn[text->left] = '\0';
+}
+
+bool x509_take_name(
+	struct der *d, struct der *whole, char cn[static X509_CN_TEXT])
+{
+	struct der all, name, set, oid, text;
+	unsigned found = 0;
+	uint8_t tag;
+
+	cn[0] = '\0';
+	if (!der_take_whole(d, DER_SEQUENCE, whole))
 		return false;
-	inner->at = at;
-	inner->end = at + size;
-	r->at = inner->end;
+	all = *whole;
+	if (!der_take(&all, DER_SEQUENCE, &name))
+		return false;
+	while (name.left > 0) {
+		if (!der_take(&name, DER_SET, &set) || set.left == 0)
+			return false;
+		while (set.left > 0) {
+			if (!take_attribute(&set, &oid, &tag, &text))
+				return false;
+			if (der_is(&oid, oid_cn, sizeof(oid_cn)) &&
+				found++ == 0)
+				copy_cn(tag, &text, cn);
+		}
+	}
+	if (found > 1)
+		cn[0] = '\0';
 	return true;
 }
 
-int x509_signed_parse(struct x509_signed *s, const void *der, size_t size)
+/* Elliptic keys are decoded here, RSA keys by those who need them. */
+static int read_key(struct x509_cert *c, struct der *tbs)
 {
-	struct x509_reader r = {der, (const uint8_t *)der + size}, outer;
+	struct der all, spki, algorithm, oid, curve, point;
+	enum ecdsa_curve which;
 
-	memset(s, 0, sizeof(*s));
-	if (size > INT32_MAX ||
-		!x509_enter(&r, V_ASN1_SEQUENCE, V_ASN1_UNIVERSAL, &outer) ||
-		r.at != r.end)
+	if (!der_take_whole(tbs, DER_SEQUENCE, &c->spki))
 		return -EINVAL;
-	s->tbs = outer.at;
-	if (!x509_enter(&outer, V_ASN1_SEQUENCE, V_ASN1_UNIVERSAL, &s->inner))
+	sha256(c->spki.at, c->spki.left, c->spki_hash);
+	all = c->spki;
+	if (!der_take(&all, DER_SEQUENCE, &spki) ||
+		!der_take(&spki, DER_SEQUENCE, &algorithm) ||
+		!der_take_bytes(&spki, &point) || spki.left != 0 ||
+		!der_take(&algorithm, DER_OID, &oid))
 		return -EINVAL;
-	s->tbs_size = (size_t)(outer.at - s->tbs);
-	s->algorithm = d2i_X509_ALGOR(NULL, &outer.at, outer.end - outer.at);
-	if (!s->algorithm)
-		return -EINVAL;
-	s->signature = d2i_ASN1_BIT_STRING(
-		NULL, &outer.at, outer.end - outer.at);
-	/* A signature is bytes: no bits are left over at its end. */
-	return s->signature && outer.at == outer.end &&
-			!(s->signature->flags & 7)
-		? 0
-		: -EINVAL;
-}
-
-void x509_signed_fini(struct x509_signed *s)
-{
-	X509_ALGOR_free(s->algorithm);
-	ASN1_BIT_STRING_free(s->signature);
-}
-
-bool x509_time(const ASN1_TIME *t, int64_t *out)
-{
-	struct tm tm;
-
-	return t && ASN1_TIME_to_tm(t, &tm) == 1 && tm.tm_year >= -1900 &&
-		date_from_civil((unsigned)(tm.tm_year + 1900),
-			(unsigned)tm.tm_mon + 1, (unsigned)tm.tm_mday,
-			(unsigned)tm.tm_hour, (unsigned)tm.tm_min,
-			(unsigned)tm.tm_sec, out) == 0;
-}
-
-static bool read_time(struct x509_reader *r, int64_t *out)
-{
-	ASN1_TIME *t = d2i_ASN1_TIME(NULL, &r->at, r->end - r->at);
-	bool ok = x509_time(t, out);
-
-	ASN1_TIME_free(t);
-	return ok;
-}
-
-void x509_name_cn(const X509_NAME *name, char text[static X509_CN_TEXT])
-{
-	int at = X509_NAME_get_index_by_NID(name, NID_commonName, -1), len;
-	const ASN1_STRING *s;
-	const uint8_t *p;
-
-	text[0] = '\0';
-	if (at < 0 || X509_NAME_get_index_by_NID(name, NID_commonName, at) >= 0)
-		return;
-	s = X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, at));
-	len = ASN1_STRING_length(s);
-	if ((ASN1_STRING_type(s) != V_ASN1_PRINTABLESTRING &&
-		    ASN1_STRING_type(s) != V_ASN1_UTF8STRING &&
-		    ASN1_STRING_type(s) != V_ASN1_IA5STRING) ||
-		len >= X509_CN_TEXT)
-		return;
-	p = ASN1_STRING_get0_data(s);
-	for (int i = 0; i < len; i++)
-		text[i] = (char)(p[i] < ' ' || p[i] == 0x7f ? '?' : p[i]);
-	text[len] = '\0';
-}
-
-/* Elliptic keys are decoded at once; RSA keys by those who need them. */
-static int read_key(struct x509_cert *c, struct x509_reader *r)
-{
-	struct x509_reader spki;
-	X509_ALGOR *algorithm;
-	ASN1_BIT_STRING *bits = NULL;
-	const ASN1_OBJECT *oid;
-	const void *curve;
-	int type, rc = -EINVAL;
-
-	c->spki = r->at;
-	if (!x509_enter(r, V_ASN1_SEQUENCE, V_ASN1_UNIVERSAL, &spki))
-		return -EINVAL;
-	c->spki_size = (size_t)(r->at - c->spki);
-	sha256(c->spki, c->spki_size, c->spki_hash);
-	algorithm = d2i_X509_ALGOR(NULL, &spki.at, spki.end - spki.at);
-	if (!algorithm)
-		return -EINVAL;
-	X509_ALGOR_get0(&oid, &type, &curve, algorithm);
-	bits = d2i_ASN1_BIT_STRING(NULL, &spki.at, spki.end - spki.at);
-	if (!bits || spki.at != spki.end)
-		goto out;
-	rc = 0;
-	if (OBJ_obj2nid(oid) == NID_X9_62_id_ecPublicKey &&
-		type == V_ASN1_OBJECT) {
-		int nid = OBJ_obj2nid(curve);
-		enum ecdsa_curve which = nid == NID_secp384r1 ? ECDSA_P384
-							      : ECDSA_P256;
-		const uint8_t *point = ASN1_STRING_get0_data(bits);
-
-		if ((nid == NID_X9_62_prime256v1 || nid == NID_secp384r1) &&
-			(size_t)ASN1_STRING_length(bits) ==
-				1 + 2 * ecdsa_size(which) &&
-			point[0] == 4)
-			rc = ecdsa_key_new(which, point + 1, &c->key);
-	}
-out:
-	X509_ALGOR_free(algorithm);
-	ASN1_BIT_STRING_free(bits);
-	return rc;
-}
-
-static int read_constraints(struct x509_cert *c, X509_EXTENSION *ext)
-{
-	BASIC_CONSTRAINTS *b = X509V3_EXT_d2i(ext);
-
-	if (!b)
-		return -EINVAL;
-	c->ca = b->ca != 0;
-	if (b->pathlen) {
-		c->path_len = ASN1_INTEGER_get(b->pathlen);
-		/* Not a number that anyone counts to: no path at all. */
-		if (c->path_len < 0)
-			c->ca = false;
-	}
-	BASIC_CONSTRAINTS_free(b);
-	return 0;
-}
-
-static int read_usage(struct x509_cert *c, X509_EXTENSION *ext)
-{
-	ASN1_BIT_STRING *bits = X509V3_EXT_d2i(ext);
-
-	if (!bits)
-		return -EINVAL;
-	c->signs_certs = ASN1_BIT_STRING_get_bit(bits, 5) == 1;
-	c->signs_crls = ASN1_BIT_STRING_get_bit(bits, 6) == 1;
-	ASN1_BIT_STRING_free(bits);
-	return 0;
-}
-
-static int read_extension(struct x509_cert *c, int at)
-{
-	X509_EXTENSION *ext = sk_X509_EXTENSION_value(c->extensions, at);
-	const ASN1_OBJECT *oid = X509_EXTENSION_get_object(ext);
-
-	for (int i = 0; i < at; i++)
-		if (!OBJ_cmp(oid,
-			    X509_EXTENSION_get_object(
-				    sk_X509_EXTENSION_value(c->extensions, i))))
-			return -EINVAL; /* twice: RFC 5280, 4.2 */
-	switch (OBJ_obj2nid(oid)) {
-	case NID_basic_constraints:
-		return read_constraints(c, ext);
-	case NID_key_usage:
-		return read_usage(c, ext);
-	default:
-		if (X509_EXTENSION_get_critical(ext))
-			c->unknown_critical = true;
+	if (!der_is(&oid, oid_ec, sizeof(oid_ec)) ||
+		!der_take(&algorithm, DER_OID, &curve))
 		return 0;
-	}
+	if (der_is(&curve, oid_p256, sizeof(oid_p256)))
+		which = ECDSA_P256;
+	else if (der_is(&curve, oid_p384, sizeof(oid_p384)))
+		which = ECDSA_P384;
+	else
+		return 0;
+	/* 4: the point is given as X and Y. */
+	if (point.left != 1 + 2 * ecdsa_size(which) || point.at[0] != 4)
+		return -EINVAL;
+	return ecdsa_key_new(which, point.at + 1, &c->key);
 }
 
-static int read_extensions(struct x509_cert *c, struct x509_reader *r)
+/* BasicConstraints, RFC 5280, 4.2.1.9. */
+static bool read_constraints(struct x509_cert *c, struct der value)
 {
-	struct x509_reader tagged;
-	int count;
+	struct der s, flag, limit;
 
-	c->path_len = -1;
+	if (!der_take(&value, DER_SEQUENCE, &s) || value.left != 0)
+		return false;
+	if (der_take(&s, DER_BOOLEAN, &flag)) {
+		if (flag.left != 1)
+			return false;
+		c->ca = flag.at[0] != 0;
+	}
+	if (der_take(&s, DER_INTEGER, &limit) &&
+		!der_number(&limit, &c->path_len))
+		return false;
+	return s.left == 0;
+}
+
+/* KeyUsage, RFC 5280, 4.2.1.3: bit 0 is the first byte's highest. */
+static bool read_usage(struct x509_cert *c, struct der value)
+{
+	struct der bits;
+
+	if (!der_take(&value, DER_BIT_STRING, &bits) || value.left != 0 ||
+		bits.left < 2)
+		return false;
+	c->signs_certs = bits.at[1] & 0x80 >> 5;
+	c->signs_crls = bits.at[1] & 0x80 >> 6;
+	return true;
+}
+
+bool x509_take_extension(
+	struct der *d, struct der *oid, bool *critical, struct der *value)
+{
+	struct der all, flag;
+
+	*critical = false;
+	if (!der_take(d, DER_SEQUENCE, &all) || !der_take(&all, DER_OID, oid))
+		return false;
+	if (der_take(&all, DER_BOOLEAN, &flag)) {
+		if (flag.left != 1)
+			return false;
+		*critical = flag.at[0] != 0;
+	}
+	return der_take(&all, DER_OCTET_STRING, value) && all.left == 0;
+}
+
+static int read_extensions(struct x509_cert *c, struct der *tbs)
+{
+	struct der tagged, d, seen[EXTENSIONS_MAX], oid, value;
+	size_t count = 0;
+	bool critical;
+
+	c->path_len = X509_NO_LIMIT;
 	c->signs_certs = c->signs_crls = true; /* unless key usage says so */
 	/* issuerUniqueID and subjectUniqueID: nobody uses them. */
-	if (r->at == r->end)
+	if (tbs->left == 0)
 		return 0;
-	if (!x509_enter(r, 3, V_ASN1_CONTEXT_SPECIFIC, &tagged) ||
-		r->at != r->end)
+	if (!der_take(tbs, DER_CONTEXT + 3, &tagged) || tbs->left != 0 ||
+		!der_take(&tagged, DER_SEQUENCE, &c->extensions) ||
+		tagged.left != 0)
 		return -EINVAL;
-	c->extensions = d2i_X509_EXTENSIONS(
-		NULL, &tagged.at, tagged.end - tagged.at);
-	if (!c->extensions || tagged.at != tagged.end)
-		return -EINVAL;
-	count = sk_X509_EXTENSION_num(c->extensions);
-	if (count > EXTENSIONS_MAX)
-		return -EINVAL;
-	for (int i = 0; i < count; i++) {
-		int rc = read_extension(c, i);
-
-		if (rc)
-			return rc;
+	for (d = c->extensions; d.left > 0;) {
+		if (!x509_take_extension(&d, &oid, &critical, &value) ||
+			count == EXTENSIONS_MAX)
+			return -EINVAL;
+		for (size_t i = 0; i < count; i++)
+			if (der_is(&seen[i], oid.at, oid.left))
+				return -EINVAL; /* twice: RFC 5280, 4.2 */
+		seen[count++] = oid;
+		if (der_is(&oid, oid_constraints, sizeof(oid_constraints))) {
+			if (!read_constraints(c, value))
+				return -EINVAL;
+		} else if (der_is(&oid, oid_key_usage, sizeof(oid_key_usage))) {
+			if (!read_usage(c, value))
+				return -EINVAL;
+		} else if (critical) {
+			c->unknown_critical = true;
+		}
 	}
 	return 0;
 }
@@ -237,44 +283,30 @@ static int read_extensions(struct x509_cert *c, struct x509_reader *r)
 /* TBSCertificate, RFC 5280, 4.1. */
 static int read_tbs(struct x509_cert *c, const struct x509_signed *s)
 {
-	struct x509_reader r = s->inner, part;
-	X509_ALGOR *algorithm;
-	bool same;
+	struct der all = s->tbs, tbs, part, algorithm;
 	int rc;
 
+	if (!der_take(&all, DER_SEQUENCE, &tbs))
+		return -EINVAL;
 	/* The version; without one there are no extensions either. */
-	if (r.at < r.end && *r.at == 0xa0 &&
-		!x509_enter(&r, 0, V_ASN1_CONTEXT_SPECIFIC, &part))
+	if (tbs.left > 0 && tbs.at[0] == DER_CONTEXT &&
+		!der_take(&tbs, DER_CONTEXT, &part))
 		return -EINVAL;
-	c->serial = d2i_ASN1_INTEGER(NULL, &r.at, r.end - r.at);
-	if (!c->serial)
+	if (!der_take(&tbs, DER_INTEGER, &c->serial) || c->serial.left == 0 ||
+		!der_take_whole(&tbs, DER_SEQUENCE, &algorithm) ||
+		!der_is(&algorithm, s->algorithm.at, s->algorithm.left) ||
+		!x509_take_name(&tbs, &c->issuer, c->issuer_cn) ||
+		!der_take(&tbs, DER_SEQUENCE, &part) ||
+		!der_take_time(&part, &c->not_before) ||
+		!der_take_time(&part, &c->not_after) || part.left != 0 ||
+		!x509_take_name(&tbs, &c->subject, c->subject_cn))
 		return -EINVAL;
-	algorithm = d2i_X509_ALGOR(NULL, &r.at, r.end - r.at);
-	same = algorithm && !X509_ALGOR_cmp(algorithm, s->algorithm);
-	X509_ALGOR_free(algorithm);
-	if (!same)
-		return -EINVAL;
-	c->issuer = d2i_X509_NAME(NULL, &r.at, r.end - r.at);
-	if (!c->issuer ||
-		!x509_enter(&r, V_ASN1_SEQUENCE, V_ASN1_UNIVERSAL, &part) ||
-		!read_time(&part, &c->not_before) ||
-		!read_time(&part, &c->not_after) || part.at != part.end)
-		return -EINVAL;
-	c->subject = d2i_X509_NAME(NULL, &r.at, r.end - r.at);
-	if (!c->subject)
-		return -EINVAL;
-	x509_name_cn(c->issuer, c->issuer_cn);
-	x509_name_cn(c->subject, c->subject_cn);
-	rc = read_key(c, &r);
-	return rc ? rc : read_extensions(c, &r);
+	rc = read_key(c, &tbs);
+	return rc ? rc : read_extensions(c, &tbs);
 }
 
 static void cert_free(struct x509_cert *c)
 {
-	X509_NAME_free(c->subject);
-	X509_NAME_free(c->issuer);
-	ASN1_INTEGER_free(c->serial);
-	sk_X509_EXTENSION_pop_free(c->extensions, X509_EXTENSION_free);
 	ecdsa_key_free(c->key);
 	free(c);
 }
@@ -294,12 +326,7 @@ int x509_cert_new_der(const void *der, size_t size, struct x509_cert **out)
 	c->size = size;
 	memcpy(c->der, der, size);
 	sha256(c->der, size, c->hash);
-	ERR_set_mark();
-	rc = x509_signed_parse(&s, c->der, size);
-	if (!rc)
-		rc = read_tbs(c, &s);
-	x509_signed_fini(&s);
-	ERR_pop_to_mark();
+	rc = x509_signed_parse(&s, c->der, size) ? read_tbs(c, &s) : -EINVAL;
 	if (rc) {
 		cert_free(c);
 		return rc;
@@ -366,19 +393,15 @@ bool x509_cert_extension(const struct x509_cert *c, const char *oid,
 	const uint8_t **data, size_t *size)
 {
 	ASN1_OBJECT *want = OBJ_txt2obj(oid, 1);
-	bool found = false;
+	struct der d = c->extensions, seen, value;
+	bool found = false, critical;
 
-	for (int i = 0; want && i < sk_X509_EXTENSION_num(c->extensions); i++) {
-		X509_EXTENSION *ext = sk_X509_EXTENSION_value(c->extensions, i);
-		const ASN1_OCTET_STRING *value;
-
-		if (OBJ_cmp(X509_EXTENSION_get_object(ext), want))
-			continue;
-		value = X509_EXTENSION_get_data(ext);
-		*data = ASN1_STRING_get0_data(value);
-		*size = (size_t)ASN1_STRING_length(value);
-		found = true;
-		break; /* none is there twice */
+	while (want && !found && d.left > 0 &&
+		x509_take_extension(&d, &seen, &critical, &value))
+		found = der_is(&seen, OBJ_get0_data(want), OBJ_length(want));
+	if (found) {
+		*data = value.at;
+		*size = value.left;
 	}
 	ASN1_OBJECT_free(want);
 	return found;
@@ -387,11 +410,17 @@ bool x509_cert_extension(const struct x509_cert *c, const char *oid,
 void x509_cert_serial(
 	const struct x509_cert *c, const uint8_t **data, size_t *size)
 {
-	*data = ASN1_STRING_get0_data(c->serial);
-	*size = (size_t)ASN1_STRING_length(c->serial);
+	struct der d = c->serial;
+
+	while (d.left > 1 && d.at[0] == 0) {
+		d.at++;
+		d.left--;
+	}
+	*data = d.at;
+	*size = d.left;
 }
 
 bool x509_cert_self_issued(const struct x509_cert *c)
 {
-	return !X509_NAME_cmp(c->subject, c->issuer);
+	return x509_names_equal(&c->subject, &c->issuer);
 }

@@ -1,25 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the files of x509.h share. */
+/* What the files of x509.h and crl.h share. Everything that points does so into
+ * the DER of its certificate or list. */
 #pragma once
 
-#include <openssl/x509.h>
-
+#include "attest/der.h"
 #include "attest/x509.h"
 
 struct x509_cert {
 	unsigned refs;
 	uint8_t hash[32], spki_hash[32];
 	int64_t not_before, not_after;
-	X509_NAME *subject, *issuer;
+	struct der subject, issuer; /* Name, whole */
 	char subject_cn[X509_CN_TEXT], issuer_cn[X509_CN_TEXT];
-	ASN1_INTEGER *serial;
-	STACK_OF(X509_EXTENSION) * extensions;
+	struct der serial; /* content of the INTEGER */
+	struct der extensions; /* content of the SEQUENCE */
 	bool ca, signs_certs, signs_crls;
 	bool unknown_critical;
-	long path_len; /* -1: no limit */
-	struct ecdsa_key *key; /* of P-256 and P-384 */
-	const uint8_t *spki;
-	size_t spki_size;
+	uint32_t path_len; /* X509_NO_LIMIT: none */
+	struct der spki; /* whole */
+	struct ecdsa_key *key; /* of P-256 and P-384; else NULL */
 	/* The outcome of verifying with the key of that hash. */
 	bool verified;
 	int verify_rc;
@@ -28,44 +27,34 @@ struct x509_cert {
 	uint8_t der[];
 };
 
-/* Where a decoder stands: strict DER, lengths definite. */
-struct x509_reader {
-	const uint8_t *at, *end;
-};
-
-/*
- * Enters an element with this tag and class (universal, or context-specific
- * and constructed): inner gets its content, and r stands behind it. False: it
- * is something else, or does not fit.
- */
-must_check bool x509_enter(
-	struct x509_reader *r, int tag, int class, struct x509_reader *inner);
-
-/* Takes DER apart: what is signed, by which algorithm, and the signature. */
-struct x509_signed {
-	const uint8_t *tbs;
-	size_t tbs_size;
-	struct x509_reader inner; /* of tbs */
-	X509_ALGOR *algorithm;
-	ASN1_BIT_STRING *signature;
-};
-
-/* 0 or -EINVAL; s is cleared by x509_signed_fini in either case. */
-must_check int x509_signed_parse(
-	struct x509_signed *s, const void *der, size_t size);
-void x509_signed_fini(struct x509_signed *s);
+#define X509_NO_LIMIT UINT32_MAX
 
 /* A certificate in DER. 0, -EINVAL or -ENOMEM. */
 must_check int x509_cert_new_der(
 	const void *der, size_t size, struct x509_cert **out);
 
-/* The outer SEQUENCE of der[size], a certificate or a CRL, is signed by the key
- * of issuer. 0, -EBADMSG or -ENOMEM. */
+/* Certificates and lists alike: what is signed, how, and the signature. */
+struct x509_signed {
+	struct der tbs; /* whole */
+	struct der algorithm; /* whole */
+	struct der signature; /* bytes */
+};
+
+must_check bool x509_signed_parse(
+	struct x509_signed *s, const void *der, size_t size);
+/* The outer SEQUENCE of der[size] is signed by the key of issuer. 0, -EBADMSG
+ * or -ENOMEM. */
 must_check int x509_verify_der(
 	const struct x509_cert *issuer, const void *der, size_t size);
 
-/* False: not a time that there is. */
-must_check bool x509_time(const ASN1_TIME *t, int64_t *out);
-/* The common name; "" unless there is exactly one, in a plain string type, of
- * at most 64 bytes. */
-void x509_name_cn(const X509_NAME *name, char text[static X509_CN_TEXT]);
+/* One name, perhaps in different string types or cases (RFC 5280, 7.1). */
+bool x509_names_equal(const struct der *a, const struct der *b);
+/*
+ * Takes a Name and its common name, which is "" unless there is exactly one, in
+ * a plain string type, of at most 64 bytes. False: malformed.
+ */
+must_check bool x509_take_name(
+	struct der *d, struct der *whole, char cn[static X509_CN_TEXT]);
+/* Takes an Extension. False: malformed. */
+must_check bool x509_take_extension(
+	struct der *d, struct der *oid, bool *critical, struct der *value);
