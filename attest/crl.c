@@ -202,6 +202,34 @@ void crl_free(struct crl *c)
 	free(c);
 }
 
+const char *crl_issuer(const struct crl *c)
+{
+	return c->issuer_cn;
+}
+
+int64_t crl_this_update(const struct crl *c)
+{
+	return c->this_update;
+}
+
+int64_t crl_next_update(const struct crl *c)
+{
+	return c->next_update;
+}
+
+size_t crl_count(const struct crl *c)
+{
+	int n = sk_X509_REVOKED_num(X509_CRL_get_REVOKED(c->list));
+
+	return n > 0 ? (size_t)n : 0;
+}
+
+const uint8_t *crl_der(const struct crl *c, size_t *size)
+{
+	*size = c->size;
+	return c->der;
+}
+
 static int verify(struct crl *c, const struct x509_cert *issuer)
 {
 	if (!c->verified || memcmp(c->verified_by, issuer->spki_hash, 32)) {

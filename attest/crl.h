@@ -14,6 +14,13 @@ must_check int crl_new(
 	const void *data, size_t size, struct crl **out, struct err *e);
 void crl_free(struct crl *crl);
 
+/* For people who look at one, and to keep it as DER. Nothing is verified. */
+const char *crl_issuer(const struct crl *crl); /* common name */
+int64_t crl_this_update(const struct crl *crl);
+int64_t crl_next_update(const struct crl *crl);
+size_t crl_count(const struct crl *crl); /* of revoked certificates */
+const uint8_t *crl_der(const struct crl *crl, size_t *size);
+
 /* Names of failures, static. */
 struct crl_rules {
 	const char *missing; /* there is no list, and one is wanted */

@@ -74,6 +74,17 @@ int sigstruct_hash(const struct sgx_sigstruct *sig, uint8_t hash[32])
 		: -EIO;
 }
 
+void sigstruct_message(
+	const struct sgx_sigstruct *sig, uint8_t message[SIGSTRUCT_MESSAGE])
+{
+	const uint8_t *bytes = (const uint8_t *)sig;
+
+	_Static_assert(SIGNED1_SIZE + SIGNED2_SIZE == SIGSTRUCT_MESSAGE,
+		"the two signed parts");
+	memcpy(message, bytes, SIGNED1_SIZE);
+	memcpy(message + SIGNED1_SIZE, bytes + SIGNED2_OFFSET, SIGNED2_SIZE);
+}
+
 /* EMSA-PKCS1-v1_5 encoding, big-endian. */
 static void encode_message(uint8_t out[SGX_RSA_SIZE], const uint8_t hash[32])
 {

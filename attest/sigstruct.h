@@ -43,5 +43,16 @@ void sigstruct_init(struct sgx_sigstruct *sig);
  * 0; -EINVAL: the key is not RSA-3072 with exponent 3; -EIO: libcrypto.
  */
 int sigstruct_sign(struct sgx_sigstruct *sig, EVP_PKEY *key);
+/*
+ * For signers elsewhere: the bytes that they sign with RSASSA-PKCS1-v1_5 and
+ * SHA-256, and what makes a SIGSTRUCT of their signature (big-endian, as
+ * usual). key: the public half. 0; -EINVAL as sigstruct_sign; -EBADMSG: not
+ * a signature of this message by that key; -ENOMEM.
+ */
+enum { SIGSTRUCT_MESSAGE = 256 };
+void sigstruct_message(
+	const struct sgx_sigstruct *sig, uint8_t message[SIGSTRUCT_MESSAGE]);
+int sigstruct_complete(struct sgx_sigstruct *sig, EVP_PKEY *key,
+	const uint8_t signature[SGX_RSA_SIZE]);
 /* A fresh key that fits. NULL: libcrypto failed. Free: EVP_PKEY_free. */
 EVP_PKEY *sigstruct_key_new(void);

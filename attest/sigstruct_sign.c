@@ -48,18 +48,14 @@ static int cube(const BIGNUM *s, const BIGNUM *n, BIGNUM *q1, BIGNUM *q2,
 		BN_mul(t, r, s, ctx) && BN_div(q2, message, t, n, ctx);
 }
 
-int sigstruct_sign(struct sgx_sigstruct *sig, EVP_PKEY *key)
+/* Sets what follows from the signature (big-endian) and the modulus. */
+static int set_quotients(struct sgx_sigstruct *sig, EVP_PKEY *key,
+	const uint8_t signature[SGX_RSA_SIZE])
 {
-	uint8_t hash[32], raw[SGX_RSA_SIZE];
 	BIGNUM *n = NULL, *s, *q1, *q2, *message;
-	BN_CTX *ctx;
-	int rc = key_check(key);
+	BN_CTX *ctx = BN_CTX_new();
+	int rc = -EIO;
 
-	if (rc)
-		return rc;
-	if (sigstruct_hash(sig, hash) || raw_sign(key, hash, raw))
-		return -EIO;
-	ctx = BN_CTX_new();
 	if (!ctx)
 		return -ENOMEM;
 	BN_CTX_start(ctx);
@@ -67,8 +63,9 @@ int sigstruct_sign(struct sgx_sigstruct *sig, EVP_PKEY *key)
 	q1 = BN_CTX_get(ctx);
 	q2 = BN_CTX_get(ctx);
 	message = BN_CTX_get(ctx);
-	rc = -EIO;
-	if (message && BN_bin2bn(raw, sizeof(raw), s) &&
+	/* Of a signature larger than the modulus the quotients do not fit:
+	 * BN_bn2lebinpad fails. */
+	if (message && BN_bin2bn(signature, SGX_RSA_SIZE, s) &&
 		EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_RSA_N, &n) == 1 &&
 		cube(s, n, q1, q2, message, ctx) &&
 		BN_bn2lebinpad(n, sig->modulus, SGX_RSA_SIZE) > 0 &&
@@ -80,6 +77,31 @@ int sigstruct_sign(struct sgx_sigstruct *sig, EVP_PKEY *key)
 	BN_CTX_end(ctx);
 	BN_CTX_free(ctx);
 	return rc;
+}
+
+int sigstruct_sign(struct sgx_sigstruct *sig, EVP_PKEY *key)
+{
+	uint8_t hash[32], raw[SGX_RSA_SIZE];
+	int rc = key_check(key);
+
+	if (rc)
+		return rc;
+	if (sigstruct_hash(sig, hash) || raw_sign(key, hash, raw))
+		return -EIO;
+	return set_quotients(sig, key, raw);
+}
+
+int sigstruct_complete(struct sgx_sigstruct *sig, EVP_PKEY *key,
+	const uint8_t signature[SGX_RSA_SIZE])
+{
+	int rc = key_check(key);
+
+	if (rc)
+		return rc;
+	rc = set_quotients(sig, key, signature);
+	if (rc == -ENOMEM)
+		return rc;
+	return rc || sigstruct_verify(sig) ? -EBADMSG : 0;
 }
 
 EVP_PKEY *sigstruct_key_new(void)

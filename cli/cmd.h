@@ -16,6 +16,7 @@ struct cmd {
 	const char *help; /* one line */
 	int (*run)(int argc, char **argv);
 	void (*print_options)(void); /* for `sconce help NAME`; may be NULL */
+	bool own_program; /* print_options prints the usage, too */
 };
 
 extern const struct cmd cmd_table[];
@@ -28,6 +29,15 @@ int cmd_volume(int argc, char **argv);
 int cmd_image(int argc, char **argv);
 int cmd_las(int argc, char **argv);
 void cmd_las_print_options(void);
+/* exec.c: programs of their own. */
+int cmd_quote(int argc, char **argv);
+int cmd_collateral(int argc, char **argv);
+int cmd_sign(int argc, char **argv);
+void cmd_volume_print_options(void);
+void cmd_image_print_options(void);
+void cmd_quote_print_options(void);
+void cmd_collateral_print_options(void);
+void cmd_sign_print_options(void);
 int cmd_version(int argc, char **argv);
 int cmd_help(int argc, char **argv);
 

@@ -6,7 +6,9 @@
 
 static int explain(const struct cmd *c)
 {
-	printf("usage: sconce %s %s\n\n%s\n", c->name, c->synopsis, c->help);
+	if (!c->own_program)
+		printf("usage: sconce %s %s\n\n%s\n", c->name, c->synopsis,
+			c->help);
 	if (c->print_options != NULL)
 		c->print_options();
 	return CMD_OK;
@@ -28,6 +30,6 @@ int cmd_help(int argc, char **argv)
 	printf("usage: sconce COMMAND [...]\n\n"
 	       "Runs unmodified Linux programs inside SGX enclaves.\n\n");
 	for (const struct cmd *c = cmd_table; c->name != NULL; c++)
-		printf("  %-9s %s\n", c->name, c->help);
+		printf("  %-10s %s\n", c->name, c->help);
 	return CMD_OK;
 }

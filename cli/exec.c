@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Commands that are programs of their own, beside this one: the launcher of
+ * enclaves starts fast and has no parsers of archives, certificates and
+ * evidence in it.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/cmd.h"
+#include "host/files.h"
+
+/* argv[0] is replaced by words, NULL-terminated. */
+static int start(
+	const char *program, const char *const *words, int argc, char **argv)
+{
+	size_t count = 0, at = 0;
+	const char **args;
+	struct err e;
+	int fd;
+
+	while (words[count] != NULL)
+		count++;
+	args = calloc(count + (size_t)argc + 1, sizeof(*args));
+	fd = args != NULL ? files_open(program, &e)
+			  : err_setf(&e, -ENOMEM, "no memory");
+	if (fd < 0)
+		return cmd_fail(&e, CMD_FAILED);
+	while (at < count) {
+		args[at] = words[at];
+		at++;
+	}
+	for (int i = 1; i < argc; i++)
+		args[at++] = argv[i];
+	fflush(stdout);
+	fexecve(fd, (char *const *)(uintptr_t)args, environ);
+	err_setf(&e, -errno, "%s: %s", program, strerror(errno));
+	close(fd);
+	free(args);
+	return cmd_fail(&e, CMD_FAILED);
+}
+
+#define WORDS(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+int cmd_volume(int argc, char **argv)
+{
+	return start("sconce-volume", WORDS("volume"), argc, argv);
+}
+
+int cmd_image(int argc, char **argv)
+{
+	return start("sconce-volume", WORDS("volume", "image"), argc, argv);
+}
+
+int cmd_las(int argc, char **argv)
+{
+	return start("sconce-las", WORDS("las"), argc, argv);
+}
+
+int cmd_quote(int argc, char **argv)
+{
+	return start(
+		"sconce-attest", WORDS("sconce-attest", "quote"), argc, argv);
+}
+
+int cmd_collateral(int argc, char **argv)
+{
+	return start("sconce-attest", WORDS("sconce-attest", "collateral"),
+		argc, argv);
+}
+
+int cmd_sign(int argc, char **argv)
+{
+	return start("sconce-sign", WORDS("sign"), argc, argv);
+}
+
+/* For `sconce help NAME`, behind the usage. */
+static void help_of(const char *program, const char *const *words)
+{
+	(void)start(program, words, 0, NULL);
+}
+
+void cmd_volume_print_options(void)
+{
+	help_of("sconce-volume", WORDS("volume", "help"));
+}
+
+void cmd_image_print_options(void)
+{
+	help_of("sconce-volume", WORDS("volume", "image", "--help"));
+}
+
+void cmd_quote_print_options(void)
+{
+	help_of("sconce-attest", WORDS("sconce-attest", "quote", "help"));
+}
+
+void cmd_collateral_print_options(void)
+{
+	help_of("sconce-attest", WORDS("sconce-attest", "collateral", "help"));
+}
+
+void cmd_sign_print_options(void)
+{
+	help_of("sconce-sign", WORDS("sign", "--help"));
+}
