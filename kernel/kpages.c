@@ -29,6 +29,7 @@ enum {
 	BIN_COUNT = 20,
 	GROW_MIN = 64, /* pages */
 	GROW_MAX = 1024,
+	LARGE_PAGES = 512,
 	AHEAD = 8 * GROW_MAX, /* pages that have descriptors before they are */
 };
 
@@ -209,6 +210,9 @@ static bool grow(size_t count)
 		want = GROW_MIN;
 	if (want > GROW_MAX)
 		want = GROW_MAX;
+	/* The host has large pages for what is aligned like them. */
+	if (want >= 2 * LARGE_PAGES)
+		want -= (heap_pages + want) % LARGE_PAGES;
 	if (want < count + 2)
 		want = count + 2;
 	page = extend(0, want);

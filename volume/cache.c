@@ -14,13 +14,17 @@
 
 enum { LIMIT_MIN = 64, BATCH_MIN = 16 };
 
-static size_t hash_of(const struct vol_cache *c, uint64_t object,
-	uint32_t level, uint64_t index)
+/* Neighbours are in neighbouring buckets: eight of them in one cache line. */
+static struct vol_block **bucket(
+	const struct vol_object *o, uint32_t level, uint64_t index)
 {
-	uint64_t h = object * UINT64_C(0x9e3779b97f4a7c15) + index * 8 + level;
+	const struct vol_cache *c = o->volume->cache;
+	uint64_t h = o->number * UINT64_C(0x9e3779b97f4a7c15) +
+		(index >> 3) * 8 + level;
 
 	h *= UINT64_C(0xbf58476d1ce4e5b9);
-	return (size_t)(h ^ h >> 32) & (c->hash_size - 1);
+	h = (h ^ h >> 32) * 8 + index % 8;
+	return &c->hash[h & (c->hash_size - 1)];
 }
 
 int vol_cache_init(struct volume *v)
@@ -125,29 +129,19 @@ size_t vol_io_run_end(
 	return i;
 }
 
-struct vol_block *vol_block_find_number(
-	const struct volume *v, uint64_t object, uint32_t level, uint64_t index)
+struct vol_block *vol_block_find(
+	const struct vol_object *o, uint32_t level, uint64_t index)
 {
-	const struct vol_cache *c = v->cache;
-	struct vol_block *b = c->hash[hash_of(c, object, level, index)];
+	struct vol_block *b = *bucket(o, level, index);
 
-	while (b &&
-		(b->index != index || b->object->number != object ||
-			b->level != level))
+	while (b && (b->index != index || b->object != o || b->level != level))
 		b = b->hash_next;
 	return b;
 }
 
-struct vol_block *vol_block_find(
-	const struct vol_object *o, uint32_t level, uint64_t index)
+static void unhash(struct vol_block *b)
 {
-	return vol_block_find_number(o->volume, o->number, level, index);
-}
-
-static void unhash(struct vol_cache *c, struct vol_block *b)
-{
-	struct vol_block **at =
-		&c->hash[hash_of(c, b->object->number, b->level, b->index)];
+	struct vol_block **at = bucket(b->object, b->level, b->index);
 
 	while (*at != b)
 		at = &(*at)->hash_next;
@@ -235,7 +229,6 @@ static struct vol_block *block_alloc(struct volume *v)
 int vol_block_new(struct vol_object *o, uint32_t level, uint64_t index,
 	struct vol_block *parent, struct vol_block **out)
 {
-	struct vol_cache *c = o->volume->cache;
 	struct vol_block *b = block_alloc(o->volume), **head;
 
 	if (!b)
@@ -251,7 +244,7 @@ int vol_block_new(struct vol_object *o, uint32_t level, uint64_t index,
 	b->parent = parent;
 	if (parent)
 		vol_block_pin(parent);
-	head = &c->hash[hash_of(c, o->number, level, index)];
+	head = bucket(o, level, index);
 	b->hash_next = *head;
 	*head = b;
 	list_add_tail(&o->members, &b->member);
@@ -303,7 +296,7 @@ void vol_block_drop(struct vol_block *b)
 {
 	struct vol_block *parent = b->parent;
 
-	unhash(b->volume->cache, b);
+	unhash(b);
 	vol_block_clean(b);
 	vol_block_logged(b);
 	list_del(&b->member);

@@ -72,8 +72,6 @@ size_t vol_io_run_end(
 /* Not pinned; NULL: not in memory. */
 struct vol_block *vol_block_find(
 	const struct vol_object *o, uint32_t level, uint64_t index);
-struct vol_block *vol_block_find_number(const struct volume *v, uint64_t object,
-	uint32_t level, uint64_t index);
 /* In the hash, pinned, contents undefined. @parent is pinned by the caller, and
  * by the block from now on. Does not sleep. */
 must_check int vol_block_new(struct vol_object *o, uint32_t level,

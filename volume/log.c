@@ -167,14 +167,14 @@ static void put_entry(struct writer *w, enum vol_entry_kind kind,
 }
 
 /* Is the block still where it was put? */
-static bool is_current(struct volume *v, const struct vol_ref *r)
+static bool is_current(const struct vol_ref *r)
 {
 	struct vol_object *o = r->object;
 	struct vol_block *b, *parent = NULL;
 
 	if (!o)
 		return false;
-	b = vol_block_find_number(v, o->number, 0, r->index);
+	b = vol_block_find(o, 0, r->index);
 	if (b && b->state & VOL_BLOCK_UNLOGGED)
 		return false;
 	/* Its parent has changed since the last commit, so it is in memory. */
@@ -198,7 +198,7 @@ static void put_blocks(struct volume *v, struct writer *w, bool inodes)
 		struct vol_ref *r = &c->ref[i];
 
 		if (!r->object || (r->object == &v->inodes) != inodes ||
-			!is_current(v, r))
+			!is_current(r))
 			continue;
 		put_entry(w, VOL_ENTRY_REF, r->object->number, r->index, 1);
 		put(w, &r->ptr, sizeof(r->ptr));

@@ -156,23 +156,23 @@ enum vol_block_state {
 	VOL_BLOCK_SEALING = 16, /* must not be changed; wait on it */
 	VOL_BLOCK_DEAD = 32, /* dropped, and still pinned by somebody */
 	VOL_BLOCK_CHECKED = 64, /* dir.c looked at it since it was loaded */
-	VOL_BLOCK_STREAMED =
-		128, /* part of a long write; uses are later ones */
+	VOL_BLOCK_STREAMED = 128, /* by a long write; uses are later ones */
 };
 
+/* What it takes to find and use one is in the first 64 bytes. */
 struct vol_block {
-	struct volume *volume;
-	struct vol_object *object; /* NULL: DEAD */
-	struct vol_block *parent; /* held; NULL: under the object's tops */
+	struct vol_block *hash_next;
 	uint64_t index; /* within its level */
+	struct vol_object *object; /* NULL: DEAD */
 	uint32_t level;
 	uint32_t state; /* VOL_BLOCK_* */
+	uint8_t *data; /* VOL_BLOCK_SIZE bytes, 16-byte aligned */
 	uint32_t refs; /* pins: users, children in memory */
 	uint8_t uses; /* 0, 1, more */
 	uint8_t idle; /* enum vol_idle: the cache's list it is on */
-	uint8_t *data; /* VOL_BLOCK_SIZE bytes, 16-byte aligned */
-	struct vol_block *hash_next;
 	struct list lru; /* clean, refs 0: may go */
+	struct volume *volume;
+	struct vol_block *parent; /* held; NULL: under the object's tops */
 	struct list dirty; /* on its object's list while DIRTY */
 	struct list unlogged; /* on the cache's list while UNLOGGED */
 	struct list member; /* of its object */
