@@ -129,6 +129,15 @@ static bool check_platform(struct dcap *d, const struct pck *pck)
 	return ok;
 }
 
+static void fail_module(struct dcap *d, unsigned version)
+{
+	char seen[16];
+
+	fmt_print(seen, sizeof(seen), "TDX_%02X", version);
+	verdict_fail(d->v, "tdx-module", seen,
+		"a module that the TCB information has");
+}
+
 /* Version xx of the TDX module, in TEE_TCB_SVN[1]; levels are of SVN[0]. */
 static bool check_module(struct dcap *d)
 {
@@ -137,14 +146,10 @@ static bool check_module(struct dcap *d)
 	const uint8_t *attributes = td + TD_SEAM_ATTRIBUTES;
 	const struct tcb_module *m = tcb_module_find(
 		d->c->tcb_info, td[TD_TEE_TCB_SVN + 1]);
-	char seen[VERDICT_TEXT];
 	bool ok = true;
 
 	if (!m) {
-		fmt_print(
-			seen, sizeof(seen), "TDX_%02X", td[TD_TEE_TCB_SVN + 1]);
-		verdict_fail(d->v, "tdx-module", seen,
-			"a module that the TCB information has");
+		fail_module(d, td[TD_TEE_TCB_SVN + 1]);
 		return false;
 	}
 	if (memcmp(td + TD_MRSIGNERSEAM, m->mrsigner, SEAM_SIGNER_SIZE)) {
@@ -189,6 +194,8 @@ static void rate(struct dcap *d, const struct pck *pck, bool qe_known,
 	v->platform_status = result.platform_status;
 	v->module_status = result.module_status;
 	v->tcb_evaluation = d->c->tcb_info->evaluation;
+	if (result.module_unknown) /* of TEE_TCB_SVN2 */
+		fail_module(d, result.module_version);
 	/* Without the quoting enclave this would sound better than it is. */
 	if (qe_known)
 		v->tcb_status = result.status;
