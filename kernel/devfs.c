@@ -138,31 +138,27 @@ int devfs_open_device(struct dentry *d, uint32_t flags, struct file **out)
 	return -ENXIO;
 }
 
+static int add(const struct mount *m, const char *name, uint32_t mode,
+	uint64_t rdev, const char *target)
+{
+	struct dentry *d = tmpfs_add(m->root, name, mode, rdev, target);
+
+	dentry_put(d);
+	return d ? 0 : -ENOMEM;
+}
+
 int devfs_mount(struct mount *m, const char *source, uint64_t size)
 {
-	struct dentry *d;
 	int err = tmpfs_mount(m, source, size);
 
-	if (err)
-		return err;
-	m->root->vnode->mode = S_IFDIR | 0755;
-	for (size_t i = 0; i < ARRAY_SIZE(devices); i++) {
-		d = tmpfs_add(m->root, devices[i].name, S_IFCHR | 0666,
+	if (!err)
+		m->root->vnode->mode = S_IFDIR | 0755;
+	for (size_t i = 0; !err && i < ARRAY_SIZE(devices); i++)
+		err = add(m, devices[i].name, S_IFCHR | 0666,
 			devfs_number(devices[i].major, devices[i].minor), NULL);
-		if (!d)
-			return -ENOMEM;
-		dentry_put(d);
-	}
-	for (size_t i = 0; i < ARRAY_SIZE(links); i++) {
-		d = tmpfs_add(m->root, links[i].name, S_IFLNK | 0777, 0,
-			links[i].target);
-		if (!d)
-			return -ENOMEM;
-		dentry_put(d);
-	}
-	d = tmpfs_add(m->root, "shm", S_IFDIR | S_ISVTX | 0777, 0, NULL);
-	if (!d)
-		return -ENOMEM;
-	dentry_put(d);
-	return 0;
+	for (size_t i = 0; !err && i < ARRAY_SIZE(links); i++)
+		err = add(m, links[i].name, S_IFLNK | 0777, 0, links[i].target);
+	if (!err)
+		err = add(m, "attestation", S_IFDIR | 0755, 0, NULL);
+	return err ? err : add(m, "shm", S_IFDIR | S_ISVTX | 0777, 0, NULL);
 }

@@ -250,7 +250,7 @@ static void test_readdir(void **state)
 	list("/dev", 4096, names);
 	assert_string_equal(names,
 		". .. null zero full random urandom tty fd stdin stdout stderr "
-		"shm ");
+		"attestation shm ");
 	list("/", 4096, names);
 	assert_non_null(strstr(names, ". .. "));
 }
