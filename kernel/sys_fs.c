@@ -145,7 +145,8 @@ int64_t sys_linkat(const uint64_t *a)
 	err = walk_from_user((int)a[0], a[1], wf, &from);
 	if (err)
 		return err;
-	if (from.file || !from.dentry) { /* without a name on the host */
+	/* Without a name on the host: then the dentry is not the file's. */
+	if (!from.dentry || (from.file && from.file->dentry != from.dentry)) {
 		walk_done(&from);
 		return -EXDEV;
 	}
