@@ -219,9 +219,12 @@ int64_t crl_next_update(const struct crl *c)
 
 size_t crl_count(const struct crl *c)
 {
-	int n = sk_X509_REVOKED_num(X509_CRL_get_REVOKED(c->list));
+	struct der entries = c->revoked, serial;
+	size_t count = 0;
 
-	return n > 0 ? (size_t)n : 0;
+	while (entries.left > 0 && take_entry(&entries, &serial))
+		count++;
+	return count;
 }
 
 const uint8_t *crl_der(const struct crl *c, size_t *size)
