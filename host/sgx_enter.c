@@ -28,7 +28,7 @@ _Static_assert(offsetof(struct enclave_run, exit_rdi) ==
 struct sgx_call {
 	uint64_t rdi, rsi, rdx, r8, r9; /* in and out */
 	uint64_t leaf;
-	sgx_enter_function function;
+	const void *function;
 	uint64_t rsp; /* while inside */
 	struct sgx_enclave_run *run;
 };
@@ -55,7 +55,7 @@ struct sgx_thread {
 
 static __thread struct sgx_thread self
 	__attribute__((tls_model("initial-exec")));
-static sgx_enter_function enter_function;
+static const void *enter_function;
 
 /* sgx_enter.S: 0 or -EINVAL of the vDSO. */
 int sgx_enter_call(struct sgx_call *call);

@@ -113,6 +113,8 @@ static void refused(int signo, siginfo_t *info, void *context)
 	}
 	/* Anything else is a bug: die of it as without a handler. */
 	signal(signo, SIG_DFL);
+	if (info->si_code <= 0) /* was sent, so does not come again */
+		raise(signo);
 }
 
 static void touch_setup(void)
@@ -148,14 +150,14 @@ static size_t vdso_size(uintptr_t base)
 	return size;
 }
 
-static sgx_enter_function os_enter_function(void)
+static const void *os_enter_function(void)
 {
 	uintptr_t base = getauxval(AT_SYSINFO_EHDR);
 
 	if (!base)
 		return NULL;
-	return (sgx_enter_function)(uintptr_t)sgx_vdso_find((void *)base,
-		vdso_size(base), "__vdso_sgx_enter_enclave", "LINUX_2.6");
+	return sgx_vdso_find((void *)base, vdso_size(base),
+		"__vdso_sgx_enter_enclave", "LINUX_2.6");
 }
 
 static void os_nap(unsigned int microseconds)

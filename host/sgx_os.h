@@ -15,9 +15,6 @@
 
 #define SGX_DEVICE "/dev/sgx_enclave"
 
-/* Linux's own: asm/sgx.h, asm/vsgx.S. Its convention: sgx_enter.S. */
-typedef int (*sgx_enter_function)(void);
-
 struct sgx_os {
 	int (*open)(const char *path); /* read and write */
 	void (*close)(int fd);
@@ -34,8 +31,9 @@ struct sgx_os {
 	 */
 	int (*touch)(uint64_t addr, uint64_t len);
 	int (*handle)(int signo, const struct sigaction *action);
-	/* __vdso_sgx_enter_enclave, NULL if this kernel has none. */
-	sgx_enter_function (*enter_function)(void);
+	/* __vdso_sgx_enter_enclave (its convention: sgx_enter.S), NULL if this
+	 * kernel has none. */
+	const void *(*enter_function)(void);
 	void (*nap)(unsigned int microseconds);
 
 	void (*cpuid)(uint32_t leaf, uint32_t subleaf, uint32_t regs[4]);

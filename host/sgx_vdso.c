@@ -20,12 +20,15 @@ struct image {
 	const Elf64_Verdef *definitions;
 };
 
-/* len bytes at the vDSO's own address of them, NULL if outside. */
-static const void *at(const struct image *i, uint64_t addr, size_t len)
+/* len bytes at the vDSO's own address of them, NULL if outside or not so
+ * aligned. */
+static const void *at(
+	const struct image *i, uint64_t addr, size_t len, size_t align)
 {
 	uint64_t offset = addr - i->bias;
 
-	if (offset > i->size || len > i->size - offset)
+	if (offset > i->size || len > i->size - offset ||
+		((uintptr_t)i->base + offset) % align)
 		return NULL;
 	return i->base + offset;
 }
@@ -125,15 +128,18 @@ static bool tables(struct image *i)
 			break;
 		}
 	}
-	words = hash % 4 ? NULL : at(i, hash, 2 * sizeof(*words));
+	words = at(i, hash, 2 * sizeof(*words), _Alignof(Elf64_Word));
 	i->count = hash && words ? words[1] : symbol_count(i, symtab);
-	if (!symtab || symtab % 8 || i->count > i->size / sizeof(Elf64_Sym))
+	if (!symtab || i->count > i->size / sizeof(Elf64_Sym))
 		return false;
-	i->symbols = at(i, symtab, i->count * sizeof(Elf64_Sym));
-	i->strings = strtab ? at(i, strtab, i->string_size) : NULL;
-	if (versym && verdef && versym % 2 == 0 && verdef % 4 == 0) {
-		i->versions = at(i, versym, i->count * sizeof(*i->versions));
-		i->definitions = at(i, verdef, sizeof(*i->definitions));
+	i->symbols = at(
+		i, symtab, i->count * sizeof(Elf64_Sym), _Alignof(Elf64_Sym));
+	i->strings = strtab ? at(i, strtab, i->string_size, 1) : NULL;
+	if (versym && verdef) {
+		i->versions = at(i, versym, i->count * sizeof(*i->versions),
+			_Alignof(Elf64_Half));
+		i->definitions = at(i, verdef, sizeof(*i->definitions),
+			_Alignof(Elf64_Verdef));
 	}
 	return i->symbols && i->strings;
 }
@@ -154,16 +160,15 @@ static bool has_version(
 
 		if (!(def->vd_flags & VER_FLG_BASE) &&
 			(def->vd_ndx & 0x7fff) == wanted && def->vd_cnt) {
-			const Elf64_Verdaux *aux = def->vd_aux % 4
-				? NULL
-				: at(i, offset + def->vd_aux, sizeof(*aux));
+			const Elf64_Verdaux *aux = at(i, offset + def->vd_aux,
+				sizeof(*aux), _Alignof(Elf64_Verdaux));
 
 			return aux &&
 				!strcmp(string(i, aux->vda_name), version);
 		}
-		def = def->vd_next && def->vd_next % 4 == 0
-			? at(i, offset + def->vd_next, sizeof(*def))
-			: NULL;
+		def = def->vd_next ? at(i, offset + def->vd_next, sizeof(*def),
+					     _Alignof(Elf64_Verdef))
+				   : NULL;
 	}
 	return false;
 }
@@ -183,7 +188,7 @@ const void *sgx_vdso_find(
 			strcmp(string(&i, s->st_name), name) != 0 ||
 			!has_version(&i, n, version))
 			continue;
-		return at(&i, s->st_value, 1);
+		return at(&i, s->st_value, 1, 1);
 	}
 	return NULL;
 }

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "abi/enclave_backend.h"
 #include "emu/emu.h"
@@ -469,6 +470,8 @@ int model_ioctl(unsigned long request, void *arg)
 	}
 	if (__atomic_test_and_set(&d.in_ioctl, __ATOMIC_ACQUIRE))
 		return -EBUSY;
+	if (sgx_model.slow)
+		usleep(200);
 	pthread_mutex_lock(&d.lock);
 	rc = dispatch(request, arg);
 	pthread_mutex_unlock(&d.lock);

@@ -61,9 +61,9 @@ static int os_map(int fd, uint64_t addr, uint64_t len, int prot)
 	return fd == MODEL_FD ? model_map(addr, len, prot) : -EBADF;
 }
 
-static sgx_enter_function os_enter_function(void)
+static const void *os_enter_function(void)
 {
-	return lacks(LACK_VDSO) ? NULL : model_vdso_enter;
+	return lacks(LACK_VDSO) ? NULL : (const void *)model_vdso_enter;
 }
 
 static void os_nap(unsigned int microseconds)

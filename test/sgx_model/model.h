@@ -46,6 +46,7 @@ struct sgx_model {
 	uint64_t suspend_after; /* entries until the machine sleeps; 0: never */
 	int min_addr_errno, map_errno; /* of reserve and map */
 	bool suspended, faithful;
+	bool slow; /* ioctls take a while */
 	/* The attributes that this kernel lets enclaves have. */
 	uint64_t attributes_mask;
 

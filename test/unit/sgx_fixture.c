@@ -12,6 +12,8 @@
 #include "host/sgx.h"
 #include "test/unit/unit.h"
 
+size_t sgx_fixture_large;
+
 static char data_dir[] = "/tmp/sconce-test-XXXXXX";
 
 static void remove_data_dir(void)
@@ -88,6 +90,18 @@ static size_t text_size(void)
 enum { TEXT_FLAGS = SGX_SECINFO_REG | SGX_SECINFO_R | SGX_SECINFO_X };
 enum { DATA_FLAGS = SGX_SECINFO_REG | SGX_SECINFO_R | SGX_SECINFO_W };
 
+/* Free: one byte before. */
+static const uint8_t *large(void)
+{
+	size_t size = sgx_fixture_large * SGX_PAGE_SIZE;
+	uint8_t *p = malloc(size + 1);
+
+	assert_non_null(p);
+	for (size_t i = 0; i < size; i++)
+		p[i + 1] = (uint8_t)(i * 7 + i / 4096 + i / 256);
+	return p + 1;
+}
+
 int sgx_fixture_add(struct sgx_fixture *f)
 {
 	static uint8_t zero[DATA + DATA_SIZE - SSA1 + 1];
@@ -108,6 +122,13 @@ int sgx_fixture_add(struct sgx_fixture *f)
 	if (!rc)
 		rc = f->ops->add_pages(f->enclave, DATA, zero + 1, DATA_SIZE,
 			DATA_FLAGS, true);
+	if (!rc && sgx_fixture_large) {
+		const uint8_t *p = large();
+
+		rc = f->ops->add_pages(f->enclave, LARGE, p,
+			sgx_fixture_large * SGX_PAGE_SIZE, DATA_FLAGS, true);
+		free((void *)(uintptr_t)(p - 1));
+	}
 	return rc;
 }
 
@@ -136,6 +157,13 @@ void sgx_fixture_sign(struct sgx_fixture *f)
 	measure_run(m, TCS2, &two, sizeof(two), SGX_SECINFO_TCS, 1);
 	measure_run(m, SSA1, NULL, DATA - SSA1, DATA_FLAGS, 0);
 	measure_run(m, DATA, NULL, DATA_SIZE, DATA_FLAGS, 1);
+	if (sgx_fixture_large) {
+		const uint8_t *p = large();
+
+		measure_run(m, LARGE, p, sgx_fixture_large * SGX_PAGE_SIZE,
+			DATA_FLAGS, 1);
+		free((void *)(uintptr_t)(p - 1));
+	}
 	sgx_fixture_params(&params);
 	sigstruct_init(&f->sig);
 	f->sig.attributes.flags = params.attributes;
@@ -171,17 +199,48 @@ void sgx_fixture_stop(struct sgx_fixture *f)
 	f->enclave = NULL;
 }
 
+struct entry {
+	struct sgx_fixture *f;
+	uint64_t rdi, rsi, rdx, r8, r9;
+	unsigned int leaf;
+	int rc;
+};
+
+static void enter(struct entry *e)
+{
+	e->rc = e->f->ops->enter(
+		e->rdi, e->rsi, e->rdx, e->leaf, e->r8, e->r9, &e->f->run);
+}
+
+static void enter_on_stack(struct entry *e)
+{
+	static uint8_t stack[65536] __attribute__((aligned(16)));
+
+	__asm__ volatile("movq %%rsp, %%rbx\n\t"
+			 "movq %1, %%rsp\n\t"
+			 "call *%2\n\t"
+			 "movq %%rbx, %%rsp"
+			 : "+D"(e)
+			 : "r"(stack + sizeof(stack)), "r"(enter)
+			 : "rbx", "rax", "rcx", "rdx", "rsi", "r8", "r9", "r10",
+			 "r11", "memory", "cc");
+}
+
 void sgx_fixture_enter(struct sgx_fixture *f, const uint8_t *routine,
 	uint64_t rsi, uint64_t rdx, uint64_t r8, uint64_t r9)
 {
-	assert_int_equal(f->ops->enter(at(routine), rsi, rdx, SGX_EENTER, r8,
-				 r9, &f->run),
-		0);
+	struct entry e = {f, at(routine), rsi, rdx, r8, r9, SGX_EENTER, -1};
+
+	enter_on_stack(&e);
+	assert_int_equal(e.rc, 0);
 }
 
 void sgx_fixture_resume(struct sgx_fixture *f)
 {
-	assert_int_equal(f->ops->enter(0, 0, 0, SGX_ERESUME, 0, 0, &f->run), 0);
+	struct entry e = {f, 0, 0, 0, 0, 0, SGX_ERESUME, -1};
+
+	enter_on_stack(&e);
+	assert_int_equal(e.rc, 0);
 }
 
 uint64_t sgx_fixture_accept(

@@ -13,6 +13,9 @@
 #include "test/unit/emu_fixture.h"
 
 enum { SGX_TICK = 40 };
+/* Pages of different content behind the data; 0 after reset. */
+#define LARGE (DATA + UINT64_C(0x100000))
+extern size_t sgx_fixture_large;
 
 struct sgx_fixture {
 	const struct enclave_backend *ops;
@@ -35,6 +38,8 @@ void sgx_fixture_stop(struct sgx_fixture *f);
 void sgx_fixture_enter(struct sgx_fixture *f, const uint8_t *routine,
 	uint64_t rsi, uint64_t rdx, uint64_t r8, uint64_t r9);
 void sgx_fixture_resume(struct sgx_fixture *f);
+/* Both on a stack of their own: the enclave works on the host's, so it must
+ * be resumed at the depth at which it was entered. */
 /* EACCEPT of a page; its RAX, or 1000 + vector if it faulted. */
 uint64_t sgx_fixture_accept(
 	struct sgx_fixture *f, uint64_t page, uint64_t flags);

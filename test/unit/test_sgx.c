@@ -25,6 +25,7 @@ static int reset(void **state)
 	(void)state;
 	fixture_tune = NULL;
 	fixture_tune_sig = NULL;
+	sgx_fixture_large = 0;
 	sgx_model_reset();
 	return 0;
 }
@@ -81,6 +82,7 @@ static void test_build_interrupted(void **state)
 		sgx_model.signal_every = n;
 		sgx_model.busy = n;
 		sgx_model.init_signals = n;
+		sgx_fixture_large = 200; /* more than one ioctl takes */
 		sgx_fixture_start(&f);
 		sgx_fixture_stop(&f);
 	}
@@ -729,6 +731,7 @@ static void test_concurrent_ioctls(void **state)
 	(void)state;
 	for (uint64_t i = 0; i < 4; i++)
 		add(FREE + i * 0x100000, 4);
+	sgx_model.slow = true;
 	for (uint64_t i = 0; i < 4; i++)
 		pthread_create(&t[i], NULL, restrict_many, (void *)i);
 	for (int i = 0; i < 4; i++) {

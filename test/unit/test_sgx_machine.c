@@ -290,7 +290,7 @@ static void test_enter_function(void **state)
 	(void)state;
 	if (!handle)
 		skip();
-	assert_ptr_equal((void *)(uintptr_t)os->enter_function(),
+	assert_ptr_equal(os->enter_function(),
 		dlsym(handle, "__vdso_sgx_enter_enclave"));
 }
 
