@@ -19,142 +19,19 @@
 
 #include "abi/enclave_backend.h"
 #include "abi/entry.h"
-#include "abi/layout.h"
 #include "abi/ring.h"
 #include "abi/sgx.h"
-#include "attest/image.h"
 #include "emu/emu.h"
 #include "host/files.h"
-#include "host/probe.h"
+#include "host/launch_build.h"
 #include "host/serve.h"
 #include "host/sgx.h"
 #include "host/threads.h"
 #include "host/tsc.h"
 
 enum {
-	HEAP_READY = 2 * 1024 * 1024,
 	SHARED_SIZE = 64 * 1024 * 1024, /* reserved; touched as needed */
 };
-
-/* The image walk of the launcher: EADD and EEXTEND. */
-struct adder {
-	const struct enclave_backend *backend;
-	struct enclave *enclave;
-};
-
-static int add_run(
-	void *ctx, uint64_t addr, const void *src, size_t size, uint64_t flags)
-{
-	struct adder *a = ctx;
-
-	return a->backend->add_pages(
-		a->enclave, addr, src, size, flags, /*measure=*/true);
-}
-
-/*
- * What this machine's enclave is created with: what every enclave of ours has,
- * and of the rest what the SIGSTRUCT wants and the machine offers.
- */
-static int choose(const struct enclave_backend *backend,
-	const struct sgx_sigstruct *sig, struct enclave_params *params,
-	struct err *e)
-{
-	const uint64_t always = SGX_ATTR_MODE64BIT | SGX_ATTR_KSS;
-	const uint64_t pinned = sig->attributes.flags &
-		sig->attributes_mask.flags & ~SGX_ATTR_INIT;
-	struct enclave_offer offer;
-
-	backend->offer(&offer);
-	params->attributes = always |
-		(sig->attributes.flags & offer.attributes & SGX_ATTR_AEXNOTIFY);
-	params->xfrm = offer.xfrm & XFRM_ALLOWED;
-	params->miscselect = SGX_MISC_EXINFO;
-	if ((offer.attributes & always) != always ||
-		(pinned & ~params->attributes) != 0)
-		return err_setf(e, -ENODEV,
-			"this machine offers enclave attributes 0x%lx; wanted "
-			"0x%lx; see `sconce doctor`",
-			(unsigned long)offer.attributes,
-			(unsigned long)(always | pinned));
-	if ((params->xfrm & XFRM_REQUIRED) != XFRM_REQUIRED ||
-		(sig->attributes.xfrm & sig->attributes_mask.xfrm &
-			~params->xfrm) != 0)
-		return err_setf(e, -ENODEV,
-			"this machine offers enclave features (XFRM) 0x%lx; "
-			"wanted 0x%lx; in a virtual machine pass them through",
-			(unsigned long)offer.xfrm,
-			(unsigned long)(sig->attributes.xfrm | XFRM_REQUIRED));
-	if (!(offer.miscselect & SGX_MISC_EXINFO))
-		return err_set(e, -ENODEV, "this machine's SGX",
-			"no exception information (EXINFO)", NULL,
-			"use a CPU with SGX2");
-	return 0;
-}
-
-/* What failed, and why and what helps as far as the backend knows. */
-static int failed(
-	const struct launcher *l, const char *what, int error, struct err *e)
-{
-	const char *why = l->backend->why();
-
-	if (why)
-		return err_setf(e, -EIO, "%s: %s", what, why);
-	if (error > 0)
-		return err_setf(e, -EIO, "%s: SGX error %d", what, error);
-	return err_setf(e, -EIO, "%s: %s", what, strerror(-error));
-}
-
-static int build(struct launcher *l, const struct launch *launch,
-	const struct bytes_file *kernel, const struct bytes_file *sig,
-	struct err *e)
-{
-	struct enclave_params params = {
-		.base = 0,
-		.size = ELRANGE_SIZE,
-		.ssa_frame_pages = IMAGE_SSA_FRAME_PAGES,
-	};
-	struct adder adder = {.backend = l->backend};
-	struct sgx_sigstruct s;
-	int err;
-
-	memcpy(params.configid, launch->config_id, sizeof(params.configid));
-	if (sig->size != sizeof(s))
-		return err_setf(e, -EINVAL, "%s: %zu bytes; wanted %zu",
-			sig->path, sig->size, sizeof(s));
-	memcpy(&s, sig->data, sizeof(s));
-	err = choose(l->backend, &s, &params, e);
-	if (err)
-		return err;
-	err = l->backend->create(&params, &l->enclave);
-	if (err) {
-		failed(l,
-			"cannot make the enclave or reserve its address range "
-			"(0 to 64 GiB)",
-			err, e);
-		if (!l->backend->why())
-			probe_explain(launch->mode, e);
-		return -EIO;
-	}
-	adder.enclave = l->enclave;
-	e->code = 0;
-	err = image_pages(kernel->data, kernel->size, add_run, &adder, e);
-	if (err && !e->code)
-		failed(l, "cannot add the kernel's pages", err, e);
-	if (err)
-		return err_prefix(e, "%s", kernel->path);
-	err = l->backend->init(l->enclave, &s, NULL);
-	if (err) {
-		failed(l,
-			"the enclave was not started; if its signature does "
-			"not fit the kernel, rebuild Sconce",
-			err, e);
-		return err_prefix(e, "%s", kernel->path);
-	}
-	err = l->backend->augment(l->enclave, HEAP_BASE, HEAP_READY);
-	if (err)
-		return failed(l, "no memory for the enclave's heap", err, e);
-	return 0;
-}
 
 static int run(struct launcher *l, const struct launch *launch, int init_fd,
 	int *wait_status, struct err *e)
@@ -176,7 +53,7 @@ static int run(struct launcher *l, const struct launch *launch, int init_fd,
 			(launch->stats ? BOOT_STATS : 0) |
 			(l->backend->emulated ? BOOT_EMULATED : 0) |
 			calls[launch->calls],
-		.heap_ready = HEAP_READY,
+		.heap_ready = LAUNCH_HEAP_READY,
 		.init_fd = (uint64_t)init_fd,
 	};
 	int err;
@@ -243,7 +120,7 @@ int host_run(const struct launch *launch, int *wait_status, struct err *e)
 			goto unmap;
 		}
 	}
-	err = build(l, launch, &kernel, &sig, e);
+	err = launch_build(l, launch, &kernel, &sig, e);
 	if (err)
 		goto destroy;
 	l->serve = serve_new(l->shared, SHARED_SIZE, (int)launch->cpus,

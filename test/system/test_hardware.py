@@ -211,6 +211,35 @@ def test_redis(tmp_path):
     assert report["mrenclave"] == measured()
 
 
+@pytest.mark.parametrize("where, text", [
+    (600, "the signature is wrong"),  # in SIGNATURE
+    (970, "the signature is wrong"),  # in ENCLAVEHASH
+    (0, "not the form of a SIGSTRUCT"),
+    ("kernel", "signs a kernel with MRENCLAVE %s"),
+])
+def test_wrong_sigstruct(tmp_path, where, text):
+    """EINIT of Linux says no more than EPERM; the launcher knows better."""
+    for name in ("sconce-model", "sconce-init", "sconce-kernel",
+                 "sconce-kernel.sig"):
+        data = bytearray((sconce.BUILD / "bin" / name).read_bytes())
+        if name == "sconce-kernel" and where == "kernel":
+            # In the text, which starts with the second page of the file.
+            data[0x1fff] ^= 1
+        elif name == "sconce-kernel.sig" and where != "kernel":
+            data[where] ^= 1
+        (tmp_path / name).write_bytes(data)
+        (tmp_path / name).chmod(0o755)
+    if where == "kernel":
+        text %= measured()
+    for mode in "hardware", "emulated":
+        done = subprocess.run(
+            [tmp_path / "sconce-model", "run", "-q", "--mode", mode,
+             "--", "/bin/true"], capture_output=True, text=True, timeout=30)
+        assert done.returncode == 125
+        assert text in done.stderr and "rebuild Sconce" in done.stderr
+        assert done.stderr.count("\n") == 1
+
+
 @pytest.mark.parametrize("machine, text", [
     ("epc=100", "no protected memory (EPC) is left"),
     ("epc=500", "no memory for the enclave's heap: the kernel adds no pages"),
