@@ -408,6 +408,9 @@ static int prepare(struct run *r, struct err *e)
 		ret = make_bounds(r, e);
 	if (ret == 0)
 		ret = probe_mode(o->mode, &r->launch.mode, e);
+	if (ret == 0 && o->faithful && r->launch.mode == LAUNCH_HARDWARE)
+		ret = err_set(e, -EINVAL, "--faithful", "hardware mode",
+			"emulated mode", "add --mode emulated");
 	if (ret < 0)
 		return ret;
 	if (gethostname(r->hostname, sizeof(r->hostname) - 1) < 0 ||

@@ -5,20 +5,26 @@
  */
 #include <dlfcn.h>
 #include <errno.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "abi/sgx.h"
 #include "host/sgx_cpu.h"
+#include "host/sgx_int.h"
 #include "host/sgx_os.h"
 #include "test/unit/unit.h"
 
 const struct sgx_os *__real_sgx_os(void);
+
+enum { TICK = 40 };
 
 /* ---- the vDSO ---- */
 
@@ -294,9 +300,139 @@ static void test_enter_function(void **state)
 		dlsym(handle, "__vdso_sgx_enter_enclave"));
 }
 
+/* ---- the exit pointer, with Linux's own signals ---- */
+
+/*
+ * Stands for the vDSO: it comes to rest as an AEX leaves a thread, RIP at an
+ * exit pointer that is in RCX, and spins there: RAX is the leaf, RBX the TCS.
+ * The leaf 3 (ERESUME) with RDI 1 executes int3 at that place instead.
+ */
+int spin_enter(void);
+__asm__(".pushsection .text\n"
+	".type spin_enter, @function\n"
+	"spin_enter:\n"
+	"	pushq %rbp\n"
+	"	movq %rsp, %rbp\n"
+	"	pushq %rbx\n"
+	"	movl %ecx, %eax\n"
+	"	movq 16(%rbp), %rbx\n"
+	"	movl $1, 64(%rsi)\n"
+	"	movq (%rbx), %rbx\n"
+	"	movq $-1, %r12\n"
+	"	movq %r12, %r15\n"
+	"	std\n"
+	"	cmpq $1, %rdi\n"
+	"	je 2f\n"
+	"	leaq 1f(%rip), %rcx\n"
+	"1:	jmp 1b\n"
+	"2:	leaq 3f(%rip), %rcx\n"
+	"	int3\n"
+	"3:	ud2\n"
+	".popsection\n");
+
+static const void *spin_function(void)
+{
+	return (const void *)spin_enter;
+}
+
+static pthread_t spinning;
+static uint32_t arrived[32]; /* [16]: the thread is about to spin */
+
+static void *tick_soon(void *arg)
+{
+	while (!__atomic_load_n(&arrived[16], __ATOMIC_ACQUIRE))
+		usleep(1000);
+	for (int i = 0; i < 3; i++) { /* later ones meet host code */
+		usleep(20000);
+		pthread_kill(spinning, TICK);
+	}
+	return NULL;
+}
+
+static void test_signals(void **state)
+{
+	struct sgx_os os = *__real_sgx_os();
+	struct enclave *some = (struct enclave *)(void *)arrived;
+	struct enclave_run run = {.tcs = 0x12345000};
+	pthread_t t;
+
+	(void)state;
+	os.enter_function = spin_function;
+	assert_int_equal(sgx_enter_init(&os, TICK), 0);
+	assert_int_equal(sgx_thread_init(some), 0);
+	spinning = pthread_self();
+	assert_int_equal(pthread_create(&t, NULL, tick_soon, NULL), 0);
+	assert_int_equal(
+		sgx_enter(0, (uintptr_t)arrived, 0, SGX_ERESUME, 0, 0, &run),
+		0);
+	assert_int_equal(run.function, SGX_ERESUME);
+	assert_int_equal(run.exception_vector, ENCLAVE_VECTOR_INTERRUPT);
+	pthread_join(t, NULL);
+	assert_int_equal(
+		sgx_enter(1, (uintptr_t)arrived, 0, SGX_ERESUME, 0, 0, &run),
+		0);
+	assert_int_equal(run.function, SGX_ERESUME);
+	assert_int_equal(run.exception_vector, SGX_VECTOR_BP);
+	sgx_thread_fini(some);
+}
+
+/* EENTER that has not happened yet is not disturbed; a trap that is not of
+ * the exit pointer is as deadly as ever. */
+static void signals_child(void)
+{
+	struct sgx_os os = *__real_sgx_os();
+	struct enclave_run run = {.tcs = 0x12345000};
+	pthread_t t;
+
+	os.enter_function = spin_function;
+	if (sgx_enter_init(&os, TICK) ||
+		sgx_thread_init((struct enclave *)(void *)arrived))
+		_exit(1);
+	arrived[16] = 0;
+	spinning = pthread_self();
+	pthread_create(&t, NULL, tick_soon, NULL);
+	alarm(1);
+	sgx_enter(0, (uintptr_t)arrived, 0, SGX_EENTER, 0, 0, &run);
+	_exit(2); /* a tick sent it back */
+}
+
+static void trap_child(void)
+{
+	struct sgx_os os = *__real_sgx_os();
+
+	os.enter_function = spin_function;
+	if (sgx_enter_init(&os, TICK))
+		_exit(1);
+	__asm__ volatile("int3");
+	_exit(2);
+}
+
+static int ends_with(void (*child)(void))
+{
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		signal(SIGALRM, SIG_DFL);
+		child();
+	}
+	assert_true(pid > 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return WIFSIGNALED(status) ? WTERMSIG(status) : -WEXITSTATUS(status);
+}
+
+static void test_signals_elsewhere(void **state)
+{
+	(void)state;
+	assert_int_equal(ends_with(signals_child), SIGALRM);
+	assert_int_equal(ends_with(trap_child), SIGTRAP);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_signals),
+		cmocka_unit_test(test_signals_elsewhere),
 		cmocka_unit_test(test_vdso_function),
 		cmocka_unit_test(test_vdso_truncated),
 		cmocka_unit_test(test_vdso_spoilt),
