@@ -70,12 +70,23 @@ static void drop_all(struct emu_qe *qe)
 	}
 }
 
-/* 0, -ENOENT, or -EBADMSG: not the certificates of these keys. */
+/* Made when the clock stood wrong, it might not be for years. */
+static bool is_valid_now(const X509 *cert)
+{
+	return X509_cmp_timeframe(NULL, X509_get0_notBefore(cert),
+		       X509_get0_notAfter(cert)) == 0;
+}
+
+/* 0, -errno of the file, or -EBADMSG: no certificates of these keys that are
+ * valid. */
 static int read_all(struct emu_qe *qe, const char *path)
 {
-	BIO *bio = BIO_new_file(path, "r");
-	int ret = bio ? 0 : -ENOENT;
+	BIO *bio;
+	int ret;
 
+	errno = 0;
+	bio = BIO_new_file(path, "r");
+	ret = bio ? 0 : errno ? -errno : -ENOMEM;
 	for (unsigned i = 0; i < QE_CERTS && ret == 0; i++) {
 		EVP_PKEY *issuer = qe->key[rows[i].issuer];
 
@@ -83,7 +94,8 @@ static int read_all(struct emu_qe *qe, const char *path)
 		if (!qe->cert[i] ||
 			EVP_PKEY_eq(X509_get0_pubkey(qe->cert[i]),
 				qe->key[i]) != 1 ||
-			X509_verify(qe->cert[i], issuer) != 1)
+			X509_verify(qe->cert[i], issuer) != 1 ||
+			!is_valid_now(qe->cert[i]))
 			ret = -EBADMSG;
 	}
 	BIO_free(bio);
@@ -104,7 +116,7 @@ int qe_pki_load(struct emu_qe *qe, struct err *e)
 	found = read_all(qe, path);
 	if (found == 0)
 		return 0;
-	ret = make_all(qe);
+	ret = found == -ENOENT || found == -EBADMSG ? make_all(qe) : found;
 	if (ret == 0)
 		ret = pki_pem(qe->cert, QE_CERTS, &pem, &size);
 	if (ret == 0)

@@ -15,6 +15,7 @@
 
 #include <openssl/evp.h>
 #include <openssl/sha.h>
+#include <openssl/x509.h>
 
 #include "attest/evidence.h"
 #include "emu/keys.h"
@@ -187,6 +188,31 @@ static void data_path(char path[512], const char *name)
 	snprintf(path, 512, "%s/sconce/%s", getenv("XDG_DATA_HOME"), name);
 }
 
+/* A root that is not valid yet, in front of the other certificates. */
+static void write_root_of_tomorrow(struct emu_qe *qe, const char *path)
+{
+	const struct pki_certificate spec = {.common_name = "x",
+		.organization = "x",
+		.key = qe->key[QE_ROOT],
+		.issuer_key = qe->key[QE_ROOT],
+		.from = time(NULL) + 86400,
+		.until = time(NULL) + 2 * 86400,
+		.path_length = 1};
+	X509 *certs[QE_CERTS];
+	size_t size;
+	FILE *file;
+	char *pem;
+
+	memcpy(certs, qe->cert, sizeof(certs));
+	assert_int_equal(pki_certificate_make(&spec, &certs[QE_ROOT]), 0);
+	assert_int_equal(pki_pem(certs, QE_CERTS, &pem, &size), 0);
+	file = fopen(path, "w");
+	assert_int_equal(fwrite(pem, 1, size, file), size);
+	fclose(file);
+	free(pem);
+	X509_free(certs[QE_ROOT]);
+}
+
 static void test_platforms(void **state)
 {
 	struct emu_qe *a = qe_open(), *b = qe_open();
@@ -204,10 +230,13 @@ static void test_platforms(void **state)
 	assert_memory_equal(key_a, key_b, 32);
 	assert_string_equal(a->chain, b->chain);
 	emu_qe_free(b);
-	/* The certificates lost, or damaged: made for the same keys. */
+	/* The certificates lost, damaged, or not valid: made for the same
+	 * keys. */
 	data_path(path, "emulated-platform.pem");
-	for (int damaged = 0; damaged < 2; damaged++) {
-		if (damaged) {
+	for (int damaged = 0; damaged < 3; damaged++) {
+		if (damaged == 2) {
+			write_root_of_tomorrow(a, path);
+		} else if (damaged) {
 			file = fopen(path, "w");
 			fputs("-----BEGIN CERTIFICATE-----\nAAAA\n", file);
 			fclose(file);
