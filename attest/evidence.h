@@ -48,7 +48,11 @@ struct trust {
 	 */
 	const struct span *roots;
 	size_t root_count;
-	/* The roots given belong to emulated platforms: say so in verdicts. */
+	/*
+	 * The roots given belong to emulated platforms: say so in verdicts. Of
+	 * a root that is named as those of the emulator are, they say so
+	 * without.
+	 */
 	bool emulated;
 };
 

@@ -62,7 +62,8 @@ static const struct command commands[] = {
 		"pck_crl.der; for quotes without a\ncertificate pck_cert.pem, "
 		"pck_issuer_chain.pem; for SEV-SNP vcek.der or vlek.der,\n"
 		"cert_chain.pem, crl.der. Without a policy: genuine, UpToDate, "
-		"not debug, not\nemulated, whatever program it is."},
+		"not debug, not\nemulated (but for --root emulated), whatever "
+		"program it is."},
 	{"quote show", "[--json] FILE",
 		"Prints what a quote or report says; nothing is verified.",
 		BIT(JSON), 1, 1, attest_quote_show, NULL},

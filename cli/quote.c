@@ -120,6 +120,9 @@ static int read_and_verify(struct options *o, struct quote_view *view,
 	struct root_files roots;
 	int ret = read_roots(&roots, o, e);
 
+	/* Who names that root and no policy wants its quotes accepted. */
+	if (ret == 0 && o->value[ATTEST_POLICY] == NULL)
+		policy.allow_emulated = roots.trust.emulated;
 	if (ret == 0 && o->value[ATTEST_COLLATERAL] != NULL)
 		ret = attest_folder_read(
 			&folder, o->value[ATTEST_COLLATERAL], e);

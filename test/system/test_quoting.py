@@ -62,12 +62,6 @@ def test_quote_of_a_program(las, tmp_path):
     assert q.body.cpusvn == b"SCONCE-EMULATED\0"
 
 
-def has_command(name):
-    done = subprocess.run([sconce.SCONCE, "help", name], capture_output=True)
-    return done.returncode == 0
-
-
-@pytest.mark.skipif(not has_command("quote"), reason="no `sconce quote` yet")
 def test_our_verifier_takes_it_only_if_told_to(las, tmp_path):
     run(las, "a nonce", tmp_path / "quote").check()
 
@@ -80,10 +74,23 @@ def test_our_verifier_takes_it_only_if_told_to(las, tmp_path):
     done = command("--root", "emulated")
     verdict = json.loads(done.stdout)
     assert done.returncode == 0 and verdict["accepted"], done.stdout
+    assert verdict["emulated"]
     assert verdict["kind"] == "sgx-v3" and verdict["tcb_status"] == "UpToDate"
     done = command()
     assert done.returncode == 1
     assert not json.loads(done.stdout)["accepted"]
+    # Its root as any file says what it is; a policy may take that.
+    file = ["--root", tmp_path / "col/root_ca.pem"]
+    done = command(*file)
+    verdict = json.loads(done.stdout)
+    assert done.returncode == 1 and verdict["emulated"] and verdict["chain"]
+    assert [f["rule"] for f in verdict["failures"]] == ["policy-emulated"]
+    policy = tmp_path / "policy"
+    policy.write_text("allow_emulated: yes\n")
+    assert command(*file, "--policy", policy).returncode == 0
+    # And a policy that does not is what counts.
+    policy.write_text("allow_debug: no\n")
+    assert command("--root", "emulated", "--policy", policy).returncode == 1
     # Of another platform than this user's.
     las.env["XDG_DATA_HOME"] = str(tmp_path / "other")
     assert command("--root", "emulated").returncode == 1
