@@ -37,7 +37,7 @@ static const struct option_row rows[] = {
 	[ATTEST_CA] = {"ca", 0, "processor|platform", false,
 		"who issued the platform's certificate (platform)"},
 	[ATTEST_UPDATE] = {"update", 0, "early|standard|N", false,
-		"which evaluation of the platform (standard)"},
+		"which evaluation of the platform (default: the server's)"},
 	[ATTEST_PRODUCT] = {"product", 0, "NAME", false,
 		"Milan, Genoa or Turin, where a report does not say it"},
 	[ATTEST_EMULATED] = {"emulated", 0, NULL, false,
@@ -67,6 +67,18 @@ static const struct command commands[] = {
 	{"quote show", "[--json] FILE",
 		"Prints what a quote or report says; nothing is verified.",
 		BIT(JSON), 1, 1, attest_quote_show, NULL},
+	{"collateral fetch",
+		"(--quote FILE | --fmspc HEX --tee sgx|tdx) [OPTIONS] DIR",
+		"Fetches what a platform's quotes are verified with, into a "
+		"folder that is replaced\nas a whole. Nothing is verified yet: "
+		"`sconce quote verify` does that.",
+		BIT(QUOTE) | BIT(FMSPC) | BIT(TEE) | BIT(CA) | BIT(UPDATE) |
+			BIT(PCCS) | BIT(KDS) | BIT(PRODUCT) | BIT(CA_FILE) |
+			BIT(EMULATED),
+		1, 1, attest_collateral_fetch,
+		"Without --pccs and --kds Intel and AMD are asked themselves. "
+		"Exit status: 0 done,\n2 not done; the folder is as it was "
+		"then."},
 	{"collateral show", "[--at TIME] [--json] DIR",
 		"Says what is in a folder of collateral, and until when it "
 		"holds. Nothing is verified.",

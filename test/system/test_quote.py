@@ -307,8 +307,7 @@ def test_root_replaces_the_vendors(tmp_path):
 
 @needs_vectors
 def test_root_of_the_emulated_platform(tmp_path):
-    env = {**os.environ, "HOME": str(tmp_path), "XDG_DATA_HOME": str(tmp_path),
-           "SCONCE_EMU_DIR": str(tmp_path)}
+    env = {**os.environ, "HOME": str(tmp_path), "XDG_DATA_HOME": str(tmp_path)}
     v = verify_json("--root", "emulated", *good(TDX), env=env)
     assert not v["chain"] and not v["accepted"]
     done = attest("quote", "verify", "--root", "emulated", "--root",
