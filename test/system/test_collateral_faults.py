@@ -350,7 +350,9 @@ def test_repeated_certificates(tmp_path):
 
 
 @pytest.mark.parametrize("serial", [1, 127, 128, 255, 256, 1 << 160, -5,
-                                XX
+                                    1 << 8000],
+                         ids=["1", "127", "128", "255", "256", "21 bytes",
+                              "negative", "1001 bytes"])
 def test_odd_serial_numbers_can_be_revoked(serial, tmp_path):
     case = with_pck(Case(revoked=("pck",)), serial=serial)
     rejected(case.files(), tmp_path, {"pck-revoked"})
