@@ -64,6 +64,10 @@ static must_check int check_spec(const struct ratls_spec *spec, struct err *e)
 			"RA-TLS certificate: common name is absent or too "
 			"long; wanted 1 to %d bytes",
 			NAME_MAX_SIZE);
+	if (spec->forms & RATLS_FORM_LEGACY && spec->forms & RATLS_FORM_GRAMINE)
+		return err_setf(e, -EINVAL,
+			"RA-TLS certificate: one number in two spellings; "
+			"wanted one of them");
 	if (spec->until < spec->from)
 		return err_setf(e, -EINVAL,
 			"RA-TLS certificate: it would end before it begins");
@@ -189,14 +193,14 @@ static size_t write_claims(struct making *m, uint8_t claims[static CLAIMS_MAX])
 	const struct span *nonce = &m->spec->nonce;
 	uint8_t hash[32], entry[40];
 	struct cbor_writer w;
+	size_t entry_size;
 
 	sha256(m->spki, m->spki_size, hash);
 	cbor_writer_init(&w, entry, sizeof(entry));
 	cbor_put_array(&w, 2);
 	cbor_put_uint(&w, RATLS_SHA256);
 	cbor_put_bytes(&w, hash, sizeof(hash));
-	size_t entry_size = w.len;
-
+	entry_size = w.len;
 	cbor_writer_init(&w, claims, CLAIMS_MAX);
 	cbor_put_map(&w, nonce->data ? 2 : 1);
 	if (nonce->data) {
