@@ -6,11 +6,21 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 
-#include "attest/snp.h"
-#include "attest/x509_int.h"
+#include "attest/date.h"
 #include "crypto/sha256.h"
 #include "lib/fmt.h"
 #include "lib/string.h"
+
+static bool get_time(const ASN1_TIME *t, int64_t *out)
+{
+	struct tm tm;
+
+	return t && ASN1_TIME_to_tm(t, &tm) == 1 && tm.tm_year >= -1900 &&
+		!date_from_civil((unsigned)tm.tm_year + 1900,
+			(unsigned)tm.tm_mon + 1, (unsigned)tm.tm_mday,
+			(unsigned)tm.tm_hour, (unsigned)tm.tm_min,
+			(unsigned)tm.tm_sec, out);
+}
 
 static void check_certificate(
 	X509 *cert, const struct ratls_options *options, struct verdict *v)
@@ -21,8 +31,8 @@ static void check_certificate(
 	if (!key || X509_verify(cert, key) != 1)
 		verdict_fail(v, "ratls-signature", "signature is wrong",
 			"one by the certificate's own key");
-	if (!x509_time(X509_get0_notBefore(cert), &from) ||
-		!x509_time(X509_get0_notAfter(cert), &until))
+	if (!get_time(X509_get0_notBefore(cert), &from) ||
+		!get_time(X509_get0_notAfter(cert), &until))
 		verdict_fail(v, "ratls-date", "no date", "a date");
 	else
 		verdict_window(
