@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "attest/chain.h"
 
-#include <string.h>
-
 #include <errno.h>
 
 #include "lib/fmt.h"

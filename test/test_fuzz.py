@@ -19,6 +19,7 @@ SECONDS = 20  # the fuzzer's own limit; a slow machine makes fewer runs
 VECTORS = Path(os.environ.get("SCONCE_VECTORS",
                               ROOT.parent / "shared" / "vectors"))
 KEY = aesm.INTEL_KEY_ID
+LAS_KEY = aesm.key_id(bytes(32))
 # Where to start from: small real inputs, or nothing. "a+b": both in one.
 # A platform or report that reaches everything, and a file.
 TCB_INFO = [b"\xff" * 50 + case.files()["tcb_info.json"] for case in (
@@ -35,6 +36,10 @@ SEEDS = {
         (16, {1: 0, 2: 4600}), (17, {1: 0, 2: bytes(600), 3: bytes(960)}),
         (21, {1: 0, 2: 1}), (22, {1: 0, 2: KEY}), (20, {1: 30}))],
     "fuzz-elf": ["/bin/true"],
+    "fuzz-las": [aesm.message(*m) for m in (
+        (15, {1: LAS_KEY, 3: 1, 4: 32}), (16, {1: LAS_KEY}), (21, {}),
+        (17, {1: b"\1" * 432, 2: LAS_KEY, 3: bytes(960), 4: 4213}),
+        (22, {1: 256}), (19, {1: b"\0\0\0\0\1\0\0\0" + LAS_KEY}))],
     "fuzz-program": ["/bin/true"],
     "fuzz-yaml": ["source:test/fuzz/corpus/yaml/full"],
     "fuzz-qe-identity": QE_IDENTITY,

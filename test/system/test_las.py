@@ -10,9 +10,11 @@ import socket
 import stat
 import struct
 import subprocess
+import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from cryptography.exceptions import InvalidSignature
@@ -312,7 +314,7 @@ def test_dawdlers_do_not_hold_up_others(las):
         if i % 50 == 49:
             start = time.monotonic()
             assert las.key_id()
-            assert time.monotonic() - start < 1
+            assert time.monotonic() - start < 3
     # The oldest had to go.
     assert held[0].recv(1) == b""
     # And who says nothing for long, too.
@@ -369,7 +371,7 @@ def test_stop_finishes_answers(tmp_path):
         assert las.key_id()  # it has been let in before
         start = time.monotonic()
         assert las.stop(signal.SIGINT) == 0
-        assert time.monotonic() - start < 2
+        assert time.monotonic() - start < 4
         assert dawdler.recv(1) == b""
         assert not las.path.exists()
 
@@ -560,20 +562,29 @@ def test_usage():
         assert done.stderr.count("\n") == 1
 
 
-def test_default_place(tmp_path):
-    if os.geteuid() == 0:
-        pytest.skip("root's is /run/sconce/las.sock, of the whole machine")
-    env = {"XDG_RUNTIME_DIR": str(tmp_path),
-           "XDG_DATA_HOME": str(tmp_path / "data")}
-    las = subprocess.Popen([sconce.SCONCE, "las"], text=True,
-                           stderr=subprocess.PIPE,
-                           env={**os.environ, **env})
-    las.stderr.readline()
-    done = subprocess.run([CLIENT, "target", "-"], capture_output=True,
-                          env={**os.environ, **env}, timeout=20)
-    las.terminate()
-    assert las.wait(20) == 0 and done.returncode == 0
-    assert (tmp_path / "sconce").stat().st_mode & 0o777 == 0o700
+def test_default_place():
+    """Of somebody who is not root; root's is the whole machine's."""
+    nobody = {"user": 65534, "group": 65534, "extra_groups": []} \
+        if os.geteuid() == 0 else {}
+    with tempfile.TemporaryDirectory() as tmp:
+        path = Path(tmp)
+        if nobody:
+            os.chown(tmp, nobody["user"], nobody["group"])
+            if subprocess.run(["test", "-x", CLIENT], **nobody).returncode:
+                pytest.skip("the build is not for everybody's eyes")
+        env = {**os.environ, "XDG_RUNTIME_DIR": tmp,
+               "XDG_DATA_HOME": str(path / "data")}
+        las = subprocess.Popen(
+            [sconce.SCONCE, "las", "--mode", "emulated"], text=True,
+            stderr=subprocess.PIPE, env=env, **nobody)
+        assert str(path / "sconce/las.sock") in las.stderr.readline()
+        done = subprocess.run([CLIENT, "target", "-"], capture_output=True,
+                              env=env, timeout=20)
+        las.terminate()
+        assert las.wait(20) == 0 and done.returncode == 0, done.stderr
+        las.stderr.close()
+        mode = (path / "sconce").stat().st_mode
+        assert stat.S_IMODE(mode) == 0o700
 
 
 def test_permissions(tmp_path):
