@@ -23,6 +23,8 @@ enum attest_option {
 	ATTEST_JSON,
 	ATTEST_REPORT_DATA,
 	ATTEST_OUT,
+	ATTEST_LAS,
+	ATTEST_MODE,
 	ATTEST_PCCS,
 	ATTEST_KDS,
 	ATTEST_CA_FILE,
@@ -37,6 +39,7 @@ enum attest_option {
 };
 
 int attest_quote_verify(struct options *o, struct err *e);
+int attest_quote_get(struct options *o, struct err *e);
 int attest_quote_show(struct options *o, struct err *e);
 int attest_collateral_show(struct options *o, struct err *e);
 int attest_collateral_fetch(struct options *o, struct err *e);
@@ -76,6 +79,13 @@ must_check int attest_folder_read(
 	struct attest_folder *f, const char *path, struct err *e);
 void attest_folder_free(struct attest_folder *f);
 
+/*
+ * What --report-data names: up to 128 hexadecimal digits (in pairs), or a file
+ * of at most 64 bytes; zeros behind. -ENOENT: the option is not there.
+ */
+must_check int attest_report_data(
+	const struct options *o, uint8_t data[64], struct err *e);
+
 /* ---- attest_time.c ---- */
 
 /*
@@ -95,6 +105,7 @@ struct quote_view {
 	int64_t at;
 	bool has_collateral, no_crl;
 	const char *policy; /* file; NULL: none */
+	bool allow_emulated;
 	bool any_program; /* nothing says which one is wanted */
 };
 

@@ -23,6 +23,10 @@ static const struct option_row rows[] = {
 	[ATTEST_REPORT_DATA] = {"report-data", 0, "HEX|FILE", false,
 		"up to 64 bytes that the evidence is to be bound to"},
 	[ATTEST_OUT] = {"output", 'o', "FILE", false, "where it goes"},
+	[ATTEST_LAS] = {"las", 0, "PATH", false,
+		"socket of the quoting service (see `sconce las`)"},
+	[ATTEST_MODE] = {"mode", 0, "MODE", false,
+		"of the enclave: auto (default), hardware, emulated"},
 	[ATTEST_PCCS] = {"pccs", 0, "URL", false,
 		"caching service (PCCS), or Intel's own"},
 	[ATTEST_KDS] = {"kds", 0, "URL", false,
@@ -55,7 +59,7 @@ static const struct command commands[] = {
 		"genuine and good enough.\nFILE may be - for standard input. "
 		"Exit status: 0 accepted, 1 rejected, 2 unusable\ninput.",
 		BIT(AT) | BIT(COLLATERAL) | BIT(ROOT) | BIT(NO_CRL) |
-			BIT(POLICY) | BIT(JSON),
+			BIT(POLICY) | BIT(JSON) | BIT(REPORT_DATA),
 		1, 1, attest_quote_verify,
 		"Files of DIR: tcb_info.json, tcb_info_chain.pem, "
 		"qe_identity.json,\nqe_identity_chain.pem, root_ca_crl.der, "
@@ -67,6 +71,12 @@ static const struct command commands[] = {
 	{"quote show", "[--json] FILE",
 		"Prints what a quote or report says; nothing is verified.",
 		BIT(JSON), 1, 1, attest_quote_show, NULL},
+	{"quote get", "[OPTIONS] -o FILE",
+		"Gets a quote of this machine: a small program of Sconce is "
+		"run in an enclave and\nasks for it. It stands for the machine "
+		"and the kernel, not for a program of yours.",
+		BIT(REPORT_DATA) | BIT(OUT) | BIT(LAS) | BIT(MODE), 0, 0,
+		attest_quote_get, "Exit status: 0, or 2: there is none."},
 	{"collateral fetch",
 		"(--quote FILE | --fmspc HEX --tee sgx|tdx) [OPTIONS] DIR",
 		"Fetches what a platform's quotes are verified with, into a "

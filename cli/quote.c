@@ -96,6 +96,27 @@ static int read_policy(const struct options *o, struct err *e)
 	return ret;
 }
 
+/* Besides what the policy wants: that the evidence is bound to these bytes. */
+static int read_report_data(const struct options *o, struct err *e)
+{
+	uint8_t data[64];
+	int ret = attest_report_data(o, data, e);
+
+	if (ret < 0)
+		return ret == -ENOENT ? 0 : ret;
+	for (size_t i = 0; i < policy.field_count; i++)
+		if (strcmp(policy.fields[i].name, "report_data") == 0)
+			return err_setf(e, -EINVAL,
+				"--report-data: the policy names report_data "
+				"as well; leave one out");
+	return appraise_want_bytes(
+		       &policy, "report_data", data, sizeof(data)) == 0
+		? 0
+		: err_setf(e, -ENOSPC,
+			  "--report-data: too many fields in "
+			  "the policy");
+}
+
 /* Verifies the quote against the folder; all of it is input by now. */
 static int verify(const struct attest_file *quote,
 	const struct attest_folder *f, const struct trust *trust,
@@ -152,6 +173,8 @@ int attest_quote_verify(struct options *o, struct err *e)
 	if (ret == 0)
 		ret = read_policy(o, e);
 	if (ret == 0)
+		ret = read_report_data(o, e);
+	if (ret == 0)
 		ret = read_and_verify(o, &view, &options, e);
 	if (ret < 0)
 		return ret;
@@ -161,6 +184,7 @@ int attest_quote_verify(struct options *o, struct err *e)
 	view.no_crl = options.no_crl;
 	view.has_collateral = o->value[ATTEST_COLLATERAL] != NULL;
 	view.policy = o->value[ATTEST_POLICY];
+	view.allow_emulated = policy.allow_emulated;
 	view.any_program = !appraise_names_program(&policy);
 	if (o->value[ATTEST_JSON] != NULL)
 		ret = quote_print_json(&view);

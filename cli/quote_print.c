@@ -67,7 +67,7 @@ static bool is_text(const struct verdict_field *f)
 
 static void print_field(const struct verdict_field *f)
 {
-	printf("  %-18s ", f->name);
+	printf("  %-20s ", f->name);
 	if (f->size == 0 && f->number > 255)
 		printf("0x%llx\n", (unsigned long long)f->number);
 	else if (f->size == 0)
@@ -78,7 +78,7 @@ static void print_field(const struct verdict_field *f)
 		for (size_t i = 0; i < f->size; i++)
 			printf("%s%02x",
 				i > 0 && i % HEX_LINE == 0
-					? "\n                     "
+					? "\n                       "
 					: "",
 				f->bytes[i]);
 		if (is_text(f))
@@ -160,35 +160,35 @@ static void print_platform(const struct quote_view *view)
 
 	printf("\nplatform\n");
 	if (v->tcb_status == TCB_UNKNOWN)
-		printf("  state              not determined\n");
+		printf("  state                not determined\n");
 	else
-		printf("  state              %s: %s\n",
+		printf("  state                %s: %s\n",
 			verdict_tcb_name(v->tcb_status),
 			status_meaning(v->tcb_status));
 	if (v->qe_status != TCB_UNKNOWN && v->qe_status != TCB_UP_TO_DATE)
-		printf("  quoting enclave    %s\n",
+		printf("  quoting enclave      %s\n",
 			verdict_tcb_name(v->qe_status));
 	if (v->module_status != TCB_UNKNOWN &&
 		v->module_status != TCB_UP_TO_DATE)
-		printf("  TDX module         %s\n",
+		printf("  TDX module           %s\n",
 			verdict_tcb_name(v->module_status));
 	if (v->tcb_date != 0)
-		printf("  rated by           evaluation %u, level of %s\n",
+		printf("  rated by             evaluation %u, level of %s\n",
 			v->tcb_evaluation, day(v->tcb_date, a, false));
 	for (size_t i = 0; i < v->advisory_count; i++)
 		printf("%s%s",
-			i == 0               ? "  advisories         "
-				: i % 4 == 0 ? ",\n                     "
+			i == 0               ? "  advisories           "
+				: i % 4 == 0 ? ",\n                       "
 					     : ", ",
 			v->advisories[i]);
 	if (v->advisory_count > 0)
 		putchar('\n');
 	if (v->valid_until != 0 && v->valid_from <= v->valid_until)
-		printf("  evidence holds     %s UTC to\n"
-		       "                     %s UTC\n",
+		printf("  evidence holds       %s UTC to\n"
+		       "                       %s UTC\n",
 			day(v->valid_from, a, true),
 			day(v->valid_until, b, true));
-	printf("  looked at as of    %s UTC\n", day(view->at, a, true));
+	printf("  looked at as of      %s UTC\n", day(view->at, a, true));
 }
 
 static bool ends_with(const char *s, const char *end)
@@ -312,10 +312,11 @@ static void print_failures(const struct quote_view *view)
 static void print_notes(const struct quote_view *view)
 {
 	if (view->policy != NULL)
-		printf("\npolicy               %s\n", view->policy);
+		printf("\npolicy                 %s\n", view->policy);
 	else
-		printf("\npolicy               none: genuine, UpToDate, not "
-		       "debug, not emulated\n");
+		printf("\npolicy                 none: genuine, UpToDate, not "
+		       "debug%s\n",
+			view->allow_emulated ? "" : ", not emulated");
 	if (view->any_program)
 		printf("note: no particular program was asked for: any %s "
 		       "would do; name one in a policy\n",
@@ -344,7 +345,8 @@ void quote_print(const struct quote_view *view)
 	print_fields(v);
 	if (!view->verified)
 		return;
-	printf("\ntrust\n  signatures         %s\n  certificates       %s\n",
+	printf("\ntrust\n  signatures           %s\n  certificates         "
+	       "%s\n",
 		v->signature ? "good, from the evidence to its certificate"
 			     : "BAD",
 		v->chain ? v->emulated ? "lead to the root of an emulated "

@@ -316,6 +316,41 @@ def test_root_of_the_emulated_platform(tmp_path):
     assert done.returncode == 2 and "by itself" in done.stderr
 
 
+# ---- what the evidence is bound to ----
+
+HELLO = b"Hello, world!".hex()
+
+
+@needs_vectors
+def test_report_data(tmp_path):
+    (tmp_path / "nonce").write_bytes(b"Hello, world!")
+    for data in (HELLO, HELLO.upper(), HELLO.ljust(128, "0"),
+                 tmp_path / "nonce"):
+        v = verify_json("--report-data", data, *good())
+        assert rules(v) == {"policy-tcb-status"}
+    for data in ("", "00", HELLO + "01", "f" * 128):
+        v = verify_json("--report-data", data, *good())
+        assert rules(v) == {"policy-tcb-status", "policy-report_data"}
+
+
+@needs_vectors
+@pytest.mark.parametrize("data, text", [
+    ("0", "neither up to 128"), ("f" * 130, "neither up to 128"),
+    ("xx", "neither up to 128"), ("/etc/passwd", "wanted at most 64"),
+    ("/etc", "a directory")])
+def test_wrong_report_data(data, text):
+    done = attest("quote", "verify", "--report-data", data, *good())
+    assert done.returncode == 2 and text in done.stderr
+
+
+@needs_vectors
+def test_report_data_twice(tmp_path):
+    (tmp_path / "p").write_text("measurements: {report_data: %s}" % ("0" * 128))
+    done = attest("quote", "verify", "--report-data", "00", "--policy",
+                  tmp_path / "p", *good())
+    assert done.returncode == 2 and "leave one out" in done.stderr
+
+
 # ---- policies ----
 
 MRENCLAVE = "33d8736db756ed4997e04ba358d27833188f1932ff7b1d156904d3f560452fbb"

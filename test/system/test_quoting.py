@@ -131,3 +131,32 @@ def test_service_of_another_user(las, tmp_path):
     assert done.status == 1 and "PermissionError" in done.err
     assert "as this user" in done.err
     assert not (tmp_path / "quote").exists()
+
+
+def get(las, *args):
+    return subprocess.run([sconce.SCONCE, "quote", "get", *map(str, args)],
+                          capture_output=True, text=True, timeout=60,
+                          env={**os.environ, **las.env})
+
+
+def test_quote_get(las, tmp_path):
+    out = tmp_path / "quote"
+    done = get(las, "--las", las.path, "--report-data", "00ff61", "-o", out)
+    assert done.returncode == 0, done.stderr
+    assert verify(out, tmp_path).body.reportdata == \
+        b"\0\xffa".ljust(64, b"\0")
+    done = subprocess.run(
+        [sconce.SCONCE, "quote", "verify", "--json", "--root", "emulated",
+         "--collateral", tmp_path / "col", "--report-data", "00ff61", out],
+        capture_output=True, text=True, env={**os.environ, **las.env})
+    verdict = json.loads(done.stdout)
+    assert verdict["accepted"] and verdict["emulated"]
+    assert verdict["measurements"]["mrenclave"] == measured()["mrenclave"]
+
+
+def test_quote_get_without_service(las, tmp_path):
+    done = get(las, "--las", tmp_path / "nobody", "-o", tmp_path / "quote")
+    assert done.returncode == 2 and "no quote: " in done.stderr
+    assert not (tmp_path / "quote").exists()
+    done = get(las, "--las", las.path)
+    assert done.returncode == 2 and "wanted --output" in done.stderr
