@@ -49,20 +49,25 @@ static int append(struct x509_list *list, const struct x509_list *known,
 	return 0;
 }
 
+/* All that there are; -EINVAL also if there is none. */
 static int append_pem(struct x509_list *list, const struct x509_list *known,
 	BIO *bio, struct err *e)
 {
-	for (;;) {
+	for (size_t found = 0;; found++) {
 		char *name = NULL, *header = NULL;
 		uint8_t *der = NULL;
 		long size;
 		int rc;
 
-		if (PEM_read_bio(bio, &name, &header, &der, &size) != 1)
-			return ERR_GET_REASON(ERR_peek_last_error()) ==
-					PEM_R_NO_START_LINE
-				? 0
-				: err_setf(e, -EINVAL, "malformed PEM");
+		if (PEM_read_bio(bio, &name, &header, &der, &size) != 1) {
+			if (ERR_GET_REASON(ERR_peek_last_error()) !=
+				PEM_R_NO_START_LINE)
+				return err_setf(e, -EINVAL, "malformed PEM");
+			return found ? 0
+				     : err_setf(e, -EINVAL,
+					       "neither PEM nor DER of a "
+					       "certificate");
+		}
 		if (strcmp(name, PEM_STRING_X509) || header[0] != '\0')
 			rc = err_setf(e, -EINVAL,
 				"PEM block \"%.32s\"; wanted CERTIFICATE",
@@ -108,9 +113,6 @@ int x509_list_parse(struct x509_list *list, const struct x509_list *known,
 	rc = append_pem(list, known, bio, e);
 	ERR_pop_to_mark();
 	BIO_free(bio);
-	if (!rc && list->count == before)
-		rc = err_setf(
-			e, -EINVAL, "neither PEM nor DER of a certificate");
 	if (rc)
 		shorten(list, before);
 	return rc;
