@@ -28,7 +28,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 BUILD = ROOT / os.environ.get("SCONCE_BUILD", "build")
-SCONCE = BUILD / "bin/sconce"
+# sconce-model: the same programs on the model of a machine with SGX.
+SCONCE = BUILD / "bin" / os.environ.get("SCONCE_LAUNCHER", "sconce")
 SECONDS = 60
 
 
