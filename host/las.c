@@ -3,23 +3,20 @@
 
 #include <endian.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "host/aesm.h"
+#include "host/las_socket.h"
 
-enum { BACKLOG = 128, FULL_PAUSE_MS = 50 };
+enum { FULL_PAUSE_MS = 50 };
 
 /*
  *	            own answer
@@ -485,72 +482,7 @@ int las_serve(struct las *las, struct err *e)
 	return 0;
 }
 
-/* ---- the socket ---- */
-
-/* Held as long as we live; whoever is killed lets go of it. */
-static int take_lock(struct las *las, struct err *e)
-{
-	char path[sizeof(las->path) + 8];
-
-	snprintf(path, sizeof(path), "%s.lock", las->path);
-	las->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (las->lock < 0)
-		return err_setf(e, -errno, "%s: %s; use --socket PATH", path,
-			strerror(errno));
-	if (flock(las->lock, LOCK_EX | LOCK_NB) < 0) {
-		if (errno == EWOULDBLOCK)
-			return err_setf(e, -EADDRINUSE,
-				"%s: another `sconce las` serves there",
-				las->path);
-		return err_setf(e, -errno, "%s: %s", path, strerror(errno));
-	}
-	return 0;
-}
-
-/* Under another name first: whoever finds the socket can connect to it. */
-static int listen_at(struct las *las, unsigned mode, struct err *e)
-{
-	char temp[sizeof(las->path) + 8];
-	struct sockaddr_un address;
-	struct stat st;
-	int ret;
-
-	if (lstat(las->path, &st) == 0 && !S_ISSOCK(st.st_mode))
-		return err_setf(e, -EEXIST,
-			"%s: is there, and no socket; use --socket PATH",
-			las->path);
-	snprintf(temp, sizeof(temp), "%s.new", las->path);
-	ret = aesm_address(temp, &address);
-	if (ret < 0)
-		return err_setf(e, ret, "%s: the path is too long", las->path);
-	las->listener = socket(
-		AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	unlink(temp);
-	if (las->listener < 0 ||
-		bind(las->listener, (struct sockaddr *)&address,
-			sizeof(address)) < 0 ||
-		chmod(temp, mode) < 0 || listen(las->listener, BACKLOG) < 0 ||
-		rename(temp, las->path) < 0) {
-		ret = -errno;
-		unlink(temp);
-		return err_setf(e, ret, "%s: %s; use --socket PATH", las->path,
-			strerror(-ret));
-	}
-	return 0;
-}
-
-static int take_signals(struct las *las, struct err *e)
-{
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	las->signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
-	return las->signals < 0
-		? err_setf(e, -errno, "signalfd: %s", strerror(errno))
-		: 0;
-}
+/* ---- the service ---- */
 
 int las_new(struct las **out, const char *path, unsigned mode,
 	const struct las_backend *backend, struct err *e)
@@ -564,23 +496,25 @@ int las_new(struct las **out, const char *path, unsigned mode,
 	las->backend = *backend;
 	las->listener = las->lock = las->signals = -1;
 	las->next_tick = now_ms() + backend->tick_ms;
-	if (path[0] == '@' || strlen(path) + 8 > sizeof(las->path)) {
+	if (path[0] == '@' ||
+		strlen(path) + LAS_SUFFIX_MAX > sizeof(las->path)) {
 		free(las);
 		return err_setf(e, -EINVAL,
 			"%s: not the path of a file of at most %zu bytes", path,
-			sizeof(las->path) - 8);
+			sizeof(las->path) - LAS_SUFFIX_MAX);
 	}
 	snprintf(las->path, sizeof(las->path), "%s", path);
-	ret = take_lock(las, e);
-	if (ret == 0)
-		ret = take_signals(las, e);
-	if (ret == 0)
-		ret = listen_at(las, mode, e);
+	las->lock = las_socket_lock(path, e);
+	ret = las->lock;
+	if (ret >= 0)
+		ret = las->signals = las_socket_signals(e);
+	if (ret >= 0)
+		ret = las->listener = las_socket_listen(path, mode, e);
 	if (ret < 0)
 		las_free(las);
 	else
 		*out = las;
-	return ret;
+	return ret < 0 ? ret : 0;
 }
 
 void las_free(struct las *las)
