@@ -378,7 +378,8 @@ static const struct probe probes[] = {
 		"option vdso=0"},
 	{"dev_exec", "/dev not mounted noexec", PROBE_HARDWARE,
 		probe_sgx_dev_exec, "the kernel maps no code of enclaves",
-		"mount -o remount,exec /dev"},
+		"mount -o remount,exec /dev; in a container it is the engine's "
+		"to mount it so"},
 	{"sgx_provision", "SGX provisioning device", PROBE_INFO,
 		probe_sgx_provision,
 		"no remote attestation by a quoting enclave of this user",

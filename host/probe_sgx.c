@@ -178,8 +178,9 @@ enum probe_state probe_sgx_vdso(char *seen, size_t size)
 
 enum probe_state probe_sgx_dev_exec(char *seen, size_t size)
 {
-	return yes_no(!sgx_os()->noexec("/dev"), seen, size, "mounted exec",
-		"mounted noexec");
+	/* Of the device: in a container it may be a mount of its own. */
+	return yes_no(!sgx_os()->noexec(SGX_DEVICE), seen, size,
+		"not mounted noexec", "mounted noexec");
 }
 
 enum probe_state probe_sgx_provision(char *seen, size_t size)

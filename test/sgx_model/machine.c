@@ -118,7 +118,7 @@ static void os_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t regs[4])
 
 static bool os_noexec(const char *path)
 {
-	return lacks(LACK_EXEC) && !strcmp(path, "/dev");
+	return lacks(LACK_EXEC) && !strcmp(path, SGX_DEVICE);
 }
 
 void sgx_model_reset(void)
