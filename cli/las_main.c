@@ -29,7 +29,6 @@ struct options {
 	const char *aesm, *collateral;
 	unsigned permissions;
 	enum mode mode;
-	bool once;
 };
 
 int cmd_fail(const struct err *e, int status)
@@ -86,7 +85,6 @@ static int parse(int argc, char **argv, struct options *o, struct err *e)
 		{"mode", required_argument, NULL, 'm'},
 		{"aesm", required_argument, NULL, 'a'},
 		{"collateral", required_argument, NULL, 'c'},
-		{"once", no_argument, NULL, '1'},
 		{"help", no_argument, NULL, 'h'},
 		{0},
 	};
@@ -106,8 +104,6 @@ static int parse(int argc, char **argv, struct options *o, struct err *e)
 			o->aesm = optarg;
 		else if (option == 'c')
 			o->collateral = optarg;
-		else if (option == '1')
-			o->once = true;
 		else
 			return err_setf(e, -EINVAL,
 				"las: %s%s; `sconce help las` lists the "
@@ -120,9 +116,6 @@ static int parse(int argc, char **argv, struct options *o, struct err *e)
 		return err_setf(e, -EINVAL,
 			"las: '%s' is no option; `sconce help las` lists them",
 			argv[optind]);
-	if (ret == 0 && o->once && !o->collateral)
-		return err_setf(e, -EINVAL,
-			"las: --once is for --collateral DIR alone");
 	return ret;
 }
 
@@ -274,7 +267,7 @@ static int serve_emulated(const struct options *o, struct err *e)
 
 	if (ret == 0 && o->collateral)
 		ret = write_collateral(&m, e);
-	if (ret == 0 && !o->once)
+	if (ret == 0)
 		ret = serve(o, &backend, e);
 	las_emulated_free(m.las);
 	return ret;
@@ -285,11 +278,11 @@ static int run(struct options *o, struct err *e)
 	struct las_backend backend = {0};
 	int ret = 0;
 
-	if (o->socket[0] == '\0' && !o->once)
+	if (o->socket[0] == '\0')
 		ret = default_socket(o, e);
 	if (ret < 0)
 		return ret;
-	if (o->mode != EMULATED && !o->once)
+	if (o->mode != EMULATED)
 		backend.forward = find_aesm(o);
 	if (o->mode == HARDWARE && !backend.forward)
 		return err_setf(e, -ENOENT,

@@ -33,7 +33,6 @@ void cmd_las_print_options(void)
 	      "in DIR, signed\n"
 	      "                      anew each day: TCB info, QE identity, "
 	      "CRLs, root_ca.pem\n"
-	      "  --once              with --collateral: write it and end\n"
 	      "\n"
 	      "Programs in enclaves find the service at $SCONCE_LAS if that is "
 	      "set, else at the\n"

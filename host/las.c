@@ -496,7 +496,7 @@ int las_new(struct las **out, const char *path, unsigned mode,
 	las->backend = *backend;
 	las->listener = las->lock = las->signals = -1;
 	las->next_tick = now_ms() + backend->tick_ms;
-	if (path[0] == '@' ||
+	if (path[0] == '\0' || path[0] == '@' ||
 		strlen(path) + LAS_SUFFIX_MAX > sizeof(las->path)) {
 		free(las);
 		return err_setf(e, -EINVAL,

@@ -552,7 +552,7 @@ def test_usage():
     assert run("las", "--help").stdout.splitlines()[2:] == \
         help_text.splitlines()[4:]
     for args in (["--mode", "x"], ["--permissions", "999"], ["--nothing"],
-                 ["--socket"], ["x"], ["--once"], ["--socket", "x" * 108],
+                 ["--socket"], ["x"], ["--socket", "x" * 108],
                  ["--permissions", ""], ["--socket", "@abstract"],
                  ["--socket", "/nowhere/at/all", "--mode", "emulated"],
                  ["--socket", "/proc/version", "--mode", "emulated"]):
@@ -610,22 +610,33 @@ def test_systemd_is_told(tmp_path):
         sock.close()
 
 
-def test_collateral_alone(tmp_path):
-    env = {"XDG_DATA_HOME": str(tmp_path / "data")}
-    done = run("las", "--collateral", tmp_path / "col", "--once", **env)
-    assert done.returncode == 0 and done.stdout == done.stderr == ""
-    quotes.load_collateral(tmp_path / "col")
-    # Anew, with the same root.
-    before = (tmp_path / "col/root_ca.pem").read_bytes()
-    run("las", "--collateral", tmp_path / "col", "--once", **env)
-    assert (tmp_path / "col/root_ca.pem").read_bytes() == before
-    assert sorted(os.listdir(tmp_path / "col")) == [
+def test_collateral(tmp_path):
+    """Written before it listens; anew at each start, with the same root."""
+    def written():
+        with Las(tmp_path, "--collateral", tmp_path / "col"):
+            return {p.name: p.read_bytes()
+                    for p in (tmp_path / "col").iterdir()}
+
+    first, second = written(), written()
+    assert sorted(first) == [
         "pck_crl.der", "qe_identity.json", "qe_identity_chain.pem",
         "root_ca.pem", "root_ca_crl.der", "tcb_info.json",
         "tcb_info_chain.pem"]
+    assert sorted(first) == sorted(second)
+    assert {n for n in first if first[n] != second[n]} == {
+        n for n in first if n.endswith((".json", ".der"))}
     (tmp_path / "file").write_text("")
-    done = run("las", "--collateral", tmp_path / "file", "--once", **env)
-    assert done.returncode == 125 and str(tmp_path / "file") in done.stderr
+    with Las(tmp_path, "--collateral", tmp_path / "file") as las:
+        assert las.process.wait(20) == 125
+        assert str(tmp_path / "file") in las.line
+
+
+def test_collateral_is_not_of_hardware(tmp_path):
+    with aesm.Mock(tmp_path / "aesm", intel) as mock, \
+            Las(tmp_path, "--collateral", tmp_path / "col", "--aesm",
+                mock.path, mode="auto") as las:
+        assert las.process.wait(20) == 125 and "collateral" in las.line
+    assert not (tmp_path / "col").exists()
 
 
 def test_damaged_platform(tmp_path):
