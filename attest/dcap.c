@@ -194,6 +194,9 @@ static void rate(struct dcap *d, const struct pck *pck, bool qe_known,
 	v->platform_status = result.platform_status;
 	v->module_status = result.module_status;
 	v->tcb_evaluation = d->c->tcb_info->evaluation;
+	/* An old document must not hide behind a new one. */
+	if (qe_known && d->c->qe_identity->evaluation < v->tcb_evaluation)
+		v->tcb_evaluation = d->c->qe_identity->evaluation;
 	if (result.module_unknown) /* of TEE_TCB_SVN2 */
 		fail_module(d, result.module_version);
 	/* Without the quoting enclave this would sound better than it is. */

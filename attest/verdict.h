@@ -75,7 +75,9 @@ struct verdict {
 	enum tcb_status module_status; /* TDX module; else UNKNOWN */
 	enum tcb_status qe_status; /* quoting enclave */
 	int64_t tcb_date; /* of the level chosen; s since 1970, 0: none */
-	uint32_t tcb_evaluation; /* tcbEvaluationDataNumber, 0: none */
+	/* The lower tcbEvaluationDataNumber of TCB information and quoting
+	 * enclave's identity, 0: none. */
+	uint32_t tcb_evaluation;
 	/* When all of the collateral and certificates are valid, both ends
 	 * included. INT64_MIN, INT64_MAX: nothing that was looked at has dates
 	 */

@@ -196,3 +196,19 @@ def test_no_level_is_not_out_of_date(kind, index, tmp_path):
 def test_module_without_identity(tmp_path):
     case = Case(kind="tdx-v4", modules=[module([isv_level(0)], 2)])
     assert check(case, tmp_path).rules == {"tdx-module"}
+
+
+# ---- evaluations ----
+
+@pytest.mark.parametrize("tcb_info, qe_identity", [
+    (17, 17), (18, 17), (17, 18)])
+def test_the_older_evaluation_counts(tcb_info, qe_identity, tmp_path):
+    """Of the two documents an attacker may bring an older one."""
+    case = Case(evaluation=tcb_info, qe_members={
+        "tcbEvaluationDataNumber": qe_identity})
+    policy = tmp_path / "policy"
+    for wanted, status in ((17, 0), (18, 1)):
+        policy.write_text("tcb:\n  min_evaluation: %d\n" % wanted)
+        got = verify(case.files(), tmp_path / "case", "--policy", policy)
+        assert got.status == status, got
+        assert got.json["tcb_evaluation"] == 17
