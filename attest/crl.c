@@ -45,7 +45,7 @@ static bool take_entry(struct der *d, struct der *serial)
  * Critical extensions say that the list is not complete (deltas, parts of an
  * issuer's certificates), or what nobody here knows.
  */
-static bool read_extensions(struct crl *c, struct der *tbs)
+static bool read_crl_extensions(struct crl *c, struct der *tbs)
 {
 	struct der tagged, all, oid, value;
 	bool critical;
@@ -87,7 +87,7 @@ static bool decode(struct crl *c)
 	for (entries = c->revoked; entries.left > 0;)
 		if (!take_entry(&entries, &serial))
 			return false;
-	return read_extensions(c, &tbs);
+	return read_crl_extensions(c, &tbs);
 }
 
 static bool is_revoked(const struct crl *c, const struct x509_cert *cert)

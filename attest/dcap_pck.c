@@ -44,16 +44,18 @@ static bool name_is(struct dcap *d, const struct x509_cert *cert,
 static bool check_names(struct dcap *d, const struct chain *chain)
 {
 	char seen[VERDICT_TEXT];
+	bool ok;
 
 	if (chain->count != 3) {
 		fmt_print(seen, sizeof(seen), "%zu certificates", chain->count);
 		verdict_fail(d->v, "pck-chain", seen, "PCK, its CA and root");
 		return false;
 	}
-	return name_is(d, chain->certs[0], "PCK Certificate", NULL) &
-		name_is(d, chain->certs[1], "PCK Processor CA",
-			"PCK Platform CA") &
-		name_is(d, chain->certs[2], "Root CA", NULL);
+	ok = name_is(d, chain->certs[0], "PCK Certificate", NULL);
+	ok = name_is(d, chain->certs[1], "PCK Processor CA",
+		     "PCK Platform CA") &&
+		ok;
+	return name_is(d, chain->certs[2], "Root CA", NULL) && ok;
 }
 
 /*

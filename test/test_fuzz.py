@@ -10,6 +10,7 @@ import pytest
 
 import aesm
 from pki import Case
+from pki.quotes import KINDS
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / os.environ.get("SCONCE_BUILD", "build")
@@ -27,6 +28,18 @@ TCB_INFO = [b"\xff" * 50 + case.files()["tcb_info.json"] for case in (
     Case(kind="tdx-v4", module_status="OutOfDate"))]
 QE_IDENTITY = [bytes(56) + Case(kind=kind, qe_advisories=("INTEL-SA-00615",))
                .files()["qe_identity.json"] for kind in ("sgx-v3", "tdx-v4")]
+EVIDENCE = [Case(kind=kind).files()["quote.bin"] for kind in KINDS] + [
+    "vectors:dcap/%s/quote.bin" % case for case in (
+        "sgx-v3-phala-00a067110000", "tdx-v4-phala-b0c06f000000",
+        "tdx-v5-google-90c06f000000", "sgx-v3-intel-qvl-sample-ppid")] + [
+    "vectors:snp/milan-v2-google/report.bin"]
+PLATFORM = Case(revoked=("pck",))
+X509 = [PLATFORM.pck.der, PLATFORM.ca.der, PLATFORM.platform.extension()[19:],
+        b"".join(c.pem() for c in (PLATFORM.pck, PLATFORM.ca, PLATFORM.root)),
+        PLATFORM.files()["pck_crl.der"],
+        PLATFORM.files()["pck_crl.der"].hex().encode(),
+        "vectors:snp/milan-v2-google/cert_chain.pem",
+        "vectors:dcap/tdx-v4-phala-b0c06f000000/pck_crl.der"]
 SEEDS = {
     "fuzz-aesm": [aesm.message(*m) for m in (
         (15, {1: KEY, 3: 1, 4: 32, 9: 10 ** 7}), (16, {1: KEY, 9: 5}),
@@ -40,11 +53,14 @@ SEEDS = {
         (15, {1: LAS_KEY, 3: 1, 4: 32}), (16, {1: LAS_KEY}), (21, {}),
         (17, {1: b"\1" * 432, 2: LAS_KEY, 3: bytes(960), 4: 4213}),
         (22, {1: 256}), (19, {1: b"\0\0\0\0\1\0\0\0" + LAS_KEY}))],
+    "fuzz-evidence": EVIDENCE,
     "fuzz-program": ["/bin/true"],
+    "fuzz-quote": EVIDENCE,
     "fuzz-yaml": ["source:test/fuzz/corpus/yaml/full"],
     "fuzz-qe-identity": QE_IDENTITY,
     "fuzz-rewrite": ["/bin/true", "build:test/fuzz/seed-rewrite"],
     "fuzz-tcb-info": TCB_INFO,
+    "fuzz-x509": X509,
     "fuzz-snp": ["vectors:snp/%s" % case for case in (
         "milan-v2-google/report.bin+vectors:snp/milan-v2-google/vcek.der",
         "genoa-v5-oak/report.bin+vectors:snp/genoa-v5-oak/cert_chain.pem",
