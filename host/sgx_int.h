@@ -28,13 +28,18 @@ struct enclave {
 	pthread_mutex_t lock; /* one ioctl at a time: else EBUSY */
 };
 
+enum { SGX_BUFFER_SIZE = 256 * 1024 };
+
 /* Notes what `why` gives. Returns error. */
 int sgx_fail(int error, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 const char *sgx_why(void);
+void sgx_why_clear(void);
 
 int sgx_range_check(const struct enclave *e, uint64_t addr, size_t len);
 
+/* An ioctl that does all or nothing, in spite of interruptions. */
+int sgx_ioctl(struct enclave *e, unsigned long request, void *arg);
 /*
  * An ioctl that works on a range and says how far it came: again until all of
  * it is done, over interruptions and pages that the kernel is just swapping.
@@ -47,11 +52,18 @@ int sgx_repeat(struct enclave *e, uint64_t addr, size_t len,
 	void *arg);
 
 enum { SGX_MAP_RWX = 7 }; /* PROT_READ and so on */
-/* From addr to end at most: the piece that is mapped with one permission. */
+/* sgx_build.c. From addr to end at most: the piece that is mapped with one
+ * permission. */
 uint64_t sgx_piece(
 	const struct enclave *e, uint64_t addr, uint64_t end, int *prot);
 
-/* sgx_edmm.c: as in struct enclave_backend. */
+/* sgx_build.c: as in struct enclave_backend. */
+int sgx_add_pages(struct enclave *e, uint64_t addr, const void *src, size_t len,
+	uint64_t secinfo_flags, bool measure);
+int sgx_init(struct enclave *e, const struct sgx_sigstruct *sig,
+	uint8_t mrenclave[32]);
+
+/* sgx_edmm.c: likewise. */
 int sgx_augment(struct enclave *e, uint64_t addr, size_t len);
 int sgx_restrict(struct enclave *e, uint64_t addr, size_t len, uint64_t perm);
 int sgx_modify_type(

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the hardware backend asks of the machine and of its kernel, as a small
- * struct, so that tests put a model in the place of both (test/model_sgx/).
- *
- * Functions that return int: 0 (open: the descriptor) or -errno, never EINTR
- * that the caller could not also meet from Linux.
+ * struct, so that tests put a model in the place of both (test/sgx_model/).
+ * Functions that return int: 0 (open: the descriptor) or -errno.
  */
 #pragma once
 
