@@ -133,8 +133,8 @@ static const char *status_meaning(enum tcb_status s)
 	case TCB_CONFIGURATION_NEEDED:
 		return "patched; a firmware setting leaves it exposed";
 	case TCB_CONFIGURATION_AND_SW_HARDENING_NEEDED:
-		return "patched; a firmware setting leaves it exposed, and "
-		       "enclaves must carry mitigations";
+		return "patched; a firmware setting and missing mitigations in "
+		       "enclaves expose it";
 	case TCB_OUT_OF_DATE:
 		return "patches are missing";
 	case TCB_OUT_OF_DATE_CONFIGURATION_NEEDED:
@@ -162,7 +162,8 @@ static void print_platform(const struct quote_view *view)
 	if (v->tcb_status == TCB_UNKNOWN)
 		printf("  state                not determined\n");
 	else
-		printf("  state                %s: %s\n",
+		printf("  state                %s\n"
+		       "                       (%s)\n",
 			verdict_tcb_name(v->tcb_status),
 			status_meaning(v->tcb_status));
 	if (v->qe_status != TCB_UNKNOWN && v->qe_status != TCB_UP_TO_DATE)
@@ -206,7 +207,7 @@ static const char *cure(const struct verdict_failure *f)
 		const char *text;
 	} cures[] = {
 		{"policy-debug",
-			"whoever runs the machine reads a debug enclave; for "
+			"whoever runs the machine can read it; for "
 			"tests a policy may say `allow_debug: true`"},
 		{"policy-emulated",
 			"nothing protects it; for tests a policy may say "

@@ -386,6 +386,25 @@ def test_policies(tmp_path, policy, wrong, any_program):
     assert rules(v) == wrong and v["any_program"] is any_program
 
 
+EXAMPLES = re.findall(
+    r"^```yaml\n(.*?)^```", (sconce.ROOT / "doc/quote-policy.md").read_text(),
+    re.S | re.M)
+
+
+@needs_vectors
+@pytest.mark.parametrize("number", range(len(EXAMPLES)))
+def test_policies_of_the_manual(tmp_path, number):
+    """Each is read; the one with all keys lets only the version be wrong."""
+    assert len(EXAMPLES) == 4
+    (tmp_path / "p").write_text(EXAMPLES[number])
+    name = [PHALA, PHALA, TDX, "snp/milan-v3-oak"][number]
+    wrong = [{"policy-tcb-age", "policy-isv_prod_id", "policy-isv_svn"},
+             {"policy-tcb-status", "policy-mrsigner", "policy-isv_svn"},
+             set(), {"policy-policy"}][number]
+    v = verify_json("--policy", tmp_path / "p", *good(name))
+    assert rules(v) == wrong and v["any_program"] is False
+
+
 @needs_vectors
 def test_policy_for_debug(tmp_path):
     name = "dcap/tdx-v4-trustee-50806f000000-debug"
