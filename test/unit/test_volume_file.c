@@ -11,6 +11,7 @@
 
 #include "test/unit/volume_fixture.h"
 #include "unit.h"
+#include "volume/core.h"
 
 #define GIB (UINT64_C(1) << 30)
 
@@ -429,6 +430,46 @@ static void many_blocks(void **state)
 	fixture_fini(&f);
 }
 
+/* A long write is on the host as it goes, and leaves to others what the cache
+ * has; with pieces that do not end with blocks, too. */
+static void long_write(void **state)
+{
+	enum { SIZE = 1 << 20, COUNT = 16, PIECE = 10000 };
+	static uint8_t data[SIZE + PIECE];
+	struct volume_node *n;
+	struct fixture f;
+	size_t before;
+
+	fixture_init(&f, 1, 16 << 20);
+	for (size_t i = 0; i < sizeof(data); i++)
+		data[i] = (uint8_t)(i >> 12 ^ i);
+	n = file(&f, "file");
+	before = f.host->memory;
+	for (uint64_t i = 0; i < COUNT; i++)
+		assert_int_equal(
+			volume_write(n, i * SIZE, data + i, SIZE), SIZE);
+	/* An eighth of the cache, a batch in work, and the tree. */
+	assert_in_range(f.host->memory_max - before, 0, 6 << 20);
+	assert_in_range(f.v->cache->dirty, 0, 2 * VOL_BATCH);
+	for (uint64_t at = 0; at < SIZE; at += PIECE)
+		assert_int_equal(volume_write(n, COUNT * SIZE + at, data + at,
+					 u64_min(PIECE, SIZE - at)),
+			u64_min(PIECE, SIZE - at));
+	assert_in_range(f.v->cache->dirty, 0, 2 * VOL_BATCH);
+	volume_put(n);
+	fixture_reopen(&f);
+	n = fixture_look(f.root, "file");
+	assert_int_equal(fixture_size(n), (COUNT + 1) * SIZE);
+	for (uint64_t i = 0; i <= COUNT; i++) {
+		static uint8_t got[SIZE];
+
+		assert_int_equal(volume_read(n, i * SIZE, got, SIZE), SIZE);
+		assert_memory_equal(got, data + i % COUNT, SIZE);
+	}
+	volume_put(n);
+	fixture_fini(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -439,6 +480,7 @@ int main(void)
 		cmocka_unit_test(limits),
 		cmocka_unit_test(left_behind),
 		cmocka_unit_test(many_blocks),
+		cmocka_unit_test(long_write),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
