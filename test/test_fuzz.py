@@ -4,6 +4,7 @@
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -90,11 +91,8 @@ def seed_path(seed):
             "": Path("/")}[place] / rest
 
 
-@pytest.mark.parametrize("program", programs())
-def test_fuzz(program, tmp_path):
-    corpus = tmp_path / "corpus"
-    corpus.mkdir()
-    for i, seed in enumerate(SEEDS.get(program.name, [])):
+def write_seeds(name, corpus):
+    for i, seed in enumerate(SEEDS.get(name, [])):
         if isinstance(seed, bytes):
             (corpus / str(i)).write_bytes(seed)
             continue
@@ -102,6 +100,13 @@ def test_fuzz(program, tmp_path):
         if all(part.exists() for part in parts):
             (corpus / str(i)).write_bytes(
                 b"".join(part.read_bytes() for part in parts))
+
+
+@pytest.mark.parametrize("program", programs())
+def test_fuzz(program, tmp_path):
+    corpus = tmp_path / "corpus"
+    corpus.mkdir()
+    write_seeds(program.name, corpus)
     done = subprocess.run(
         [program, "-seed=1", "-runs=%d" % RUNS,
          "-max_total_time=%d" % SECONDS, "-max_len=20000", "-timeout=10",
@@ -111,3 +116,8 @@ def test_fuzz(program, tmp_path):
         errors="replace")
     assert done.returncode == 0, done.stdout[-4000:]
     assert "Done " in done.stdout, done.stdout[-4000:]
+
+
+if __name__ == "__main__":
+    # For tools/fuzz: NAME FOLDER.
+    write_seeds(sys.argv[1], Path(sys.argv[2]))

@@ -420,6 +420,30 @@ def test_certification_data_that_is_no_chain(text, tmp_path):
     assert got.status in (1, 2), got
 
 
+# ---- bits ----
+
+@pytest.mark.parametrize("kind", ["sgx-v4", "sgx-v5", "tdx-v5"])
+def test_flipped_bits_of_the_quote(kind, tmp_path):
+    """Kinds that there is no public quote of; up to the certificates."""
+    files = Case(kind=kind).files()
+    quote = files["quote.bin"]
+    end = quote.index(b"-----BEGIN")
+    assert end > 1000
+    for i in [*range(64), *range(64, end, 5)]:
+        bad = bytearray(quote)
+        bad[i] ^= 1 << i * 5 % 8
+        got = verify({**files, "quote.bin": bytes(bad)}, tmp_path)
+        assert got.status in (1, 2), (i, got)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_trailing_bytes(kind, tmp_path):
+    files = Case(kind=kind).files()
+    for more in (b"\0", bytes(5000), b"\xff" * 70):
+        files["quote.bin"] += more
+        assert verify(files, tmp_path).status == 0
+
+
 # ---- JSON ----
 
 def both(case):
