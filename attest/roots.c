@@ -3,24 +3,8 @@
 
 #include <errno.h>
 
+#include "attest/x509_int.h"
 #include "lib/string.h"
-
-/* "Intel SGX Root CA", of both certificates: until 2033 and until 2049. */
-static const uint8_t intel[][32] = {
-	{0xa0, 0xaf, 0x03, 0x12, 0x89, 0xf5, 0xd5, 0xd4, 0x13, 0x2f, 0x91, 0x86,
-		0x06, 0x8a, 0x7f, 0xc1, 0x36, 0x28, 0x63, 0x3b, 0xa2, 0x35,
-		0x77, 0x74, 0x72, 0xe2, 0x9b, 0x6b, 0x6c, 0x67, 0xa4, 0x9e},
-};
-
-/* SHA-256 of those two certificates: until 2049, until 2033. */
-static const uint8_t intel_certs[][32] = {
-	{0x44, 0xa0, 0x19, 0x6b, 0x2b, 0x99, 0xf8, 0x89, 0xb8, 0xe1, 0x49, 0xe9,
-		0x5b, 0x80, 0x7a, 0x35, 0x0e, 0x74, 0x24, 0x96, 0x43, 0x99,
-		0xe8, 0x85, 0xa7, 0xcb, 0xb8, 0xcc, 0xfa, 0xb6, 0x74, 0xd3},
-	{0xfc, 0x64, 0xf8, 0x07, 0x6d, 0x79, 0xa4, 0xfe, 0xe9, 0xd1, 0xd4, 0x73,
-		0xd7, 0x4c, 0x89, 0xeb, 0x8d, 0x8f, 0xd5, 0x5c, 0x5a, 0xba,
-		0xfe, 0xab, 0xeb, 0xa7, 0x36, 0x6d, 0x20, 0x42, 0x94, 0x04},
-};
 
 /* ARK-Milan, ARK-Genoa, ARK-Turin. */
 static const uint8_t amd[][32] = {
@@ -38,10 +22,8 @@ static const uint8_t amd[][32] = {
 void roots_intel(struct roots *r)
 {
 	memset(r, 0, sizeof(*r));
-	memcpy(r->spki, intel, sizeof(intel));
-	r->count = ARRAY_SIZE(intel);
-	memcpy(r->certs, intel_certs, sizeof(intel_certs));
-	r->cert_count = ARRAY_SIZE(intel_certs);
+	memcpy(r->spki[0], x509_intel_root, sizeof(x509_intel_root));
+	r->count = 1;
 }
 
 void roots_amd(struct roots *r)
@@ -59,12 +41,9 @@ static int add_given(struct roots *r, const struct span *file, struct err *e)
 
 	if (!rc && list.count > ROOTS_MAX - r->count)
 		rc = err_setf(e, -EINVAL, "more than %d roots", ROOTS_MAX);
-	for (size_t i = 0; !rc && i < list.count; i++) {
+	for (size_t i = 0; !rc && i < list.count; i++)
 		memcpy(r->spki[r->count++], x509_cert_spki_hash(list.certs[i]),
 			32);
-		memcpy(r->certs[r->cert_count++], x509_cert_hash(list.certs[i]),
-			32);
-	}
 	x509_list_fini(&list);
 	return rc;
 }
@@ -84,21 +63,10 @@ int roots_given(struct roots *r, const struct trust *trust, struct err *e)
 	return 0;
 }
 
-static bool have(
-	const uint8_t (*list)[32], size_t count, const uint8_t hash[static 32])
-{
-	for (size_t i = 0; i < count; i++)
-		if (!memcmp(list[i], hash, 32))
-			return true;
-	return false;
-}
-
 bool roots_have(const struct roots *r, const uint8_t spki[static 32])
 {
-	return have(r->spki, r->count, spki);
-}
-
-bool roots_have_cert(const struct roots *r, const uint8_t hash[static 32])
-{
-	return have(r->certs, r->cert_count, hash);
+	for (size_t i = 0; i < r->count; i++)
+		if (!memcmp(r->spki[i], spki, 32))
+			return true;
+	return false;
 }

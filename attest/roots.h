@@ -13,10 +13,6 @@ enum { ROOTS_MAX = 16 };
 struct roots {
 	uint8_t spki[ROOTS_MAX][32];
 	size_t count;
-	/* SHA-256 of whole certificates that are believed as they stand, so
-	 * that their own signature need not be verified. */
-	uint8_t certs[ROOTS_MAX][32];
-	size_t cert_count;
 	bool emulated; /* of platforms that are emulated */
 };
 
@@ -27,4 +23,3 @@ void roots_amd(struct roots *r);
 must_check int roots_given(
 	struct roots *r, const struct trust *trust, struct err *e);
 bool roots_have(const struct roots *r, const uint8_t spki[static 32]);
-bool roots_have_cert(const struct roots *r, const uint8_t hash[static 32]);

@@ -58,3 +58,10 @@ must_check bool x509_take_name(
 /* Takes an Extension. False: malformed. */
 must_check bool x509_take_extension(
 	struct der *d, struct der *oid, bool *critical, struct der *value);
+
+/* SHA-256 of the SubjectPublicKeyInfo of Intel's root, "Intel SGX Root CA", of
+ * which there are two certificates: until 2033 and until 2049. */
+extern const uint8_t x509_intel_root[32];
+/* That issuer signed cert was verified when this was written. */
+bool x509_known(const struct x509_cert *cert, const struct x509_cert *issuer);
+size_t x509_known_count(void);

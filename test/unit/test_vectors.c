@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "attest/quote.h"
+#include "attest/x509_int.h"
 #include "test/unit/dcap_case.h"
 #include "test/unit/vectors.h"
 
@@ -227,6 +229,60 @@ static void check_signature_only(
 	collateral_free(collateral);
 }
 
+/* Certificates of a file whose signature is taken for granted; verified. */
+static void check_known(const struct span *file, struct x509_list *seen)
+{
+	struct x509_list list = {0};
+
+	if (!file->data)
+		return;
+	assert_int_equal(
+		x509_list_parse(&list, NULL, file->data, file->size, NULL), 0);
+	for (size_t i = 0; i < list.count; i++)
+		for (size_t j = 0; j < list.count; j++) {
+			struct x509_cert *cert = list.certs[i];
+
+			if (!x509_known(cert, list.certs[j]))
+				continue;
+			assert_int_equal(x509_verify_der(list.certs[j],
+						 cert->der, cert->size),
+				0);
+			x509_list_add(seen, cert);
+		}
+	x509_list_fini(&list);
+}
+
+static struct x509_list known;
+
+static void check_known_of(const struct dcap_case *c, const json_t *expect)
+{
+	struct quote q;
+	struct span chain;
+	struct err e;
+
+	assert_int_equal(quote_parse(c->quote.data, c->quote.size, &q, &e), 0);
+	chain = (struct span){q.cert, q.cert_size};
+	if (q.cert_type == QUOTE_CERT_CHAIN)
+		check_known(&chain, &known);
+	check_known(&c->files.tcb_info_chain, &known);
+	check_known(&c->files.qe_identity_chain, &known);
+}
+
+static void test_known(void **state)
+{
+	struct span more;
+
+	each_case("dcap", check_known_of);
+	more = vectors_read("collateral/pretty-printed/chain.pem");
+	check_known(&more, &known);
+	vectors_free(more);
+	more = vectors_read("collateral/bad-signature/chain.pem");
+	check_known(&more, &known);
+	vectors_free(more);
+	assert_int_equal(known.count, x509_known_count());
+	x509_list_fini(&known);
+}
+
 static void test_signature_only(void **state)
 {
 	each_case("dcap-signature-only", check_signature_only);
@@ -237,6 +293,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_at),
 		cmocka_unit_test(test_window),
+		cmocka_unit_test(test_known),
 		cmocka_unit_test(test_signature_only),
 	};
 
