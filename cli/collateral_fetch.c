@@ -118,7 +118,7 @@ static int from_quote(
 	struct x509_list list = {0};
 	struct x509_cert *leaf;
 	struct quote quote;
-	struct pck pck;
+	struct pck pck = {0};
 	int ret = quote_parse(file->data, file->size, &quote, e);
 
 	if (ret < 0)

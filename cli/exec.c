@@ -25,10 +25,15 @@ static int start(
 	while (words[count] != NULL)
 		count++;
 	args = calloc(count + (size_t)argc + 1, sizeof(*args));
-	fd = args != NULL ? files_open(program, &e)
-			  : err_setf(&e, -ENOMEM, "no memory");
-	if (fd < 0)
+	if (args == NULL) {
+		err_setf(&e, -ENOMEM, "no memory");
 		return cmd_fail(&e, CMD_FAILED);
+	}
+	fd = files_open(program, &e);
+	if (fd < 0) {
+		free(args);
+		return cmd_fail(&e, CMD_FAILED);
+	}
 	while (at < count) {
 		args[at] = words[at];
 		at++;

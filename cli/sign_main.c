@@ -103,10 +103,11 @@ struct file {
 static int file_read(
 	struct file *f, const char *path, size_t max, struct err *e)
 {
-	struct stat st;
+	struct stat st = {0};
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), ret = 0;
 	FILE *in = fd < 0 ? NULL : fdopen(fd, "r");
 
+	*f = (struct file){0};
 	if (in == NULL || fstat(fd, &st) != 0)
 		ret = err_setf(e, -errno, "%s: %s", path, strerror(errno));
 	else if (!S_ISREG(st.st_mode))
