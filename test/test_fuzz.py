@@ -3,6 +3,7 @@
 
 import os
 import shutil
+import ssl
 import subprocess
 import sys
 from pathlib import Path
@@ -41,6 +42,14 @@ X509 = [PLATFORM.pck.der, PLATFORM.ca.der, PLATFORM.platform.extension()[19:],
         PLATFORM.files()["pck_crl.der"].hex().encode(),
         "vectors:snp/milan-v2-google/cert_chain.pem",
         "vectors:dcap/tdx-v4-phala-b0c06f000000/pck_crl.der"]
+CLAIMS = bytes.fromhex("a26b7075626b65792d68617368582482015820") + bytes(32) \
+    + bytes.fromhex("656e6f6e6365456e6f6e6365")
+RATLS = [bytes.fromhex("d9ea6082591000") + EVIDENCE[0][:4096] + b"\x58"
+         + bytes([len(CLAIMS)]) + CLAIMS,
+         bytes.fromhex("da534e5031824000")]
+GRAMINE = VECTORS / "ratls/gramine-cert.pem"
+if GRAMINE.exists():
+    RATLS.append(ssl.PEM_cert_to_DER_cert(GRAMINE.read_text().strip()))
 SEEDS = {
     "fuzz-aesm": [aesm.message(*m) for m in (
         (15, {1: KEY, 3: 1, 4: 32, 9: 10 ** 7}), (16, {1: KEY, 9: 5}),
@@ -62,6 +71,7 @@ SEEDS = {
     "fuzz-rewrite": ["/bin/true", "build:test/fuzz/seed-rewrite"],
     "fuzz-tcb-info": TCB_INFO,
     "fuzz-x509": X509,
+    "fuzz-ratls": RATLS,
     "fuzz-snp": ["vectors:snp/%s" % case for case in (
         "milan-v2-google/report.bin+vectors:snp/milan-v2-google/vcek.der",
         "genoa-v5-oak/report.bin+vectors:snp/genoa-v5-oak/cert_chain.pem",

@@ -10,13 +10,13 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static void check_inside(
-	const struct span *s, const uint8_t *data, size_t size)
+static void check_inside(const struct span *s, const uint8_t *data, size_t size)
 {
 	const uint8_t *at = s->data;
 
-	if (at && (at < data || s->size > size ||
-			  (size_t)(at - data) > size - s->size))
+	if (at &&
+		(at < data || s->size > size ||
+			(size_t)(at - data) > size - s->size))
 		abort();
 }
 
