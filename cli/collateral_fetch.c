@@ -34,6 +34,9 @@ struct fetch {
 	bool tdx;
 	char fmspc[13];
 	const char *ca; /* "processor", "platform" */
+	/* Of a quote without certificates: how the service is asked for them,
+	 * which then say the above. */
+	char pck_query[1024];
 	/* AMD */
 	bool snp;
 	bool vlek; /* the key is the provider's; it comes with the report */
@@ -111,37 +114,80 @@ static int set_ca(struct fetch *f, const char *issuer, struct err *e)
 			  issuer);
 }
 
-/* From the PCK certificate in the quote. */
-static int from_quote(
-	struct fetch *f, const struct attest_file *file, struct err *e)
+/* Which platform a PCK certificate in data[size] is for. */
+static int from_pck(
+	struct fetch *f, const void *data, size_t size, struct err *e)
 {
 	struct x509_list list = {0};
 	struct x509_cert *leaf;
-	struct quote quote;
 	struct pck pck = {0};
-	int ret = quote_parse(file->data, file->size, &quote, e);
+	int ret = x509_list_parse(&list, NULL, data, size, e);
 
-	if (ret < 0)
-		return ret;
-	if (quote.cert_type != QUOTE_CERT_CHAIN &&
-		quote.cert_type != QUOTE_CERT_PCK)
-		return err_setf(e, -EINVAL,
-			"no certificate in it (certification data %d); name "
-			"the platform: --fmspc, --tee, --ca",
-			quote.cert_type);
-	ret = x509_list_parse(&list, NULL, quote.cert, quote.cert_size, e);
 	if (ret < 0)
 		return ret;
 	leaf = x509_list_find(&list, "PCK Certificate");
 	ret = leaf == NULL ? err_setf(e, -EINVAL, "no PCK certificate in it")
 			   : pck_of_cert(leaf, &pck, e);
 	if (ret == 0) {
-		f->tdx = quote.tdx;
 		set_fmspc(f, pck.fmspc);
 		ret = set_ca(f, x509_cert_issuer(leaf), e);
 	}
 	x509_list_fini(&list);
 	return ret;
+}
+
+static size_t add_hex(char *text, size_t size, const char *name,
+	const uint8_t *data, size_t count)
+{
+	size_t len = fmt_print(text, size, "%s", name);
+
+	for (size_t i = 0; i < count && len < size; i++)
+		len += fmt_print(text + len, size - len, "%02x", data[i]);
+	return len;
+}
+
+/*
+ * A quote without certificates names its platform: PPID (clear, or encrypted
+ * to Intel), CPUSVN, PCESVN and PCEID, which Intel's sample leaves out.
+ */
+static int name_pck(struct fetch *f, const struct quote *q, struct err *e)
+{
+	static const uint8_t zero[2];
+	size_t ppid = q->cert_type == QUOTE_CERT_PPID     ? 16
+		: q->cert_type == QUOTE_CERT_PPID_RSA2048 ? 256
+							  : 384;
+	const uint8_t *rest = q->cert + ppid;
+	size_t len, room = sizeof(f->pck_query);
+
+	if (q->cert_size < ppid + 18)
+		return err_setf(e, -EINVAL,
+			"certification data of %zu bytes; wanted %zu",
+			q->cert_size, ppid + 20);
+	len = add_hex(f->pck_query, room, "qeid=", q->data + 28, 16);
+	if (q->cert_type == QUOTE_CERT_PPID_RSA3072)
+		len += add_hex(f->pck_query + len, room - len,
+			"&encrypted_ppid=", q->cert, ppid);
+	len += add_hex(f->pck_query + len, room - len, "&cpusvn=", rest, 16);
+	len += add_hex(
+		f->pck_query + len, room - len, "&pcesvn=", rest + 16, 2);
+	add_hex(f->pck_query + len, room - len,
+		"&pceid=", q->cert_size >= ppid + 20 ? rest + 18 : zero, 2);
+	return 0;
+}
+
+static int from_quote(
+	struct fetch *f, const struct attest_file *file, struct err *e)
+{
+	struct quote quote;
+	int ret = quote_parse(file->data, file->size, &quote, e);
+
+	if (ret < 0)
+		return ret;
+	f->tdx = quote.tdx;
+	if (quote.cert_type == QUOTE_CERT_CHAIN ||
+		quote.cert_type == QUOTE_CERT_PCK)
+		return from_pck(f, quote.cert, quote.cert_size, e);
+	return name_pck(f, &quote, e);
 }
 
 static bool is_zero(const uint8_t *data, size_t size)
@@ -301,7 +347,7 @@ static int get_file(struct fetch *f, const char *url, const char *name,
 	if (ret < 0)
 		return ret;
 	if (answer.body_size == 0)
-		ret = err_setf(e, -EPROTO, "%s: an empty answer", url);
+		ret = err_setf(e, -EPROTO, "%.200s: an empty answer", url);
 	if (ret == 0 && strstr(name, "crl.der") != NULL) {
 		struct crl *crl;
 		const uint8_t *der;
@@ -313,7 +359,7 @@ static int get_file(struct fetch *f, const char *url, const char *name,
 			ret = keep(f, name, der, size, e);
 			crl_free(crl);
 		} else {
-			err_prefix(e, "%s", url);
+			err_prefix(e, "%.200s", url);
 		}
 	} else if (ret == 0) {
 		ret = keep(f, name, answer.body, answer.body_size, e);
@@ -326,7 +372,7 @@ static int get_file(struct fetch *f, const char *url, const char *name,
 			chain = http_header(&answer, other);
 		ret = chain == NULL
 			? err_setf(e, -EPROTO,
-				  "%s: no header %s in the answer; "
+				  "%.200s: no header %s in the answer; "
 				  "is this a PCCS?",
 				  url, header)
 			: keep(f, chain_name, chain, strlen(chain), e);
@@ -336,13 +382,38 @@ static int get_file(struct fetch *f, const char *url, const char *name,
 	return ret;
 }
 
+/* The PCK certificate, for quotes that hold none. */
+static int get_pck(struct fetch *f, bool intel, struct err *e)
+{
+	static char url[sizeof(f->base) + sizeof(f->pck_query) + 64];
+	const char *query = f->pck_query;
+	struct attest_file *file = file_of(f, "pck_cert.pem");
+	int ret;
+
+	/* Intel's own service knows no quoting enclaves, caches do. */
+	if (intel)
+		query = strchr(query, '&') + 1;
+	fmt_print(url, sizeof(url), "%s/sgx/certification/v4/pckcert?%s",
+		f->base, query);
+	ret = get_file(f, url, "pck_cert.pem", "pck_issuer_chain.pem",
+		"PCK-Certificate-Issuer-Chain", e);
+	if (ret == 0) {
+		ret = from_pck(f, file->data, file->size, e);
+		if (ret < 0)
+			err_prefix(e, "%.200s", url);
+	}
+	return ret;
+}
+
 static int get_intel(struct fetch *f, struct err *e)
 {
 	static char url[1024];
 	const char *tee = f->tdx ? "tdx" : "sgx";
 	bool intel = strstr(f->base, "trustedservices.intel.com") != NULL;
-	int ret;
+	int ret = f->pck_query[0] != '\0' ? get_pck(f, intel, e) : 0;
 
+	if (ret < 0)
+		return ret;
 	fmt_print(url, sizeof(url), "%s/%s/certification/v4/tcb?fmspc=%s%s",
 		f->base, tee, f->fmspc, f->update);
 	ret = get_file(f, url, "tcb_info.json", "tcb_info_chain.pem",

@@ -129,7 +129,7 @@ int main(int argc, char **argv)
 	curl_easy_setopt(c, CURLOPT_ERRORBUFFER, why);
 	code = get(c, argv[1], ca_file, &header, &body);
 	if (code != CURLE_OK) {
-		fprintf(stderr, "%s: %s%s\n", argv[1],
+		fprintf(stderr, "%.200s: %s%s\n", argv[1],
 			why[0] != '\0' ? why : curl_easy_strerror(code),
 			cure(code));
 		return 1;

@@ -32,7 +32,8 @@ static int split(const char *url, char *text, size_t size,
 	for (p = end + 2; *p != '\0'; p++)
 		if (*p == '\n' || *p == '\r')
 			*p = ' ';
-	return err_setf(e, -EIO, "%s: status %lu%s%.120s", url, status,
+	return err_setf(e, -EIO, "%.200s%s: status %lu%s%.120s", url,
+		strnlen(url, 201) > 200 ? "..." : "", status,
 		answer->body_size > 0 ? ": " : "", end + 2);
 }
 
