@@ -138,11 +138,11 @@ static int call_quote(void *arg,
 	unsigned char *data = NULL;
 	int rc = q->quote(q->arg, report_data, &data, size);
 
-	*evidence = data;
 	if (rc)
 		return err_setf(e, rc < 0 ? rc : -EIO,
 			"the platform gave no evidence: %s",
 			strerror(rc < 0 ? -rc : EIO));
+	*evidence = data;
 	return data ? 0 : err_setf(e, -EIO, "the platform gave no evidence");
 }
 

@@ -84,7 +84,8 @@ must_check int ratls_verify(X509 *cert, struct collateral *c,
 
 /*
  * Gives evidence whose report data is report_data: *evidence is malloc'ed, the
- * caller frees it. 0 or -errno with the reason in e.
+ * caller frees it. 0, or -errno with the reason in e, and then there is
+ * nothing to be freed.
  */
 typedef int ratls_quote_fn(void *arg,
 	const uint8_t report_data[static RATLS_REPORT_DATA], void **evidence,

@@ -137,7 +137,8 @@ const char *sconce_tls_error(const SSL *ssl);
 
 /*
  * Gives evidence with this report data, from the platform that the caller runs
- * on: *evidence is malloc()ed, and free()d by the library. 0 or -errno.
+ * on: *evidence is malloc()ed, and free()d by the library. 0, or -errno and
+ * nothing to be freed.
  */
 typedef int sconce_quote_fn(void *arg,
 	const unsigned char report_data[SCONCE_REPORT_DATA_SIZE],
