@@ -107,6 +107,9 @@ struct quote_view {
 	const char *policy; /* file; NULL: none */
 	bool allow_emulated;
 	bool any_program; /* nothing says which one is wanted */
+	/* It is said, but not with which configuration, which the enclave
+	 * takes from its loader: of Sconce's, which program it runs. */
+	bool any_config;
 };
 
 void quote_print(const struct quote_view *view);

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "abi/sgx.h"
 #include "cli/attest_cmd.h"
 #include "emu/qe.h"
 #include "lib/fmt.h"
@@ -96,6 +97,22 @@ static int read_policy(const struct options *o, struct err *e)
 	return ret;
 }
 
+static bool policy_has(const char *name)
+{
+	for (size_t i = 0; i < policy.field_count; i++)
+		if (strcmp(policy.fields[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+/* ATTRIBUTES.KSS: CONFIGID and CONFIGSVN are what the loader says. */
+static bool takes_config(void)
+{
+	const struct verdict_field *f = verdict_field(&verdict, "attributes");
+
+	return f != NULL && f->size == 16 && (f->bytes[0] & SGX_ATTR_KSS);
+}
+
 /* Besides what the policy wants: that the evidence is bound to these bytes. */
 static int read_report_data(const struct options *o, struct err *e)
 {
@@ -104,11 +121,10 @@ static int read_report_data(const struct options *o, struct err *e)
 
 	if (ret < 0)
 		return ret == -ENOENT ? 0 : ret;
-	for (size_t i = 0; i < policy.field_count; i++)
-		if (strcmp(policy.fields[i].name, "report_data") == 0)
-			return err_setf(e, -EINVAL,
-				"--report-data: the policy names report_data "
-				"as well; leave one out");
+	if (policy_has("report_data"))
+		return err_setf(e, -EINVAL,
+			"--report-data: the policy names report_data as well; "
+			"leave one out");
 	return appraise_want_bytes(
 		       &policy, "report_data", data, sizeof(data)) == 0
 		? 0
@@ -186,6 +202,8 @@ int attest_quote_verify(struct options *o, struct err *e)
 	view.policy = o->value[ATTEST_POLICY];
 	view.allow_emulated = policy.allow_emulated;
 	view.any_program = !appraise_names_program(&policy);
+	view.any_config = !view.any_program && takes_config() &&
+		!policy_has("config_id");
 	if (o->value[ATTEST_JSON] != NULL)
 		ret = quote_print_json(&view);
 	else

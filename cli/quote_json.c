@@ -124,6 +124,7 @@ static void add_verdict(json_t *root, const struct quote_view *view)
 	json_object_set_new(root, "at", date(view->at, true));
 	json_object_set_new(
 		root, "any_program", json_boolean(view->any_program));
+	json_object_set_new(root, "any_config", json_boolean(view->any_config));
 }
 
 int quote_print_json(const struct quote_view *view)

@@ -323,6 +323,11 @@ static void print_notes(const struct quote_view *view)
 		       "would do; name one in a policy\n",
 			view->v->kind <= EVIDENCE_SGX_V5 ? "enclave"
 							 : "virtual machine");
+	if (view->any_config)
+		printf("note: this enclave is configured by its loader (KSS) "
+		       "and the policy does not name\n"
+		       "      config_id: of Sconce's enclaves it says which "
+		       "kernel, not which program\n");
 	if (view->no_crl)
 		printf("note: revocation lists were not looked at "
 		       "(--no-crl)\n");

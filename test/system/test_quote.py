@@ -395,10 +395,11 @@ EXAMPLES = re.findall(
 @pytest.mark.parametrize("number", range(len(EXAMPLES)))
 def test_policies_of_the_manual(tmp_path, number):
     """Each is read; the one with all keys lets only the version be wrong."""
-    assert len(EXAMPLES) == 4
+    assert len(EXAMPLES) == 5
     (tmp_path / "p").write_text(EXAMPLES[number])
-    name = [PHALA, PHALA, TDX, "snp/milan-v3-oak"][number]
+    name = [PHALA, PHALA, PHALA, TDX, "snp/milan-v3-oak"][number]
     wrong = [{"policy-tcb-age", "policy-isv_prod_id", "policy-isv_svn"},
+             {"policy-tcb-status", "policy-mrenclave", "policy-config_id"},
              {"policy-tcb-status", "policy-mrsigner", "policy-isv_svn"},
              set(), {"policy-policy"}][number]
     v = verify_json("--policy", tmp_path / "p", *good(name))

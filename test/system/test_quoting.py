@@ -154,6 +154,28 @@ def test_quote_get(las, tmp_path):
     assert verdict["measurements"]["mrenclave"] == measured()["mrenclave"]
 
 
+def test_which_program_is_wanted(las, tmp_path):
+    """MRENCLAVE alone names the kernel only, and that is said."""
+    out = tmp_path / "quote"
+    assert get(las, "--las", las.path, "-o", out).returncode == 0
+    policy = tmp_path / "policy"
+    for more, any_config in (("", True), (", config_id: " + "0" * 128, False)):
+        policy.write_text(
+            "allow_emulated: true\nmeasurements: {mrenclave: %s%s}\n" %
+            (measured()["mrenclave"], more))
+        for json_option in (["--json"], []):
+            done = subprocess.run(
+                [sconce.SCONCE, "quote", "verify", *json_option, "--root",
+                 "emulated", "--collateral", tmp_path / "col", "--policy",
+                 policy, out], capture_output=True, text=True,
+                env={**os.environ, **las.env})
+            assert done.returncode == 0, done.stdout + done.stderr
+            if json_option:
+                assert json.loads(done.stdout)["any_config"] is any_config
+            else:
+                assert ("not which program" in done.stdout) is any_config
+
+
 def test_quote_get_without_service(las, tmp_path):
     done = get(las, "--las", tmp_path / "nobody", "-o", tmp_path / "quote")
     assert done.returncode == 2 and "no quote: " in done.stderr
