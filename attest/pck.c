@@ -39,8 +39,8 @@ struct value {
 
 static int fail(struct err *e, const char *name, const char *wanted)
 {
-	return err_setf(
-		e, -EINVAL, "PCK extension: %s; wanted %s", name, wanted);
+	err_setf(e, -EINVAL, "PCK extension: %s; wanted %s", name, wanted);
+	return -EINVAL; /* said here, for analysers */
 }
 
 static int get_octets(const struct value *v, uint8_t *out, size_t size,
@@ -78,11 +78,11 @@ static int next_pair(struct der *d, const uint8_t *parent, size_t parent_size,
 {
 	struct der pair, oid;
 
+	*arc = 0;
 	if (!der_take(d, DER_SEQUENCE, &pair) ||
 		!der_take(&pair, DER_OID, &oid) ||
 		!der_next(&pair, &v->tag, &v->content) || pair.left != 0)
 		return fail(e, "malformed DER", "pairs of OID and value");
-	*arc = 0;
 	if (oid.left == parent_size + 1 &&
 		!memcmp(oid.at, parent, parent_size) &&
 		oid.at[parent_size] < 0x80)

@@ -423,7 +423,7 @@ static void test_encodings(void **state)
 	second = strstr(chain + 1, "-----BEGIN");
 	assert_non_null(second);
 	first = (size_t)(second - chain);
-	memcpy(chain, second, size - first);
+	memmove(chain, second, size - first);
 	chain[size - first] = '\n';
 	memcpy(chain + size - first + 1, files.tcb_info_chain.data, first);
 	files.tcb_info_chain = (struct span){chain, size + 3};
