@@ -215,13 +215,19 @@ static bool read_constraints(struct x509_cert *c, struct der value)
 	return s.left == 0;
 }
 
-/* KeyUsage, RFC 5280, 4.2.1.3: bit 0 is the first byte's highest. */
+/* KeyUsage, RFC 5280, 4.2.1.3: bit 0 is the first byte's highest, and one of
+ * them is set. */
 static bool read_usage(struct x509_cert *c, struct der value)
 {
 	struct der bits;
+	uint8_t any = 0;
 
 	if (!der_take(&value, DER_BIT_STRING, &bits) || value.left != 0 ||
 		bits.left < 2)
+		return false;
+	for (size_t i = 1; i < bits.left; i++)
+		any |= bits.at[i];
+	if (any == 0)
 		return false;
 	c->signs_certs = bits.at[1] & 0x80 >> 5;
 	c->signs_crls = bits.at[1] & 0x80 >> 6;
