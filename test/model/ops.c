@@ -675,7 +675,7 @@ static void do_read(struct run *r)
 
 static void do_truncate(struct run *r)
 {
-	int node = random_node(r, S_IFREG);
+	int node = random_node(r, S_IFREG), ret;
 	struct volume_attr a = {0};
 	struct volume_node *n;
 
@@ -691,8 +691,11 @@ static void do_truncate(struct run *r)
 		(unsigned long long)r->m.node[node].size,
 		(unsigned long long)a.size);
 	model_truncate(&r->m, node, a.size);
-	if (agree_in_part(r, "truncate", volume_setattr(n, VOLUME_SET_SIZE, &a),
-		    0, node))
+	ret = volume_setattr(n, VOLUME_SET_SIZE, &a);
+	/* The size counts; blocks past it may have to stay. */
+	if (r->b->faulted != r->faulted)
+		r->exact_blocks = false;
+	if (agree_in_part(r, "truncate", ret, 0, node))
 		refresh(r, node, n);
 	volume_put(n);
 }
