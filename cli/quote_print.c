@@ -123,9 +123,13 @@ static void print_fields(const struct verdict *v)
 			left_out);
 }
 
-static const char *status_meaning(enum tcb_status s)
+static const char *status_meaning(const struct verdict *v)
 {
-	switch (s) {
+	/* AMD publishes no list of the levels that are current. */
+	if (v->kind == EVIDENCE_SNP)
+		return "its key is for the patch levels that it reports; "
+		       "policies say which will do";
+	switch (v->tcb_status) {
 	case TCB_UP_TO_DATE:
 		return "all patches of its vendor are in";
 	case TCB_SW_HARDENING_NEEDED:
@@ -164,8 +168,7 @@ static void print_platform(const struct quote_view *view)
 	else
 		printf("  state                %s\n"
 		       "                       (%s)\n",
-			verdict_tcb_name(v->tcb_status),
-			status_meaning(v->tcb_status));
+			verdict_tcb_name(v->tcb_status), status_meaning(v));
 	if (v->qe_status != TCB_UNKNOWN && v->qe_status != TCB_UP_TO_DATE)
 		printf("  quoting enclave      %s\n",
 			verdict_tcb_name(v->qe_status));
@@ -243,9 +246,12 @@ static const char *cure(const struct verdict_failure *f)
 		{"*-root",
 			"made by nobody who is believed; --root FILE believes "
 			"in another root"},
-		{"ark-trust",
-			"made by nobody who is believed; --root FILE believes "
-			"in another root"},
+		{"snp-tcb",
+			"`sconce collateral fetch --quote FILE DIR` gets the "
+			"certificate for this TCB"},
+		{"snp-chip-id",
+			"`sconce collateral fetch --quote FILE DIR` gets this "
+			"chip's certificate"},
 	};
 
 	if (strcmp(f->seen, "absent") == 0 || strcmp(f->seen, "none") == 0 ||
