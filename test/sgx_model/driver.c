@@ -40,7 +40,8 @@ static struct {
 	uint64_t base, size, attributes, page_count;
 	struct enclave *enclave;
 	uint8_t *page, *map; /* by page number */
-	unsigned int turns; /* pages so far, for things that happen at times */
+	/* Pages so far, for things that happen at times. */
+	unsigned int signal_turns, again_turns, conflict_turns;
 } d = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 enum { LIMIT_PAGES = 1 << 24 }; /* 64 GiB */
@@ -93,9 +94,10 @@ static bool page_take(void)
 	return true;
 }
 
-static bool every(unsigned int n)
+/* Counted apart: two that alternate would never let a page pass. */
+static bool every(unsigned int n, unsigned int *turns)
 {
-	return n && ++d.turns % n == 0;
+	return n && ++*turns % n == 0;
 }
 
 static bool zero(const void *data, size_t size)
@@ -232,7 +234,7 @@ static int add_pages(struct sgx_enclave_add_pages *arg)
 	if (!secinfo_valid(info))
 		return -EINVAL;
 	for (c = 0; c < arg->length; c += SGX_PAGE_SIZE) {
-		if (every(sgx_model.signal_every)) {
+		if (every(sgx_model.signal_every, &d.signal_turns)) {
 			if (!c)
 				rc = -EINTR; /* ERESTARTSYS, to the program */
 			break;
@@ -282,11 +284,11 @@ static int edmm_ready(void)
 /* What every page of an EDMM ioctl can meet first. */
 static int edmm_page(uint64_t number, __u64 *result)
 {
-	if (every(sgx_model.again_every))
+	if (every(sgx_model.again_every, &d.again_turns))
 		return -EAGAIN;
 	if (!(d.page[number] & PAGE_THERE) || sgx_model.suspended)
 		return -EFAULT;
-	if (result && every(sgx_model.conflict_every)) {
+	if (result && every(sgx_model.conflict_every, &d.conflict_turns)) {
 		*result = SGX_EPC_PAGE_CONFLICT;
 		return -EFAULT;
 	}
