@@ -11,6 +11,7 @@
 
 #include "cli/attest_cmd.h"
 #include "cli/child.h"
+#include "cli/write_file.h"
 #include "host/files.h"
 #include "lib/fmt.h"
 
@@ -33,33 +34,13 @@ static int path_of_helper(char path[static 4096], struct err *e)
 	return 0;
 }
 
-/* In one step, so that a file that is there is a whole quote. */
 static int write_out(
 	const char *path, const char *data, size_t size, struct err *e)
 {
-	static char temporary[4096];
-	FILE *out;
-	int ret = 0;
-
-	if (strcmp(path, "-") == 0) {
-		fwrite(data, 1, size, stdout);
-		return 0;
-	}
-	if (snprintf(temporary, sizeof(temporary), "%s.%d", path, getpid()) >=
-		(int)sizeof(temporary))
-		return err_setf(e, -ENAMETOOLONG, "%s: too long", path);
-	out = fopen(temporary, "wxe");
-	if (out == NULL)
-		return err_setf(e, -errno, "%s: %s", path, strerror(errno));
-	if (fwrite(data, 1, size, out) != size)
-		ret = -EIO;
-	if (fclose(out) != 0 || (ret == 0 && rename(temporary, path) != 0))
-		ret = -errno;
-	if (ret < 0) {
-		unlink(temporary);
-		return err_setf(e, ret, "%s: cannot be written: %s", path,
-			strerror(-ret));
-	}
+	if (strcmp(path, "-") != 0)
+		return write_file(path, data, size, e);
+	/* What goes wrong here main() sees when it flushes. */
+	fwrite(data, 1, size, stdout);
 	return 0;
 }
 

@@ -20,6 +20,8 @@
 #include "attest/image.h"
 #include "attest/sigstruct.h"
 #include "cli/options.h"
+#include "cli/write_file.h"
+#include "host/files.h"
 #include "lib/fmt.h"
 #include "lib/string.h"
 
@@ -127,32 +129,6 @@ static int file_read(
 	if (in != NULL)
 		fclose(in);
 	return ret;
-}
-
-/* In one step: nobody sees half of it. */
-static int file_write(
-	const char *path, const void *data, size_t size, struct err *e)
-{
-	static char temporary[4096];
-	FILE *out;
-	int ret = 0;
-
-	if (snprintf(temporary, sizeof(temporary), "%s.%d", path, getpid()) >=
-		(int)sizeof(temporary))
-		return err_setf(e, -ENAMETOOLONG, "%s: too long", path);
-	out = fopen(temporary, "wxe");
-	if (out == NULL)
-		return err_setf(e, -errno, "%s: %s", path, strerror(errno));
-	if (fwrite(data, 1, size, out) != size)
-		ret = -EIO;
-	if (fclose(out) != 0 || (ret == 0 && rename(temporary, path) != 0))
-		ret = -errno;
-	if (ret < 0) {
-		unlink(temporary);
-		return err_setf(e, ret, "%s: cannot be written: %s", path,
-			strerror(-ret));
-	}
-	return 0;
 }
 
 /* ---- keys ---- */
@@ -294,28 +270,32 @@ static int set_date(const struct options *o, uint32_t *out, struct err *e)
 	return 0;
 }
 
-/* The kernel of this installation, beside this program. */
-static int kernel_path(char path[static 4096], struct err *e)
+/* That of the file named, or of the kernel beside this program. */
+static int measure(const char *path, uint8_t hash[SGX_HASH_SIZE], struct err *e)
 {
-	ssize_t n = readlink("/proc/self/exe", path, 4000);
-	char *slash;
+	static struct bytes_file beside;
+	struct file kernel;
+	int ret;
 
-	if (n <= 0)
-		return err_setf(e, -errno,
-			"/proc/self/exe: %s; name the "
-			"kernel: --kernel FILE",
-			strerror(errno));
-	path[n] = '\0';
-	slash = strrchr(path, '/');
-	memcpy(slash != NULL ? slash + 1 : path, "sconce-kernel", 14);
-	return 0;
+	if (path == NULL) {
+		ret = files_load("sconce-kernel", &beside, e);
+		if (ret < 0)
+			return ret;
+		ret = image_measure(beside.data, beside.size, hash, e);
+		files_unload(&beside);
+		return ret < 0 ? err_prefix(e, "%s", beside.path) : 0;
+	}
+	ret = file_read(&kernel, path, FILE_MAX, e);
+	if (ret < 0)
+		return ret;
+	ret = image_measure(kernel.data, kernel.size, hash, e);
+	free(kernel.data);
+	return ret < 0 ? err_prefix(e, "%s", path) : 0;
 }
 
 static int fill(
 	const struct options *o, struct sgx_sigstruct *sig, struct err *e)
 {
-	static char path[4096];
-	struct file kernel;
 	int ret = 0;
 
 	sigstruct_init(sig);
@@ -330,16 +310,7 @@ static int fill(
 		(ret = set_id(o, SIGN_FAMILY_ID, sig->isvfamilyid, e)) < 0 ||
 		(ret = set_date(o, &sig->date, e)) < 0)
 		return ret;
-	if (o->value[SIGN_KERNEL] != NULL)
-		fmt_print(path, sizeof(path), "%s", o->value[SIGN_KERNEL]);
-	else if ((ret = kernel_path(path, e)) < 0)
-		return ret;
-	ret = file_read(&kernel, path, FILE_MAX, e);
-	if (ret < 0)
-		return ret;
-	ret = image_measure(kernel.data, kernel.size, sig->enclavehash, e);
-	free(kernel.data);
-	return ret < 0 ? err_prefix(e, "%s", path) : 0;
+	return measure(o->value[SIGN_KERNEL], sig->enclavehash, e);
 }
 
 /* Takes the fields from what was signed, if it is for this kernel. */
@@ -489,7 +460,7 @@ static int sign(
 		ret = fill(o, sig, e);
 	if (ret == 0 && o->value[SIGN_MESSAGE_OUT] != NULL) {
 		sigstruct_message(sig, message);
-		return file_write(o->value[SIGN_MESSAGE_OUT], message,
+		return write_file(o->value[SIGN_MESSAGE_OUT], message,
 			sizeof(message), e);
 	}
 	if (ret == 0 && o->value[SIGN_MESSAGE_IN] != NULL)
@@ -499,7 +470,7 @@ static int sign(
 			? complete(o, sig, e)
 			: sign_here(o, sig, e);
 	if (ret == 0)
-		ret = file_write(o->value[SIGN_OUT], sig, sizeof(*sig), e);
+		ret = write_file(o->value[SIGN_OUT], sig, sizeof(*sig), e);
 	return ret;
 }
 
