@@ -27,7 +27,7 @@ static uint64_t least(size_t extra)
 	return extra == 1 ? 24 : 1ull << 4 * extra;
 }
 
-static int get_head(struct cbor_reader *r, unsigned *kind, uint64_t *v)
+int cbor_get_head(struct cbor_reader *r, unsigned *kind, uint64_t *v)
 {
 	uint8_t info;
 	size_t extra;
@@ -54,7 +54,7 @@ static int get_head(struct cbor_reader *r, unsigned *kind, uint64_t *v)
 static int get_kind(struct cbor_reader *r, enum cbor_kind wanted, uint64_t *v)
 {
 	unsigned kind;
-	int ret = get_head(r, &kind, v);
+	int ret = cbor_get_head(r, &kind, v);
 
 	if (ret < 0)
 		return ret;
@@ -165,69 +165,6 @@ int cbor_get_map(struct cbor_reader *r, uint64_t *count)
 	if (ret < 0)
 		return ret;
 	return *count <= left(r) / 2 ? 0 : -EBADMSG;
-}
-
-int cbor_get_tag(struct cbor_reader *r, uint64_t *tag)
-{
-	return get_kind(r, CBOR_TAG, tag);
-}
-
-/* Steps over one head and, of strings, over the text. *items: how many items
- * are in it. Negative integers and floats have nothing behind their heads. */
-static int skip_head(struct cbor_reader *r, uint64_t *items)
-{
-	const uint8_t *start = r->at;
-	unsigned kind;
-	uint64_t v;
-	int ret;
-
-	/* Two-byte simple values and floats: no shorter form to insist on. */
-	if (left(r) && *start >= 0xf8 && *start <= 0xfb) {
-		size_t extra = (size_t)1 << (*start - 0xf8);
-
-		if (left(r) - 1 < extra)
-			return -EBADMSG;
-		r->at += 1 + extra;
-		*items = 0;
-		return 0;
-	}
-	ret = get_head(r, &kind, &v);
-	if (ret < 0)
-		return ret;
-	*items = kind == CBOR_TAG ? 1 : kind == CBOR_ARRAY ? v : 0;
-	if (kind == CBOR_MAP && mul_overflows(v, 2, items))
-		return -EBADMSG;
-	if (kind == CBOR_BYTES || kind == CBOR_TEXT) {
-		if (v > left(r))
-			return -EBADMSG;
-		r->at += v;
-	}
-	return *items <= left(r) ? 0 : -EBADMSG;
-}
-
-int cbor_skip(struct cbor_reader *r)
-{
-	uint64_t todo[CBOR_DEPTH + 1] = {1}, items;
-	size_t depth = 0;
-
-	for (;;) {
-		int ret;
-
-		while (todo[depth] == 0) {
-			if (depth == 0)
-				return 0;
-			depth--;
-		}
-		todo[depth]--;
-		ret = skip_head(r, &items);
-		if (ret < 0)
-			return ret;
-		if (items == 0)
-			continue;
-		if (depth == CBOR_DEPTH)
-			return -EBADMSG;
-		todo[++depth] = items;
-	}
 }
 
 int cbor_key_compare(const char *a, size_t a_size, const char *b, size_t b_size)

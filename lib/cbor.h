@@ -49,6 +49,11 @@ must_check int cbor_get_text(
 /* @count is at most what the rest of the input could hold. */
 must_check int cbor_get_array(struct cbor_reader *r, uint64_t *count);
 must_check int cbor_get_map(struct cbor_reader *r, uint64_t *count);
+/* The head of whatever comes: its kind and argument. */
+must_check int cbor_get_head(
+	struct cbor_reader *r, unsigned *kind, uint64_t *v);
+
+/* ---- cbor_skip.c, not in the kernel ---- */
 /* What the tag is of follows. */
 must_check int cbor_get_tag(struct cbor_reader *r, uint64_t *tag);
 /* An item of any kind with what is in it, floats and null included: at most
