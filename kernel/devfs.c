@@ -158,7 +158,6 @@ int devfs_mount(struct mount *m, const char *source, uint64_t size)
 			devfs_number(devices[i].major, devices[i].minor), NULL);
 	for (size_t i = 0; !err && i < ARRAY_SIZE(links); i++)
 		err = add(m, links[i].name, S_IFLNK | 0777, 0, links[i].target);
-	if (!err)
-		err = add(m, "attestation", S_IFDIR | 0755, 0, NULL);
+	err = err ? err : add(m, "attestation", S_IFDIR | 0755, 0, NULL);
 	return err ? err : add(m, "shm", S_IFDIR | S_ISVTX | 0777, 0, NULL);
 }

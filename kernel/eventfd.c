@@ -22,6 +22,14 @@ struct eventfd {
 	struct waitq queue;
 };
 
+static int await(struct file *f)
+{
+	struct eventfd *e = f->priv;
+
+	return f->flags & O_NONBLOCK ? -EAGAIN
+				     : waitq_wait(&e->queue, NO_DEADLINE);
+}
+
 static int64_t eventfd_read(struct file *f, struct uio *u, uint64_t *pos)
 {
 	struct eventfd *e = f->priv;
@@ -31,9 +39,7 @@ static int64_t eventfd_read(struct file *f, struct uio *u, uint64_t *pos)
 	if (u->resid < sizeof(taken))
 		return -EINVAL;
 	while (e->count == 0) {
-		if (f->flags & O_NONBLOCK)
-			return -EAGAIN;
-		err = waitq_wait(&e->queue, NO_DEADLINE);
+		err = await(f);
 		if (err)
 			return err;
 	}
@@ -58,9 +64,7 @@ static int64_t eventfd_write(struct file *f, struct uio *u, uint64_t *pos)
 	if (add == UINT64_MAX)
 		return -EINVAL;
 	while (UINT64_MAX - 1 - e->count < add) {
-		if (f->flags & O_NONBLOCK)
-			return -EAGAIN;
-		err = waitq_wait(&e->queue, NO_DEADLINE);
+		err = await(f);
 		if (err)
 			return err;
 	}

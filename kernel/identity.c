@@ -34,9 +34,9 @@ int identity_key(void *ctx, const struct sgx_keyrequest *request,
 
 void identity_config_id(uint8_t id[static 64])
 {
-	static const struct sgx_targetinfo nobody;
 	struct sgx_report report;
 
-	identity_report(&nobody, (const uint8_t[64]){0}, &report);
+	identity_report(&(const struct sgx_targetinfo){0},
+		(const uint8_t[64]){0}, &report);
 	memcpy(id, report.body.configid, 64);
 }

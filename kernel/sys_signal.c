@@ -195,10 +195,18 @@ static int kill_many(int32_t pgid, int signo, const struct ksiginfo *info)
 	return sent ? 0 : err;
 }
 
+/* p NULL: nobody of that number. Signal 0 only asks. */
+static int64_t send_to(struct process *p, const struct ksiginfo *info)
+{
+	int err = p ? may_signal(p, info->signo) : -ESRCH;
+
+	return err || !info->signo ? err : signal_send_process(p, info);
+}
+
 int64_t sys_kill(const uint64_t *a)
 {
 	int32_t pid = (int32_t)a[0];
-	int signo = (int)a[1], err;
+	int signo = (int)a[1];
 	struct ksiginfo info;
 	struct process *p;
 
@@ -218,12 +226,7 @@ int64_t sys_kill(const uint64_t *a)
 
 		p = t ? t->proc : NULL;
 	}
-	if (!p)
-		return -ESRCH;
-	err = may_signal(p, signo);
-	if (err || !signo)
-		return err;
-	return signal_send_process(p, &info);
+	return send_to(p, &info);
 }
 
 /* pid <= 0: whatever process tid is in. */
@@ -239,9 +242,7 @@ static int64_t send_thread(
 	if (!t || (pid > 0 && t->proc->pid != pid))
 		return -ESRCH;
 	err = may_signal(t->proc, signo);
-	if (err || !signo)
-		return err;
-	return signal_send_thread(t, info);
+	return err || !signo ? err : signal_send_thread(t, info);
 }
 
 static void info_tkill(struct ksiginfo *info, int signo)
@@ -287,7 +288,6 @@ int64_t sys_rt_sigqueueinfo(const uint64_t *a)
 	int32_t pid = (int32_t)a[0];
 	int signo = (int)a[1], err;
 	struct ksiginfo info;
-	struct process *p;
 
 	if (signo && !valid(signo))
 		return -EINVAL;
@@ -295,13 +295,7 @@ int64_t sys_rt_sigqueueinfo(const uint64_t *a)
 	if (err)
 		return err;
 	signal_reserve();
-	p = process_find(pid);
-	if (!p)
-		return -ESRCH;
-	err = may_signal(p, signo);
-	if (err || !signo)
-		return err;
-	return signal_send_process(p, &info);
+	return send_to(process_find(pid), &info);
 }
 
 int64_t sys_rt_tgsigqueueinfo(const uint64_t *a)
