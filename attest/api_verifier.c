@@ -118,7 +118,8 @@ static must_check int copy_span(struct span *to, const char *name,
 	if (size)
 		memcpy(copy, data, size);
 	free_span(to);
-	*to = (struct span){copy, size};
+	to->data = copy;
+	to->size = size;
 	return 0;
 }
 

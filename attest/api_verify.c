@@ -62,7 +62,7 @@ static void check_report_data(
 int api_verify_certificate(struct sconce_verifier *v, X509 *cert,
 	struct sconce_verdict *verdict, struct err *e)
 {
-	struct ratls_options options;
+	struct ratls_options options = {0};
 	int rc;
 
 	pthread_mutex_lock(&v->lock);
@@ -82,7 +82,7 @@ static must_check int verify_evidence(struct sconce_verifier *v,
 	const void *evidence, size_t size, const unsigned char *report_data,
 	struct sconce_verdict *verdict, struct err *e)
 {
-	struct ratls_options options;
+	struct ratls_options options = {0};
 	int rc;
 
 	pthread_mutex_lock(&v->lock);
