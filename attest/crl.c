@@ -90,12 +90,24 @@ static bool decode(struct crl *c)
 	return read_crl_extensions(c, &tbs);
 }
 
+/* Numbers are compared: a zero in front is no reason to miss one. */
+static bool same_serial(const struct der *a, const struct der *b)
+{
+	struct der x = *a, y = *b;
+
+	for (; x.left > 1 && x.at[0] == 0; x.left--)
+		x.at++;
+	for (; y.left > 1 && y.at[0] == 0; y.left--)
+		y.at++;
+	return der_is(&x, y.at, y.left);
+}
+
 static bool is_revoked(const struct crl *c, const struct x509_cert *cert)
 {
 	struct der entries = c->revoked, serial;
 
 	while (entries.left > 0 && take_entry(&entries, &serial))
-		if (der_is(&serial, cert->serial.at, cert->serial.left))
+		if (same_serial(&serial, &cert->serial))
 			return true;
 	return false;
 }

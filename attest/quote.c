@@ -49,7 +49,7 @@ static int bad(struct reader *r, const char *name, size_t at, uint64_t seen,
 /* The next size bytes, or NULL with the reason in e. */
 static const uint8_t *take(struct reader *r, size_t size, const char *name)
 {
-	const uint8_t *p = r->data + r->at;
+	const uint8_t *p;
 
 	if (size > r->end - r->at) {
 		err_setf(r->e, -EINVAL,
@@ -57,6 +57,7 @@ static const uint8_t *take(struct reader *r, size_t size, const char *name)
 			r->at, size, r->end - r->at);
 		return NULL;
 	}
+	p = r->data + r->at;
 	r->at += size;
 	return p;
 }

@@ -3,7 +3,10 @@
 `sconce quote verify` on evidence of a generated hierarchy (test/pki)."""
 
 import itertools
+import os
+import subprocess
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +14,7 @@ from pki import AT, LONG, Case, Platform, TdReport, certs, quotes
 from pki.quotes import KINDS
 from quote_verify import verify
 
+ROOT = Path(__file__).resolve().parent.parent.parent
 DAY = timedelta(days=1)
 SECOND = timedelta(seconds=1)
 BOTH = {"tcb-info-chain-date", "qe-identity-chain-date"}
@@ -252,3 +256,17 @@ def test_tdx_modules(kind, tmp_path):
         for svn in (b"\5\1\2", b"\5\0\2"):
             report = TdReport(tee_tcb_svn=svn + bytes(13), **members)
             check(Case(kind=kind, report=report), tmp_path, {rule})
+
+
+def test_parsers_allocate_nothing():
+    build = Path(os.environ.get("SCONCE_BUILD", ROOT / "build"))
+    listed = subprocess.run(
+        ["nm", "-A", "-u", build / "attest/libattest-verify.a"], text=True,
+        stdout=subprocess.PIPE, check=True).stdout.splitlines()
+    for source in ("quote.c", "der.c", "pck.c", "date.c", "verdict.c"):
+        wanted = {line.split()[-1] for line in listed
+                  if "attest_%s" % source in line or ":%s.o:" % source in line
+                  or "/%s.o:" % source in line}
+        assert wanted, source
+        assert not {name for name in wanted if "alloc" in name
+                    or name in ("strdup", "free")}, source

@@ -282,6 +282,7 @@ static void test_show(void **state)
 	assert_true(v.debug);
 	assert_int_equal(verdict_field(&v, "mrservicetd")->bytes[0], 0xcd);
 	assert_int_equal(evidence_show(m.data, 3, &v, &e), -EINVAL);
+	assert_int_equal(evidence_show(NULL, 0, &v, &e), -EINVAL);
 }
 
 int main(void)
