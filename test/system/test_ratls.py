@@ -4,6 +4,7 @@ what `meson install` puts in place, talking TLS 1.3 to each other and to
 openssl; and their certificates, read by code that is not ours."""
 
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -23,6 +24,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import (
 
 import sconce
 from pki import Case, write
+from test_las import Las
 
 MANUAL = sconce.ROOT / "doc/man/sconce-attest.3"
 # What test/pki's programs measure when nothing else is said.
@@ -217,6 +219,41 @@ def test_client_and_server(place, client, server, kind):
         done = connect(place, client, s.address, old, policy)
         assert done.returncode == 1
         assert b"OutOfDate" in done.stderr
+
+
+# In an enclave: what the kernel gives, as the server's command.
+QUOTE = """
+import sys
+with open("/dev/attestation/user_report_data", "wb") as f:
+    f.write(bytes.fromhex(sys.argv[1]))
+with open("/dev/attestation/quote", "rb") as f:
+    sys.stdout.buffer.write(f.read())
+"""
+
+
+def test_server_in_an_enclave(place, client, server, tmp_path):
+    """The same server, unchanged, proves by which enclave it is run."""
+    script = tmp_path / "quote.py"
+    script.write_text(QUOTE)
+    port = free_port()
+    address = "127.0.0.1:%d" % port
+    measured = json.loads(run(
+        [sconce.SCONCE, "measure", "--json"]).stdout)["mrenclave"]
+    with Las(tmp_path, "--collateral", tmp_path / "col") as las:
+        with sconce.Server(
+                server, address, "/usr/bin/python3 %s" % script, port=port,
+                options=["--quiet"],
+                env={**las.env, **library_path(place),
+                     "SCONCE_LAS": str(las.path)}):
+            folder = tmp_path / "col"
+            shutil.copy(folder / "root_ca.pem", folder / "root.pem")
+            policy = "allow_emulated: true\nmeasurements: {mrenclave: %s}\n"
+            done = connect(place, client, address, folder, policy % measured)
+            assert done.returncode == 0, done
+            assert done.stdout.decode() == "sgx-v3, UpToDate\nhello\n"
+            done = connect(place, client, address, folder, policy % ("5" * 64))
+            assert done.returncode == 1
+            assert b"policy-mrenclave" in done.stderr
 
 
 # ---- what others make of our certificates ----
