@@ -6,6 +6,7 @@
 #include "test/unit/unit.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -295,6 +296,44 @@ static void test_certificates(void **state)
 	EVP_PKEY_free(key);
 }
 
+struct thread {
+	pthread_t id;
+	struct sconce_verifier *v;
+	const struct snp_report *report;
+	int accepted;
+};
+
+static void *verify_often(void *arg)
+{
+	struct thread *t = arg;
+
+	for (int i = 0; i < 20; i++)
+		t->accepted += !sconce_verify_evidence(
+			t->v, t->report, sizeof(*t->report), NULL, NULL, NULL);
+	return NULL;
+}
+
+static void test_threads(void **state)
+{
+	struct sconce_verifier *v = verifier(GOOD);
+	unsigned char data[64] = {0};
+	struct thread threads[4];
+	struct snp_report r;
+
+	snp_platform_report(&platform, data, &r);
+	for (int i = 0; i < 4; i++) {
+		threads[i] = (struct thread){.v = v, .report = &r};
+		assert_int_equal(pthread_create(&threads[i].id, NULL,
+					 verify_often, &threads[i]),
+			0);
+	}
+	for (int i = 0; i < 4; i++) {
+		assert_int_equal(pthread_join(threads[i].id, NULL), 0);
+		assert_int_equal(threads[i].accepted, 20);
+	}
+	sconce_verifier_free(v);
+}
+
 /* One end of a connection: what it shows, and whom it accepts. */
 struct end {
 	SSL_CTX *ctx;
@@ -453,6 +492,7 @@ int main(void)
 		cmocka_unit_test(test_setup_errors),
 		cmocka_unit_test(test_load),
 		cmocka_unit_test(test_certificates),
+		cmocka_unit_test(test_threads),
 		cmocka_unit_test(test_tls),
 		cmocka_unit_test(test_tls_refused),
 		cmocka_unit_test(test_tls_stolen),
