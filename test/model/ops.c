@@ -693,7 +693,7 @@ static void do_truncate(struct run *r)
 	model_truncate(&r->m, node, a.size);
 	ret = volume_setattr(n, VOLUME_SET_SIZE, &a);
 	/* The size counts; blocks past it may have to stay. */
-	if (r->b->faulted != r->faulted)
+	if (r->b->faulted != r->faulted || r->b->dead)
 		r->exact_blocks = false;
 	if (agree_in_part(r, "truncate", ret, 0, node))
 		refresh(r, node, n);
