@@ -613,7 +613,8 @@ def test_what_is_no_document(name, text, tmp_path):
     lambda levels: [{**levels[0], "tcbStatus": "OutOfDate"}] + levels,
     lambda levels: [put(levels[0], ("tcb", "pcesvn"), i)
                     for i in range(257)],
-    lambda levels: [], lambda levels: [[]] + levels])
+    lambda levels: [], lambda levels: [[]] + levels],
+    ids=["twice", "one twice", "257", "none", "no object"])
 def test_levels(change, tmp_path):
     case = Case()
     body = case.tcb_info()
@@ -622,7 +623,9 @@ def test_levels(change, tmp_path):
 
 
 @pytest.mark.parametrize("signature", [
-    "", "0" * 127, "0" * 128, "f" * 128, "0" * 129, "g" * 128, None, 5])
+    "", "0" * 127, "0" * 128, "f" * 128, "0" * 129, "g" * 128, None, 5],
+    ids=["empty", "short", "zeros", "ones", "long", "no digits", "null",
+         "number"])
 def test_signatures(signature, tmp_path):
     case = Case()
     files = case.files()
