@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Real evidence with what is known about it: files of the directory
- * SCONCE_VECTORS, or of ../shared/vectors beside the source. Without it tests
- * are skipped, and say so.
+ * SCONCE_VECTORS, or of the build's default. Without it tests are skipped, and
+ * say so.
  */
 #pragma once
 
