@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "lib/bytes.h"
 #include "lib/fmt.h"
 #include "lib/string.h"
 
@@ -219,9 +220,7 @@ static bool bytes_match(const struct appraise_field *f, const uint8_t *seen)
 static void print_value(char text[static VERDICT_TEXT], size_t size,
 	const uint8_t *bytes, uint64_t number)
 {
-	text[0] = '\0';
-	for (size_t i = 0; i < size && i < 64; i++)
-		fmt_print(text + 2 * i, VERDICT_TEXT - 2 * i, "%02x", bytes[i]);
+	bytes_to_hex(bytes, u64_min(size, 64), text);
 	if (size == 0)
 		fmt_print(
 			text, VERDICT_TEXT, "%llu", (unsigned long long)number);

@@ -18,6 +18,7 @@
 #include <openssl/x509v3.h>
 
 #include "attest/pki_der.h"
+#include "lib/bytes.h"
 
 enum { NUMBER_SIZE = 32, POINT_SIZE = 65, SERIAL_SIZE = 20 };
 
@@ -330,8 +331,7 @@ int pki_json(EVP_PKEY *key, const char *name, const char *body, char **text,
 
 	if (pki_sign(key, body, strlen(body), signature))
 		return -EIO;
-	for (size_t i = 0; i < sizeof(signature); i++)
-		snprintf(hex + 2 * i, 3, "%02x", signature[i]);
+	bytes_to_hex(signature, sizeof(signature), hex);
 	*text = malloc(room);
 	if (!*text)
 		return -ENOMEM;

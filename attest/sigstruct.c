@@ -10,6 +10,7 @@
 #include <openssl/sha.h>
 
 #include "attest/measure.h"
+#include "lib/bytes.h"
 
 enum {
 	SIGNED1_SIZE = 128,
@@ -25,16 +26,6 @@ static const uint8_t header2[16] = {
 static const uint8_t digest_info[] = {0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60,
 	0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00, 0x04, 0x20};
 
-static int all_zero(const void *data, size_t size)
-{
-	const uint8_t *p = data;
-	uint8_t any = 0;
-
-	for (size_t i = 0; i < size; i++)
-		any |= p[i];
-	return any == 0;
-}
-
 int sigstruct_check(const struct sgx_sigstruct *sig)
 {
 	if (memcmp(sig->header, header1, sizeof(header1)) ||
@@ -44,10 +35,10 @@ int sigstruct_check(const struct sgx_sigstruct *sig)
 		return -EINVAL;
 	if (sig->exponent != RSA_EXPONENT)
 		return -EINVAL;
-	if (!all_zero(sig->reserved1, sizeof(sig->reserved1)) ||
-		!all_zero(sig->reserved2, sizeof(sig->reserved2)) ||
-		!all_zero(sig->reserved3, sizeof(sig->reserved3)) ||
-		!all_zero(sig->reserved4, sizeof(sig->reserved4)))
+	if (!bytes_zero(sig->reserved1, sizeof(sig->reserved1)) ||
+		!bytes_zero(sig->reserved2, sizeof(sig->reserved2)) ||
+		!bytes_zero(sig->reserved3, sizeof(sig->reserved3)) ||
+		!bytes_zero(sig->reserved4, sizeof(sig->reserved4)))
 		return -EINVAL;
 	return 0;
 }
@@ -144,7 +135,7 @@ static __attribute__((noinline)) bool divide(uint64_t rest[WORDS],
 	multiply(x, a, b);
 	multiply(y, q, n);
 	if (subtract(x, y, 2 * WORDS) ||
-		!all_zero(x + WORDS, WORDS * sizeof(*x)))
+		!bytes_zero(x + WORDS, WORDS * sizeof(*x)))
 		return false;
 	memcpy(rest, x, WORDS * sizeof(*x));
 	return subtract(x, n, WORDS);

@@ -5,20 +5,10 @@
 
 #include <errno.h>
 
-#include "lib/fmt.h"
+#include "lib/bytes.h"
 #include "lib/string.h"
 
 enum { VERSION_MIN = 2, VERSION_MAX = 5 };
-
-static bool all_zero(const void *data, size_t size)
-{
-	const uint8_t *p = data;
-	uint8_t any = 0;
-
-	for (size_t i = 0; i < size; i++)
-		any |= p[i];
-	return any == 0;
-}
 
 bool snp_is_report(const void *data, size_t size)
 {
@@ -50,11 +40,11 @@ static must_check int check_reserved(const struct snp_report *r, struct err *e)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(zeros); i++)
-		if (!all_zero(zeros[i].data, zeros[i].size))
+		if (!bytes_zero(zeros[i].data, zeros[i].size))
 			return err_setf(e, -EINVAL,
 				"SNP report: reserved %s are not zero",
 				zeros[i].name);
-	if (r->version < SNP_VERSION_CPUID && !all_zero(&r->cpuid_family, 3))
+	if (r->version < SNP_VERSION_CPUID && !bytes_zero(&r->cpuid_family, 3))
 		return err_setf(e, -EINVAL,
 			"SNP report of version %u: reserved bytes 0x188 to "
 			"0x18a are not zero",
@@ -71,7 +61,7 @@ int snp_parse(
 		return err_setf(e, -EINVAL, "SNP report: %zu bytes; wanted %zu",
 			size, sizeof(*out));
 	/* Drivers give their whole buffer, which is larger. */
-	if (!all_zero(p + sizeof(*out), size - sizeof(*out)))
+	if (!bytes_zero(p + sizeof(*out), size - sizeof(*out)))
 		return err_setf(e, -EINVAL,
 			"SNP report: %zu bytes, not zero behind the first %zu; "
 			"wanted the report alone",

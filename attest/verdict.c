@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "attest/date.h"
+#include "lib/bytes.h"
 #include "lib/fmt.h"
 #include "lib/string.h"
 
@@ -97,15 +98,7 @@ void verdict_fail(struct verdict *v, const char *rule, const char *seen,
 /* Up to 64 bytes, which is what VERDICT_TEXT has room for. */
 static void to_hex(char text[static VERDICT_TEXT], const void *data, size_t n)
 {
-	static const char digits[] = "0123456789abcdef";
-	const uint8_t *p = data;
-
-	n = u64_min(n, (VERDICT_TEXT - 1) / 2);
-	for (size_t i = 0; i < n; i++) {
-		text[2 * i] = digits[p[i] >> 4];
-		text[2 * i + 1] = digits[p[i] & 15];
-	}
-	text[2 * n] = '\0';
+	bytes_to_hex(data, u64_min(n, (VERDICT_TEXT - 1) / 2), text);
 }
 
 void verdict_fail_hex(struct verdict *v, const char *rule, const void *seen,

@@ -13,6 +13,7 @@
 #include "attest/qe_identity.h"
 #include "attest/tcb.h"
 #include "attest/x509.h"
+#include "lib/bytes.h"
 #include "lib/fmt.h"
 
 static void look_tcb(const struct attest_file *f, struct collateral_view *view,
@@ -185,12 +186,6 @@ static size_t missing(
 	return count;
 }
 
-static void hex(const uint8_t *data, size_t size, char *text)
-{
-	for (size_t i = 0; i < size; i++)
-		fmt_print(text + 2 * i, 3, "%02x", data[i]);
-}
-
 static void print_row(const struct collateral_row *row, int64_t at)
 {
 	char from[DATE_TEXT], until[DATE_TEXT];
@@ -217,7 +212,7 @@ void collateral_print(
 
 	printf("%s: ", dir);
 	if (view->has_tcb) {
-		hex(view->fmspc, sizeof(view->fmspc), text);
+		bytes_to_hex(view->fmspc, sizeof(view->fmspc), text);
 		printf("collateral for %s quotes of platform (FMSPC) %s\n",
 			view->tdx ? "TDX" : "SGX", text);
 	} else {
@@ -256,7 +251,7 @@ static int print_json(const struct collateral_view *view, int64_t at)
 	size_t count = missing(view, names);
 	int ret;
 
-	hex(view->fmspc, sizeof(view->fmspc), fmspc);
+	bytes_to_hex(view->fmspc, sizeof(view->fmspc), fmspc);
 	json_object_set_new(root, "fmspc",
 		view->has_tcb ? json_string(fmspc) : json_null());
 	json_object_set_new(root, "tee",

@@ -18,6 +18,7 @@
 #include "cli/collateral_dir.h"
 #include "cli/http_get.h"
 #include "emu/qe.h"
+#include "lib/bytes.h"
 #include "lib/fmt.h"
 #include "lib/string.h"
 
@@ -25,6 +26,8 @@
 #define INTEL_ROOT_CRL \
 	"https://certificates.trustedservices.intel.com/IntelSGXRootCA.der"
 #define AMD "https://kdsintf.amd.com"
+
+enum { PPID_MAX = 384 }; /* encrypted with RSA-3072 */
 
 struct fetch {
 	char base[512]; /* URL without a slash at the end */
@@ -96,8 +99,7 @@ static int set_update(struct fetch *f, const char *text, struct err *e)
 
 static void set_fmspc(struct fetch *f, const uint8_t fmspc[6])
 {
-	for (size_t i = 0; i < 6; i++)
-		fmt_print(f->fmspc + 2 * i, 3, "%02x", fmspc[i]);
+	bytes_to_hex(fmspc, 6, f->fmspc);
 }
 
 static int set_ca(struct fetch *f, const char *issuer, struct err *e)
@@ -139,11 +141,10 @@ static int from_pck(
 static size_t add_hex(char *text, size_t size, const char *name,
 	const uint8_t *data, size_t count)
 {
-	size_t len = fmt_print(text, size, "%s", name);
+	char hex[2 * PPID_MAX + 1];
 
-	for (size_t i = 0; i < count && len < size; i++)
-		len += fmt_print(text + len, size - len, "%02x", data[i]);
-	return len;
+	bytes_to_hex(data, count, hex);
+	return fmt_print(text, size, "%s%s", name, hex);
 }
 
 /*
@@ -155,7 +156,7 @@ static int name_pck(struct fetch *f, const struct quote *q, struct err *e)
 	static const uint8_t zero[2];
 	size_t ppid = q->cert_type == QUOTE_CERT_PPID     ? 16
 		: q->cert_type == QUOTE_CERT_PPID_RSA2048 ? 256
-							  : 384;
+							  : PPID_MAX;
 	const uint8_t *rest = q->cert + ppid;
 	size_t len, room = sizeof(f->pck_query);
 
@@ -190,29 +191,19 @@ static int from_quote(
 	return name_pck(f, &quote, e);
 }
 
-static bool is_zero(const uint8_t *data, size_t size)
-{
-	for (size_t i = 0; i < size; i++)
-		if (data[i] != 0)
-			return false;
-	return true;
-}
-
 /* The VCEK's name: chip and security patch levels. */
 static int name_vcek(struct fetch *f, const struct snp_report *r, struct err *e)
 {
 	bool turin = strcmp(f->product, "Turin") == 0;
 	const uint8_t *tcb = r->reported_tcb;
-	size_t len = 0;
+	size_t len;
 
-	if (is_zero(r->chip_id, sizeof(r->chip_id)))
+	if (bytes_zero(r->chip_id, sizeof(r->chip_id)))
 		return err_setf(e, -EINVAL,
 			"the report hides its chip (CHIP_ID is zero): its VCEK "
 			"must come from who runs the machine");
-	for (size_t i = 0; i < (turin ? SNP_TURIN_HWID_SIZE : SNP_CHIP_ID_SIZE);
-		i++)
-		len += fmt_print(f->vcek + len, sizeof(f->vcek) - len, "%02x",
-			r->chip_id[i]);
+	len = add_hex(f->vcek, sizeof(f->vcek), "", r->chip_id,
+		turin ? SNP_TURIN_HWID_SIZE : SNP_CHIP_ID_SIZE);
 	if (turin)
 		fmt_print(f->vcek + len, sizeof(f->vcek) - len,
 			"?fmcSPL=%u&blSPL=%u&teeSPL=%u&snpSPL=%u&ucodeSPL=%u",
@@ -474,8 +465,7 @@ static int check(const struct fetch *f, const struct collateral_view *view,
 				view->row[i].name, view->row[i].problem);
 	if (f->snp)
 		return 0;
-	for (size_t i = 0; i < sizeof(view->fmspc); i++)
-		fmt_print(fmspc + 2 * i, 3, "%02x", view->fmspc[i]);
+	bytes_to_hex(view->fmspc, sizeof(view->fmspc), fmspc);
 	if (strcmp(fmspc, f->fmspc) != 0 || view->tdx != f->tdx)
 		return err_setf(e, -EPROTO,
 			"%s: its TCB information is for %s %s; wanted %s %s",

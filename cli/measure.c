@@ -19,6 +19,7 @@
 #include "cli/cmd.h"
 #include "cli/manifest_file.h"
 #include "host/files.h"
+#include "lib/bytes.h"
 #include "lib/fmt.h"
 
 enum { HASH_TEXT = 2 * 32 + 1 };
@@ -31,18 +32,12 @@ struct measured {
 	json_t *pages; /* runs of pages, in order */
 };
 
-static void hex(const uint8_t *data, size_t size, char *text)
-{
-	for (size_t i = 0; i < size; i++)
-		fmt_print(text + 2 * i, 3, "%02x", data[i]);
-}
-
 static int hash_of(const void *data, size_t size, char text[HASH_TEXT])
 {
 	uint8_t hash[32];
 
 	measure_hash(data, size, hash);
-	hex(hash, sizeof(hash), text);
+	bytes_to_hex(hash, sizeof(hash), text);
 	return 0;
 }
 
@@ -85,8 +80,9 @@ static int read_sigstruct(struct measured *m, struct err *e)
 		err_setf(e, ret, "%s: not a valid SIGSTRUCT", file.path);
 	} else {
 		sigstruct_mrsigner(&sig, signer);
-		hex(signer, sizeof(signer), m->mrsigner);
-		hex(sig.enclavehash, sizeof(sig.enclavehash), m->signed_for);
+		bytes_to_hex(signer, sizeof(signer), m->mrsigner);
+		bytes_to_hex(sig.enclavehash, sizeof(sig.enclavehash),
+			m->signed_for);
 		m->isvprodid = sig.isvprodid;
 		m->isvsvn = sig.isvsvn;
 	}
@@ -112,7 +108,7 @@ static int measure(struct measured *m, struct err *e)
 	files_unload(&kernel);
 	if (ret < 0)
 		return ret;
-	hex(mrenclave, sizeof(mrenclave), m->mrenclave);
+	bytes_to_hex(mrenclave, sizeof(mrenclave), m->mrenclave);
 	ret = files_load("sconce-init", &init, e);
 	if (ret < 0)
 		return ret;
@@ -131,7 +127,7 @@ static int measure_manifest(struct measured *m, const char *path, struct err *e)
 	if (ret < 0)
 		return ret;
 	memcpy(id, file.hash, sizeof(file.hash));
-	hex(id, sizeof(id), m->configid);
+	bytes_to_hex(id, sizeof(id), m->configid);
 	manifest_file_fini(&file);
 	return 0;
 }

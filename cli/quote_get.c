@@ -13,6 +13,7 @@
 #include "cli/child.h"
 #include "cli/write_file.h"
 #include "host/files.h"
+#include "lib/bytes.h"
 #include "lib/fmt.h"
 
 enum { QUOTE_MAX = 64 << 10 };
@@ -81,8 +82,7 @@ int attest_quote_get(struct options *o, struct err *e)
 	ret = path_of_helper(helper, e);
 	if (ret < 0)
 		return ret;
-	for (size_t i = 0; i < sizeof(data); i++)
-		fmt_print(hex + 2 * i, 3, "%02x", data[i]);
+	bytes_to_hex(data, sizeof(data), hex);
 	if (las != NULL) {
 		args[n++] = "--las";
 		args[n++] = las;

@@ -8,14 +8,14 @@
 
 #include "attest/date.h"
 #include "cli/attest_cmd.h"
+#include "lib/bytes.h"
 #include "lib/fmt.h"
 
 static json_t *hex(const uint8_t *data, size_t size)
 {
-	char text[VERDICT_TEXT] = "";
+	char text[VERDICT_TEXT];
 
-	for (size_t i = 0; i < size && i < 64; i++)
-		fmt_print(text + 2 * i, sizeof(text) - 2 * i, "%02x", data[i]);
+	bytes_to_hex(data, u64_min(size, 64), text);
 	return json_string(text);
 }
 

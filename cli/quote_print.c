@@ -9,7 +9,7 @@
 
 #include "attest/date.h"
 #include "cli/attest_cmd.h"
-#include "lib/fmt.h"
+#include "lib/bytes.h"
 
 enum { HEX_LINE = 48 }; /* bytes of hex in a line */
 
@@ -47,10 +47,7 @@ static const char *day(int64_t at, char text[static DATE_TEXT], bool time)
 
 static bool all_zero(const struct verdict_field *f)
 {
-	for (size_t i = 0; i < f->size; i++)
-		if (f->bytes[i] != 0)
-			return false;
-	return f->size > 0 || f->number == 0;
+	return f->size > 0 ? bytes_zero(f->bytes, f->size) : f->number == 0;
 }
 
 /* Bytes that are a text, with zeros behind it; as REPORTDATA often is. */

@@ -22,6 +22,7 @@
 #include "cli/options.h"
 #include "cli/write_file.h"
 #include "host/files.h"
+#include "lib/bytes.h"
 #include "lib/fmt.h"
 #include "lib/string.h"
 
@@ -347,22 +348,22 @@ static int read_message(
 	return ret;
 }
 
-static void print_hex(const char *name, const uint8_t *data, size_t size)
+static void print_hash(const char *name, const uint8_t hash[SGX_HASH_SIZE])
 {
-	printf("%-11s", name);
-	for (size_t i = 0; i < size; i++)
-		printf("%02x", data[i]);
-	putchar('\n');
+	char text[2 * SGX_HASH_SIZE + 1];
+
+	bytes_to_hex(hash, SGX_HASH_SIZE, text);
+	printf("%-11s%s\n", name, text);
 }
 
 static void print_summary(const struct sgx_sigstruct *sig, bool done)
 {
 	uint8_t signer[SGX_HASH_SIZE];
 
-	print_hex("mrenclave", sig->enclavehash, SGX_HASH_SIZE);
+	print_hash("mrenclave", sig->enclavehash);
 	if (done) {
 		sigstruct_mrsigner(sig, signer);
-		print_hex("mrsigner", signer, SGX_HASH_SIZE);
+		print_hash("mrsigner", signer);
 	}
 	printf("isvprodid  %u\nisvsvn     %u\ndate       %08x\ndebug      %s\n",
 		sig->isvprodid, sig->isvsvn, sig->date,

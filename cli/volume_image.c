@@ -7,11 +7,13 @@
 #include <string.h>
 
 #include "cli/volume_cmd.h"
+#include "lib/bytes.h"
 
 int volume_cmd_image(struct volume_args *a, struct err *e)
 {
 	const char *from = a->path[0];
 	uint8_t tag[VOL_TAG_SIZE];
+	char text[2 * sizeof(tag) + 1];
 	struct volume_session s;
 	int ret, left_out;
 
@@ -37,8 +39,7 @@ int volume_cmd_image(struct volume_args *a, struct err *e)
 	ret = volume_session_close(&s, ret, e);
 	if (ret < 0)
 		return ret;
-	for (size_t i = 0; i < sizeof(tag); i++)
-		printf("%02x", tag[i]);
-	putchar('\n');
+	bytes_to_hex(tag, sizeof(tag), text);
+	puts(text);
 	return left_out;
 }

@@ -8,6 +8,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "lib/bytes.h"
 #include "lib/string.h"
 
 enum { HEX_SIZE = 2 * VOL_KEY_SIZE };
@@ -51,8 +52,7 @@ int volume_key_make(const char *path, uint8_t key[VOL_KEY_SIZE], struct err *e)
 
 	if (getrandom(key, VOL_KEY_SIZE, 0) != VOL_KEY_SIZE)
 		return err_setf(e, -EIO, "no randomness: %s", strerror(errno));
-	for (size_t i = 0; i < VOL_KEY_SIZE; i++)
-		snprintf(text + 2 * i, 3, "%02x", key[i]);
+	bytes_to_hex(key, VOL_KEY_SIZE, text);
 	text[HEX_SIZE] = '\n';
 	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0)

@@ -11,6 +11,7 @@
 #include <jansson.h>
 
 #include "cli/volume_cmd.h"
+#include "lib/bytes.h"
 #include "lib/fmt.h"
 
 enum { DEPTH_MAX = 2000 };
@@ -230,12 +231,6 @@ int volume_cmd_ls(struct volume_args *a, struct err *e)
 
 /* ---- stat ---- */
 
-static void hex(const uint8_t *data, size_t size, char *text)
-{
-	for (size_t i = 0; i < size; i++)
-		fmt_print(text + 2 * i, 3, "%02x", data[i]);
-}
-
 static void stat_volume(struct volume_session *s, bool json)
 {
 	char tag_text[2 * VOL_TAG_SIZE + 1], uuid[2 * VOL_UUID_SIZE + 1];
@@ -244,8 +239,8 @@ static void stat_volume(struct volume_session *s, bool json)
 
 	volume_usage(s->v, &u);
 	volume_tag(s->v, tag);
-	hex(tag, sizeof(tag), tag_text);
-	hex(s->uuid, sizeof(s->uuid), uuid);
+	bytes_to_hex(tag, sizeof(tag), tag_text);
+	bytes_to_hex(s->uuid, sizeof(s->uuid), uuid);
 	if (json) {
 		json_t *j = json_pack("{ss ss sI sI sI sI sI}", "uuid", uuid,
 			"tag", tag_text, "block_size", (json_int_t)u.block_size,

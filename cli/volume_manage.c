@@ -8,15 +8,8 @@
 #include <unistd.h>
 
 #include "cli/volume_cmd.h"
+#include "lib/bytes.h"
 #include "lib/string.h"
-
-static void print_hex(const char *what, const uint8_t *data, size_t size)
-{
-	fputs(what, stdout);
-	for (size_t i = 0; i < size; i++)
-		printf("%02x", data[i]);
-	putchar('\n');
-}
 
 /* ---- create ---- */
 
@@ -115,6 +108,7 @@ static int trust(
 int volume_cmd_tag(struct volume_args *a, struct err *e)
 {
 	uint8_t tag[VOL_TAG_SIZE] = {0};
+	char text[2 * sizeof(tag) + 1];
 	struct volume_session s;
 	int ret;
 
@@ -127,9 +121,11 @@ int volume_cmd_tag(struct volume_args *a, struct err *e)
 		volume_tag(s.v, tag);
 		ret = volume_session_close(&s, 0, e);
 	}
-	if (ret == 0)
-		print_hex("", tag, sizeof(tag));
-	return ret;
+	if (ret < 0)
+		return ret;
+	bytes_to_hex(tag, sizeof(tag), text);
+	puts(text);
+	return 0;
 }
 
 /* ---- verify ---- */

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "emu/emu.h"
+#include "lib/bytes.h"
 #include "lib/fmt.h"
 #include "lib/string.h"
 
@@ -76,8 +77,7 @@ int volume_tags_open(struct volume_tags *t, const uint8_t uuid[VOL_UUID_SIZE],
 	t->fd = t->dir = -1;
 	memcpy(t->uuid, uuid, VOL_UUID_SIZE);
 	memcpy(t->key, key, VOL_KEY_SIZE);
-	for (size_t i = 0; i < VOL_UUID_SIZE; i++)
-		fmt_print(t->name + 2 * i, 3, "%02x", uuid[i]);
+	bytes_to_hex(uuid, VOL_UUID_SIZE, t->name);
 	strcat(t->name, ".tag");
 	ret = open_directory(t, e);
 	if (ret < 0)

@@ -5,19 +5,11 @@
 #include <errno.h>
 #include <string.h>
 
+#include "lib/bytes.h"
+
 #define ATTRIBUTES_OFFERED                                             \
 	(SGX_ATTR_DEBUG | SGX_ATTR_MODE64BIT | SGX_ATTR_PROVISIONKEY | \
 		SGX_ATTR_EINITTOKENKEY | SGX_ATTR_KSS)
-
-static bool all_zero(const void *data, size_t size)
-{
-	const uint8_t *p = data;
-
-	for (size_t i = 0; i < size; i++)
-		if (p[i])
-			return false;
-	return true;
-}
 
 static bool xfrm_valid(uint64_t xfrm)
 {
@@ -37,10 +29,10 @@ int emu_ecreate(struct enclave *e, const struct sgx_secs *secs)
 	uint64_t frame;
 	int rc;
 
-	if (!all_zero(secs->reserved1, sizeof(secs->reserved1)) ||
-		!all_zero(secs->reserved2, sizeof(secs->reserved2)) ||
-		!all_zero(secs->reserved3, sizeof(secs->reserved3)) ||
-		!all_zero(secs->reserved4, sizeof(secs->reserved4)) ||
+	if (!bytes_zero(secs->reserved1, sizeof(secs->reserved1)) ||
+		!bytes_zero(secs->reserved2, sizeof(secs->reserved2)) ||
+		!bytes_zero(secs->reserved3, sizeof(secs->reserved3)) ||
+		!bytes_zero(secs->reserved4, sizeof(secs->reserved4)) ||
 		secs->cet_attributes || secs->cet_leg_bitmap_offset)
 		return EMU_GP;
 	if (secs->size < 2 * SGX_PAGE_SIZE || (secs->size & (secs->size - 1)) ||
@@ -54,7 +46,7 @@ int emu_ecreate(struct enclave *e, const struct sgx_secs *secs)
 		return EMU_GP;
 	if (!(secs->attributes.flags & SGX_ATTR_KSS) &&
 		(secs->configsvn ||
-			!all_zero(secs->configid, sizeof(secs->configid))))
+			!bytes_zero(secs->configid, sizeof(secs->configid))))
 		return EMU_GP;
 	e->xsave_size = emu_xsave_size(secs->attributes.xfrm);
 	frame = e->xsave_size + sizeof(struct sgx_gprsgx);

@@ -10,14 +10,7 @@
 #include <string.h>
 
 #include "attest/sigstruct.h"
-
-static bool all_zero(const uint8_t *p, size_t size)
-{
-	for (size_t i = 0; i < size; i++)
-		if (p[i])
-			return false;
-	return true;
-}
+#include "lib/bytes.h"
 
 static int attributes_match(
 	const struct enclave *e, const struct sgx_sigstruct *sig)
@@ -54,8 +47,8 @@ int emu_einit(struct enclave *e, const struct sgx_sigstruct *sig)
 	if (rc)
 		return rc;
 	if (!(e->secs.attributes.flags & SGX_ATTR_KSS) &&
-		(!all_zero(sig->isvfamilyid, sizeof(sig->isvfamilyid)) ||
-			!all_zero(
+		(!bytes_zero(sig->isvfamilyid, sizeof(sig->isvfamilyid)) ||
+			!bytes_zero(
 				sig->isvextprodid, sizeof(sig->isvextprodid))))
 		return SGX_INVALID_SIG_STRUCT;
 	if (measure_value(e->measure, mrenclave))

@@ -12,6 +12,7 @@
 #include "attest/image.h"
 #include "attest/sigstruct.h"
 #include "host/probe.h"
+#include "lib/bytes.h"
 
 /* The image walk of the launcher: EADD and EEXTEND. */
 struct adder {
@@ -81,12 +82,6 @@ static int failed(
 	return err_setf(e, -EIO, "%s: %s", what, strerror(-error));
 }
 
-static void hex(char text[2 * SGX_HASH_SIZE + 1], const uint8_t *hash)
-{
-	for (size_t i = 0; i < SGX_HASH_SIZE; i++)
-		snprintf(text + 2 * i, 3, "%02x", hash[i]);
-}
-
 /*
  * After EINIT refused, which under Linux gives no reason: is the SIGSTRUCT one,
  * and of this kernel? True: it is not, @e says what is wrong.
@@ -112,8 +107,8 @@ static bool sigstruct_explain(const struct bytes_file *kernel, const char *path,
 	if (image_measure(kernel->data, kernel->size, mrenclave, NULL) ||
 		!memcmp(mrenclave, sig->enclavehash, SGX_HASH_SIZE))
 		return false;
-	hex(seen, sig->enclavehash);
-	hex(wanted, mrenclave);
+	bytes_to_hex(sig->enclavehash, SGX_HASH_SIZE, seen);
+	bytes_to_hex(mrenclave, SGX_HASH_SIZE, wanted);
 	err_setf(e, -EIO, "%s: signs a kernel with MRENCLAVE %s; %s has %s; %s",
 		path, seen, kernel->path, wanted, cure);
 	return true;

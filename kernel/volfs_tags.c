@@ -11,7 +11,7 @@
 #include "kernel/kalloc.h"
 #include "kernel/uio.h"
 #include "kernel/volfs.h"
-#include "lib/fmt.h"
+#include "lib/bytes.h"
 #include "lib/string.h"
 #include "volume/tagfile.h"
 
@@ -70,8 +70,7 @@ static int open_file(const char *path, const uint8_t uuid[VOL_UUID_SIZE])
 	struct kstat st;
 	int64_t dir, fd;
 
-	for (size_t i = 0; i < VOL_UUID_SIZE; i++)
-		fmt_print(name + 2 * i, 3, "%02x", uuid[i]);
+	bytes_to_hex(uuid, VOL_UUID_SIZE, name);
 	memcpy(name + 2 * VOL_UUID_SIZE, ".tag", sizeof(".tag"));
 	dir = host_open(HOST_AT_FDCWD, path,
 		O_RDONLY | O_DIRECTORY | HOST_OPEN_FOLLOW, 0, &st);

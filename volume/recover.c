@@ -11,6 +11,7 @@
 
 #include <linux/errno.h>
 
+#include "lib/bytes.h"
 #include "lib/string.h"
 
 enum { HEADER = sizeof(struct vol_disk_record), TEXT = 2 * VOL_TAG_SIZE + 1 };
@@ -258,26 +259,16 @@ static int replay(struct recovery *r)
 
 /* ---- the whole ---- */
 
-static const char *hex(char text[TEXT], const uint8_t tag[VOL_TAG_SIZE])
-{
-	static const char digit[] = "0123456789abcdef";
-
-	for (size_t i = 0; i < VOL_TAG_SIZE; i++) {
-		text[2 * i] = digit[tag[i] >> 4];
-		text[2 * i + 1] = digit[tag[i] & 15];
-	}
-	text[TEXT - 1] = 0;
-	return text;
-}
-
 static int stale(const struct recovery *r, struct err *err)
 {
 	char seen[TEXT], wanted[TEXT];
 
+	bytes_to_hex(r->v->tag, VOL_TAG_SIZE, seen);
+	bytes_to_hex(r->expect->tag, VOL_TAG_SIZE, wanted);
 	return err_setf(err, -ESTALE,
 		"volume: rolled back, or another one: its state is %s; wanted "
 		"%s or one that follows it",
-		hex(seen, r->v->tag), hex(wanted, r->expect->tag));
+		seen, wanted);
 }
 
 int vol_recover(struct volume *v, const struct volume_expect *expect,

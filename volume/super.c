@@ -12,6 +12,7 @@
 
 #include "crypto/aead.h"
 #include "crypto/sha256.h"
+#include "lib/bytes.h"
 #include "lib/string.h"
 #include "volume/volume_int.h"
 
@@ -34,22 +35,13 @@ struct work {
 	uint8_t tag[COPIES][VOL_TAG_SIZE];
 };
 
-static bool is_zero(const void *p, size_t size)
-{
-	const uint8_t *byte = p;
-	uint8_t any = 0;
-
-	for (size_t i = 0; i < size; i++)
-		any |= byte[i];
-	return any == 0;
-}
-
 int vol_super_check_state(const struct vol_state *s)
 {
 	bool ok = s->sequence != 0 && s->next_inode > VOL_OBJECT_ROOT &&
 		s->next_inode <= INT64_MAX && s->free_inode < s->next_inode &&
 		s->orphan < s->next_inode && s->inodes < s->next_inode &&
-		s->blocks <= VOL_SLOT_MAX && is_zero(s->zero, sizeof(s->zero));
+		s->blocks <= VOL_SLOT_MAX &&
+		bytes_zero(s->zero, sizeof(s->zero));
 
 	return ok ? 0 : -EBADMSG;
 }
@@ -57,7 +49,7 @@ int vol_super_check_state(const struct vol_state *s)
 int vol_super_check_ptr(const struct volume *v, const struct vol_ptr *p)
 {
 	if (vol_ptr_hole(p))
-		return is_zero(p, sizeof(*p)) ? 0 : -EBADMSG;
+		return bytes_zero(p, sizeof(*p)) ? 0 : -EBADMSG;
 	if (vol_ptr_epoch(p) > v->epoch ||
 		vol_ptr_slot(p) >> v->segment_shift >= v->segments)
 		return -EBADMSG;
@@ -119,7 +111,7 @@ static int check(const struct vol_disk_super *s)
 		s->zero0 == 0 && s->zero1 == 0 && s->zero2 == 0 &&
 		s->epoch <= VOL_EPOCH_MAX &&
 		s->segments <= (VOL_SLOT_MAX + 1) >> s->segment_shift &&
-		is_zero(s->spare, sizeof(s->spare));
+		bytes_zero(s->spare, sizeof(s->spare));
 
 	return ok ? vol_super_check_state(&s->state) : -EBADMSG;
 }
