@@ -161,17 +161,6 @@ int appraise_want_bytes(struct appraise_policy *policy, const char *name,
 	return ret;
 }
 
-int appraise_want_number(
-	struct appraise_policy *policy, const char *name, uint64_t value)
-{
-	struct appraise_field *f;
-	int ret = want_field(policy, name, 0, &f);
-
-	if (ret == 0)
-		f->numbers[f->count++] = value;
-	return ret;
-}
-
 /* ---- judging ---- */
 
 static bool number_matches(const struct appraise_field *f, uint64_t seen)

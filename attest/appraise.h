@@ -71,8 +71,6 @@ must_check int appraise_parse(struct appraise_policy *policy, const char *name,
  */
 must_check int appraise_want_bytes(struct appraise_policy *policy,
 	const char *name, const void *value, size_t size);
-must_check int appraise_want_number(
-	struct appraise_policy *policy, const char *name, uint64_t value);
 
 /*
  * Whether the policy says which program is wanted, or whose: it has a field

@@ -353,11 +353,6 @@ void x509_cert_unref(struct x509_cert *c)
 		cert_free(c);
 }
 
-const uint8_t *x509_cert_hash(const struct x509_cert *c)
-{
-	return c->hash;
-}
-
 const uint8_t *x509_cert_spki_hash(const struct x509_cert *c)
 {
 	return c->spki_hash;
@@ -411,19 +406,6 @@ bool x509_cert_extension(const struct x509_cert *c, const char *oid,
 	}
 	ASN1_OBJECT_free(want);
 	return found;
-}
-
-void x509_cert_serial(
-	const struct x509_cert *c, const uint8_t **data, size_t *size)
-{
-	struct der d = c->serial;
-
-	while (d.left > 1 && d.at[0] == 0) {
-		d.at++;
-		d.left--;
-	}
-	*data = d.at;
-	*size = d.left;
 }
 
 bool x509_cert_self_issued(const struct x509_cert *c)

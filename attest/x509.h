@@ -27,8 +27,7 @@ must_check int x509_cert_new(
 struct x509_cert *x509_cert_ref(struct x509_cert *cert);
 void x509_cert_unref(struct x509_cert *cert);
 
-/* SHA-256 of the DER of the certificate, and of its SubjectPublicKeyInfo. */
-const uint8_t *x509_cert_hash(const struct x509_cert *cert);
+/* SHA-256 of the SubjectPublicKeyInfo. */
 const uint8_t *x509_cert_spki_hash(const struct x509_cert *cert);
 /* s since 1970; valid at both ends. */
 int64_t x509_cert_not_before(const struct x509_cert *cert);
@@ -46,9 +45,6 @@ const struct ecdsa_key *x509_cert_key(const struct x509_cert *cert);
  */
 bool x509_cert_extension(const struct x509_cert *cert, const char *oid,
 	const uint8_t **data, size_t *size);
-/* Magnitude of the serial number, big-endian, without leading zeros. */
-void x509_cert_serial(
-	const struct x509_cert *cert, const uint8_t **data, size_t *size);
 
 /* Issuer and subject are one name. */
 bool x509_cert_self_issued(const struct x509_cert *cert);

@@ -41,11 +41,6 @@ void emu_configure(const struct emu_config *wanted)
 	config = *wanted;
 }
 
-bool emu_is_emulated(void)
-{
-	return true;
-}
-
 void emu_stats_read(struct emu_stats *stats)
 {
 	const struct enclave *e = emu_current;

@@ -49,8 +49,6 @@ const struct enclave_backend *emu_backend(void);
 /* Where this user's platform keys are, and whatever else a platform would keep;
  * made if need be. 0 or -errno. */
 int emu_data_dir(char *path, size_t size);
-/* Always true; evidence, banners and CAS ask it by name. */
-bool emu_is_emulated(void);
 /* The counters of the current enclave so far. */
 void emu_stats_read(struct emu_stats *stats);
 /* XFRM of everything this machine has that the emulator can save. */
