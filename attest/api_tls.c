@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <openssl/rand.h>
 #include <openssl/ssl.h>
 
 /* What is kept with a connection. */
@@ -54,6 +55,31 @@ static struct peer *peer_of(SSL *ssl)
 	return p;
 }
 
+/*
+ * libssl resumes a session only where its id context is the same. One of its
+ * own for this context: sessions that another one made, or this one before it
+ * required anything, are none of its peers' (a client is given sessions by its
+ * program, whatever the cache does).
+ */
+static bool separate_sessions(SSL_CTX *ctx)
+{
+	uint8_t id[SSL_MAX_SID_CTX_LENGTH];
+
+	return RAND_bytes(id, sizeof(id)) == 1 &&
+		SSL_CTX_set_session_id_context(ctx, id, sizeof(id)) == 1;
+}
+
+/* And one that nobody has for the session of this connection, so that it is
+ * not resumed where it was made either. */
+static bool end_session(SSL *ssl)
+{
+	SSL_SESSION *session = SSL_get_session(ssl);
+	uint8_t id[SSL_MAX_SID_CTX_LENGTH];
+
+	return session && RAND_bytes(id, sizeof(id)) == 1 &&
+		SSL_SESSION_set1_id_context(session, id, sizeof(id)) == 1;
+}
+
 /* In place of X509_verify_cert(): certificates of RA-TLS have no chain. */
 static int verify_peer(X509_STORE_CTX *store, void *arg)
 {
@@ -68,7 +94,9 @@ static int verify_peer(X509_STORE_CTX *store, void *arg)
 		X509_STORE_CTX_set_error(store, X509_V_ERR_OUT_OF_MEM);
 		return 0;
 	}
-	rc = api_verify_certificate(arg, cert, &p->verdict, &e);
+	rc = end_session(ssl)
+		? api_verify_certificate(arg, cert, &p->verdict, &e)
+		: err_setf(&e, -EIO, "libssl has no session to be ended");
 	p->judged = rc == 0 || rc == -EKEYREJECTED;
 	memcpy(p->error, e.text, sizeof(p->error));
 	X509_STORE_CTX_set_error(
@@ -88,8 +116,10 @@ api_public int sconce_tls_require(
 		return api_error(e, &err);
 	}
 	old = SSL_CTX_get_ex_data(ctx, ctx_index);
+	api_verifier_ref(v);
 	if (SSL_CTX_set_min_proto_version(ctx, TLS1_3_VERSION) != 1 ||
-		SSL_CTX_set_ex_data(ctx, ctx_index, api_verifier_ref(v)) != 1) {
+		!separate_sessions(ctx) ||
+		SSL_CTX_set_ex_data(ctx, ctx_index, v) != 1) {
 		sconce_verifier_free(v);
 		err_setf(&err, -EIO, "libssl takes no verifier");
 		return api_error(e, &err);

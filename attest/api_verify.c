@@ -40,6 +40,12 @@ static int judge(struct sconce_verifier *v, int64_t at,
 {
 	const struct verdict_failure *f = verdict->v.failures;
 
+	/* There is nobody to read a note, as the tool has one (S-39). */
+	if (!v->any_program &&
+		appraise_takes_any_config(&v->policy, &verdict->v))
+		verdict_fail(&verdict->v, "policy-config_id",
+			"the policy takes any configuration (manifest)",
+			"config_id in the policy; zeros for none");
 	verdict->accepted = appraise(&verdict->v, &v->policy, at);
 	if (verdict->accepted)
 		return 0;

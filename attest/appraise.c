@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "abi/sgx.h"
 #include "lib/bytes.h"
 #include "lib/fmt.h"
 #include "lib/string.h"
@@ -12,7 +13,13 @@
 		name, "policy-" name, (size), (program) \
 	}
 
-/* What the parsers of evidence add to verdicts, by kind of evidence. */
+/*
+ * What the parsers of evidence add to verdicts, by kind of evidence. A program
+ * is named by what the processor measured, and by keys of who vouches for a
+ * measurement. What the host hands to any enclave or VM that it starts
+ * (config_id, mrconfigid, mrowner, host_data), and registers that any program
+ * in a TD extends as it likes (rtmr), is the same for an attacker's.
+ */
 static const struct appraise_name names[] = {
 	/* SGX */
 	NAME("mrenclave", 32, true),
@@ -23,7 +30,7 @@ static const struct appraise_name names[] = {
 	NAME("misc_select", 0, false),
 	NAME("cet_attributes", 0, false),
 	NAME("cpu_svn", 16, false),
-	NAME("config_id", 64, true),
+	NAME("config_id", 64, false),
 	NAME("config_svn", 0, false),
 	NAME("isv_family_id", 16, false),
 	NAME("isv_ext_prod_id", 16, false),
@@ -44,13 +51,13 @@ static const struct appraise_name names[] = {
 	NAME("smt_enabled", 0, false),
 	/* TDX */
 	NAME("mrtd", 48, true),
-	NAME("rtmr0", 48, true),
-	NAME("rtmr1", 48, true),
-	NAME("rtmr2", 48, true),
-	NAME("rtmr3", 48, true),
-	NAME("mrconfigid", 48, true),
-	NAME("mrowner", 48, true),
-	NAME("mrownerconfig", 48, true),
+	NAME("rtmr0", 48, false),
+	NAME("rtmr1", 48, false),
+	NAME("rtmr2", 48, false),
+	NAME("rtmr3", 48, false),
+	NAME("mrconfigid", 48, false),
+	NAME("mrowner", 48, false),
+	NAME("mrownerconfig", 48, false),
 	NAME("mrservicetd", 48, false),
 	NAME("mrseam", 48, false),
 	NAME("mrsignerseam", 48, false),
@@ -61,7 +68,7 @@ static const struct appraise_name names[] = {
 	NAME("tee_tcb_svn2", 16, false),
 	/* SEV-SNP */
 	NAME("measurement", 48, true),
-	NAME("host_data", 32, true),
+	NAME("host_data", 32, false),
 	NAME("id_key_digest", 48, true),
 	NAME("author_key_digest", 48, true),
 	NAME("family_id", 16, false),
@@ -117,10 +124,27 @@ bool appraise_names_program(const struct appraise_policy *policy)
 	for (size_t i = 0; i < fields_of(policy); i++) {
 		const struct appraise_name *n = name_of(&policy->fields[i]);
 
-		if (n != NULL && n->program)
+		/* Many programs have a hash that is "at least" another, or has
+		 * some of its bits. */
+		if (n != NULL && n->program &&
+			policy->fields[i].match == APPRAISE_ONE_OF)
 			return true;
 	}
 	return false;
+}
+
+bool appraise_takes_any_config(
+	const struct appraise_policy *policy, const struct verdict *v)
+{
+	const struct verdict_field *f = verdict_field(v, "attributes");
+
+	if (f == NULL || f->size != 16 || !(f->bytes[0] & SGX_ATTR_KSS))
+		return false;
+	for (size_t i = 0; i < fields_of(policy); i++)
+		if (strncmp(policy->fields[i].name, "config_id",
+			    sizeof(policy->fields[i].name)) == 0)
+			return false;
+	return true;
 }
 
 /* The field with the next place for a value of it. */

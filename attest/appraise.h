@@ -73,10 +73,19 @@ must_check int appraise_want_bytes(struct appraise_policy *policy,
 	const char *name, const void *value, size_t size);
 
 /*
- * Whether the policy says which program is wanted, or whose: it has a field
- * that measures one (mrenclave, mrsigner, mrtd, measurement, ...).
+ * Whether the policy says which program is wanted, or whose: it has values for
+ * a field that measures one or has its signer's key (mrenclave, mrsigner, mrtd,
+ * measurement, id_key_digest, author_key_digest).
  */
 bool appraise_names_program(const struct appraise_policy *policy);
+/*
+ * Whether the enclave of this verdict takes a configuration (it has KSS, and so
+ * CONFIGID, in which Sconce has the hash of the manifest) that the policy does
+ * not ask for: a kernel that runs anybody's programs is one program by
+ * MRENCLAVE.
+ */
+bool appraise_takes_any_config(
+	const struct appraise_policy *policy, const struct verdict *v);
 
 /*
  * Adds to v->failures what the policy does not accept (rules "policy-...").

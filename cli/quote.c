@@ -5,7 +5,6 @@
 #include <string.h>
 #include <time.h>
 
-#include "abi/sgx.h"
 #include "cli/attest_cmd.h"
 #include "emu/qe.h"
 #include "lib/fmt.h"
@@ -105,14 +104,6 @@ static bool policy_has(const char *name)
 	return false;
 }
 
-/* ATTRIBUTES.KSS: CONFIGID and CONFIGSVN are what the loader says. */
-static bool takes_config(void)
-{
-	const struct verdict_field *f = verdict_field(&verdict, "attributes");
-
-	return f != NULL && f->size == 16 && (f->bytes[0] & SGX_ATTR_KSS);
-}
-
 /* Besides what the policy wants: that the evidence is bound to these bytes. */
 static int read_report_data(const struct options *o, struct err *e)
 {
@@ -202,8 +193,8 @@ int attest_quote_verify(struct options *o, struct err *e)
 	view.policy = o->value[ATTEST_POLICY];
 	view.allow_emulated = policy.allow_emulated;
 	view.any_program = !appraise_names_program(&policy);
-	view.any_config = !view.any_program && takes_config() &&
-		!policy_has("config_id");
+	view.any_config = !view.any_program &&
+		appraise_takes_any_config(&policy, &verdict);
 	if (o->value[ATTEST_JSON] != NULL)
 		ret = quote_print_json(&view);
 	else

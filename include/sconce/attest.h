@@ -63,7 +63,8 @@ int sconce_verifier_add_root(struct sconce_verifier *v, const void *data,
  * The policy, YAML or JSON as `sconce quote verify --policy` takes it. It has
  * to name a program (mrenclave, mrsigner, mrtd, measurement, ...) unless
  * sconce_verifier_accept_any_program() was called: a platform in good order
- * runs the programs of attackers as well.
+ * runs the programs of attackers as well. For enclaves with KSS, Sconce's among
+ * them, it has to have config_id too: their program is what that stands for.
  */
 int sconce_verifier_set_policy(struct sconce_verifier *v, const char *text,
 	size_t size, struct sconce_error *e);

@@ -248,6 +248,11 @@ def test_server_in_an_enclave(place, client, server, tmp_path):
             folder = tmp_path / "col"
             shutil.copy(folder / "root_ca.pem", folder / "root.pem")
             policy = "allow_emulated: true\nmeasurements: {mrenclave: %s}\n"
+            # The kernel, with whatever it runs.
+            done = connect(place, client, address, folder, policy % measured)
+            assert done.returncode == 1, done
+            assert b"policy-config_id" in done.stderr
+            policy = policy.replace("}", ", config_id: %s}" % ("00" * 64))
             done = connect(place, client, address, folder, policy % measured)
             assert done.returncode == 0, done
             assert done.stdout.decode() == "sgx-v3, UpToDate\nhello\n"

@@ -9,10 +9,12 @@
 
 #include <cmocka.h>
 
+#include "abi/sgx.h"
 #include "attest/appraise.h"
 
 #define HEX16 "0123456789abcdef0123456789ABCDEF"
 #define HEX32 HEX16 HEX16
+#define HEX48 HEX32 HEX16
 
 static struct appraise_policy policy;
 static struct verdict verdict;
@@ -450,6 +452,57 @@ static void test_wanted(void **state)
 	assert_int_equal(verdict.failure_count, 2);
 }
 
+/* What an attacker's enclave or VM can have as well names no program. */
+static void test_names_no_program(void **state)
+{
+	static const char *const texts[] = {"config_id: " HEX32 HEX32,
+		"rtmr0: " HEX48, "rtmr1: " HEX48, "rtmr2: " HEX48,
+		"rtmr3: " HEX48, "mrconfigid: " HEX48, "mrowner: " HEX48,
+		"mrownerconfig: " HEX48, "host_data: " HEX32,
+		"mrenclave: {min: " HEX32 "}",
+		"mrenclave: {value: " HEX32 ", mask: " HEX32 "}"};
+	static const char *const good[] = {"mrenclave: " HEX32,
+		"mrsigner: [" HEX32 ", " HEX32 "]", "mrtd: " HEX48,
+		"measurement: " HEX48, "id_key_digest: " HEX48,
+		"author_key_digest: " HEX48};
+	char text[512];
+	struct err e;
+
+	for (size_t i = 0; i < ARRAY_SIZE(texts) + ARRAY_SIZE(good); i++) {
+		bool names = i >= ARRAY_SIZE(texts);
+
+		snprintf(text, sizeof(text), "measurements: {%s}\n",
+			names ? good[i - ARRAY_SIZE(texts)] : texts[i]);
+		if (appraise_parse(&policy, "p", text, strlen(text), &e))
+			fail_msg("%s", e.text);
+		if (appraise_names_program(&policy) != names)
+			fail_msg("%s", text);
+	}
+}
+
+/* A kernel that runs anybody's programs is not named by its hash alone. */
+static void test_any_config(void **state)
+{
+	struct sgx_attributes a = {.flags = SGX_ATTR_INIT | SGX_ATTR_KSS};
+	uint8_t value[64] = {0};
+
+	memset(&policy, 0, sizeof(policy));
+	assert_int_equal(
+		appraise_want_bytes(&policy, "mrenclave", value, 32), 0);
+	verdict_init(&verdict, EVIDENCE_SGX_V3);
+	assert_false(appraise_takes_any_config(&policy, &verdict));
+	verdict_add_bytes(&verdict, "attributes", &a, sizeof(a));
+	assert_true(appraise_takes_any_config(&policy, &verdict));
+	assert_int_equal(
+		appraise_want_bytes(&policy, "config_id", value, 64), 0);
+	assert_false(appraise_takes_any_config(&policy, &verdict));
+	memset(&policy, 0, sizeof(policy));
+	verdict_init(&verdict, EVIDENCE_SGX_V3);
+	a.flags = SGX_ATTR_INIT;
+	verdict_add_bytes(&verdict, "attributes", &a, sizeof(a));
+	assert_false(appraise_takes_any_config(&policy, &verdict));
+}
+
 /* Policies that no parser made: refused, never out of bounds. */
 static void test_wild(void **state)
 {
@@ -484,6 +537,8 @@ int main(void)
 		cmocka_unit_test(test_all_are_told),
 		cmocka_unit_test(test_far_dates),
 		cmocka_unit_test(test_wanted),
+		cmocka_unit_test(test_names_no_program),
+		cmocka_unit_test(test_any_config),
 		cmocka_unit_test(test_wild),
 	};
 
