@@ -20,6 +20,7 @@
 #define HEX23 "5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c"
 #define POLICY(measurement) "measurements: {measurement: " measurement "}\n"
 #define GOOD POLICY(HEX23 HEX23 "5c5c")
+#define H32 "0000000000000000000000000000000000000000000000000000000000000000"
 #define OTHER POLICY(HEX23 HEX23 "5c5d")
 
 static struct snp_platform platform;
@@ -168,7 +169,11 @@ static void test_policy(void **state)
 
 	snp_platform_report(&platform, data, &r);
 	for (int i = 0; i < 2; i++) {
-		v = verifier(i ? "measurements: {vmpl: 0}\n" : NULL);
+		/* host_data is of whoever starts the machine. */
+		v = verifier(
+			i ? "measurements: {vmpl: 0, host_data: {value: " H32
+			    ", mask: " H32 "}}\n"
+			  : NULL);
 		assert_int_equal(sconce_verify_evidence(
 					 v, &r, sizeof(r), data, NULL, &e),
 			-EINVAL);
@@ -472,6 +477,74 @@ static void test_tls_stolen(void **state)
 	end_fini(&server);
 }
 
+/* A session of client's connection to server, through whose handshake both
+ * are. */
+static SSL_SESSION *take_session(struct end *client, struct end *server)
+{
+	char byte;
+
+	assert_true(connect_ends(client, server));
+	/* What a server sends for resumption comes with the next data. */
+	SSL_read(client->ssl, &byte, 1);
+	return SSL_get1_session(client->ssl);
+}
+
+/* A second connection of the same ends, resuming. */
+static bool resume(struct end *client, struct end *server, SSL_SESSION *session)
+{
+	/* As if both had said so: what ends badly is not resumed. */
+	SSL_set_shutdown(client->ssl, SSL_SENT_SHUTDOWN);
+	SSL_set_shutdown(server->ssl, SSL_SENT_SHUTDOWN);
+	SSL_free(client->ssl);
+	SSL_free(server->ssl);
+	client->ssl = SSL_new(client->ctx);
+	server->ssl = SSL_new(server->ctx);
+	SSL_set_connect_state(client->ssl);
+	SSL_set_accept_state(server->ssl);
+	assert_int_equal(SSL_set_session(client->ssl, session), 1);
+	return connect_ends(client, server);
+}
+
+/* Who once let somebody without evidence in, or judged evidence that has been
+ * revoked since, does not go on from there. */
+static void test_tls_resumed(void **state)
+{
+	struct end client, plain, server;
+	SSL_SESSION *session;
+
+	end_init(&client, false, true, GOOD);
+	end_init(&plain, false, true, NULL);
+	end_init(&server, true, false, NULL);
+	session = take_session(&plain, &server);
+	assert_true(SSL_SESSION_is_resumable(session));
+	assert_true(resume(&plain, &server, session));
+	assert_true(SSL_session_reused(plain.ssl));
+	SSL_SESSION_free(session);
+	end_fini(&plain);
+	end_init(&plain, false, true, NULL);
+	SSL_free(server.ssl);
+	server.ssl = SSL_new(server.ctx);
+	SSL_set_accept_state(server.ssl);
+	session = take_session(&plain, &server);
+	SSL_set_shutdown(plain.ssl, SSL_SENT_SHUTDOWN);
+	end_fini(&plain);
+	assert_true(SSL_SESSION_is_resumable(session));
+	assert_false(resume(&client, &server, session));
+	SSL_SESSION_free(session);
+	end_fini(&client);
+	end_fini(&server);
+
+	/* Nor from what this very context made, with evidence. */
+	end_init(&client, false, true, GOOD);
+	end_init(&server, true, true, NULL);
+	session = take_session(&client, &server);
+	assert_false(resume(&client, &server, session) &&
+		SSL_session_reused(client.ssl));
+	SSL_SESSION_free(session);
+	end_fini(&client);
+	end_fini(&server);
+}
+
 static void test_tls_version(void **state)
 {
 	struct end client, server;
@@ -496,6 +569,7 @@ int main(void)
 		cmocka_unit_test(test_tls),
 		cmocka_unit_test(test_tls_refused),
 		cmocka_unit_test(test_tls_stolen),
+		cmocka_unit_test(test_tls_resumed),
 		cmocka_unit_test(test_tls_version),
 	};
 
