@@ -288,11 +288,55 @@ static void test_signature_only(void **state)
 	each_case("dcap-signature-only", check_signature_only);
 }
 
+/*
+ * What is remembered of a quoting enclave is its report with the signature that
+ * was verified: neither with another signature nor another report with this one
+ * are good because there was one like it.
+ */
+static void check_forged(const struct dcap_case *c, const json_t *expect)
+{
+	static const uint16_t places[] = {0, 320, QUOTE_QE_REPORT_SIZE - 1,
+		QUOTE_QE_REPORT_SIZE, QUOTE_QE_REPORT_SIZE + 32,
+		QUOTE_QE_REPORT_SIZE + 63};
+	struct collateral *collateral = dcap_case_collateral(c);
+	int64_t at = vectors_date(expect, "at");
+	uint8_t *copy = malloc(c->quote.size);
+	struct dcap_case forged = *c;
+	struct verdict v;
+	struct quote q;
+	struct err e;
+
+	assert_non_null(copy);
+	assert_int_equal(quote_parse(c->quote.data, c->quote.size, &q, &e), 0);
+	forged.quote.data = copy;
+	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
+		assert_int_equal(
+			dcap_case_verify(c, collateral, at, lacks_crl(c), &v),
+			0);
+		assert_true(v.signature);
+		memcpy(copy, c->quote.data, c->quote.size);
+		copy[(size_t)(q.qe_report - q.data) + places[i]] ^= 1;
+		assert_int_equal(dcap_case_verify(&forged, collateral, at,
+					 lacks_crl(c), &v),
+			0);
+		assert_failure(&v, "qe-report-signature");
+		assert_false(v.signature);
+	}
+	free(copy);
+	collateral_free(collateral);
+}
+
+static void test_forged(void **state)
+{
+	each_case("dcap", check_forged);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_at),
 		cmocka_unit_test(test_window),
+		cmocka_unit_test(test_forged),
 		cmocka_unit_test(test_known),
 		cmocka_unit_test(test_signature_only),
 	};
