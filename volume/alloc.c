@@ -514,7 +514,7 @@ static void freed_later(struct volume *v, uint64_t slot)
 		last->n++;
 		return;
 	}
-	if (a->freed_count == a->freed_room) {
+	if (!a->freed || a->freed_count == a->freed_room) {
 		size_t room = a->freed_room ? a->freed_room * 2 : 64;
 		struct run *r = room <= FREED_MAX
 			? vol_alloc_memory(v, room * sizeof(*r))
@@ -522,7 +522,7 @@ static void freed_later(struct volume *v, uint64_t slot)
 
 		if (!r)
 			return; /* it stays used for ever: no harm but waste */
-		if (a->freed_count)
+		if (a->freed)
 			memcpy(r, a->freed, a->freed_count * sizeof(*r));
 		vol_free_memory(v, a->freed, a->freed_room * sizeof(*r));
 		a->freed = r;

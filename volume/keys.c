@@ -62,11 +62,12 @@ static void forget(struct volume *v, struct vol_data_key *k)
 void vol_keys_fini(struct volume *v)
 {
 	struct vol_keys *keys = v->keys;
+	struct vol_data_key *k;
 
 	if (!keys)
 		return;
-	while (!list_is_empty(&keys->list))
-		forget(v, list_first(&keys->list, struct vol_data_key, entry));
+	while ((k = list_first(&keys->list, struct vol_data_key, entry)))
+		forget(v, k);
 	string_wipe(keys, sizeof(*keys));
 	vol_free_memory(v, keys, sizeof(*keys));
 	v->keys = NULL;
