@@ -45,7 +45,7 @@ static int judge(struct sconce_verifier *v, int64_t at,
 		appraise_takes_any_config(&v->policy, &verdict->v))
 		verdict_fail(&verdict->v, "policy-config_id",
 			"the policy takes any configuration (manifest)",
-			"config_id in the policy; zeros for none");
+			"config_id in the policy");
 	verdict->accepted = appraise(&verdict->v, &v->policy, at);
 	if (verdict->accepted)
 		return 0;
