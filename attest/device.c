@@ -5,6 +5,7 @@
 #include <linux/errno.h>
 
 #include "crypto/cmac.h"
+#include "lib/bytes.h"
 #include "lib/string.h"
 
 /* CPUSVN of the emulator (emu/platform.c). */
@@ -111,13 +112,9 @@ static void save_target(struct device_state *s, const uint8_t *data)
 /* Reserved bytes that are not zero would make EREPORT fault. */
 static bool target_valid(const struct sgx_targetinfo *target)
 {
-	uint8_t any = target->cet_attributes | target->reserved1;
-
-	for (size_t i = 0; i < sizeof(target->reserved2); i++)
-		any |= target->reserved2[i];
-	for (size_t i = 0; i < sizeof(target->reserved3); i++)
-		any |= target->reserved3[i];
-	return !any;
+	return target->cet_attributes == 0 && target->reserved1 == 0 &&
+		bytes_zero(target->reserved2, sizeof(target->reserved2)) &&
+		bytes_zero(target->reserved3, sizeof(target->reserved3));
 }
 
 static int load_report(struct device_file *f, const struct device_state *s)

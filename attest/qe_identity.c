@@ -139,7 +139,7 @@ static void check_masked(const char *rule, const uint8_t *seen,
 	const uint8_t *mask, const uint8_t *wanted, size_t size,
 	struct verdict *v)
 {
-	uint8_t masked[16];
+	uint8_t masked[16] = {0};
 
 	for (size_t i = 0; i < size; i++)
 		masked[i] = seen[i] & mask[i];

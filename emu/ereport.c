@@ -4,6 +4,7 @@
 
 #include "emu/keys.h"
 #include "emu/machine.h"
+#include "lib/bytes.h"
 
 enum { REPORTDATA_ALIGN = 128, OPERAND_ALIGN = 512 };
 
@@ -27,13 +28,9 @@ static void fill_body(const struct enclave *e, struct sgx_report_body *body,
 
 static bool target_valid(const struct sgx_targetinfo *target)
 {
-	uint8_t any = target->cet_attributes | target->reserved1;
-
-	for (size_t i = 0; i < sizeof(target->reserved2); i++)
-		any |= target->reserved2[i];
-	for (size_t i = 0; i < sizeof(target->reserved3); i++)
-		any |= target->reserved3[i];
-	return !any;
+	return target->cet_attributes == 0 && target->reserved1 == 0 &&
+		bytes_zero(target->reserved2, sizeof(target->reserved2)) &&
+		bytes_zero(target->reserved3, sizeof(target->reserved3));
 }
 
 int emu_ereport(struct emu_thread *t, uint64_t *gpr, struct emu_fault *fault)

@@ -374,6 +374,15 @@ def test_wrong_answers(server, tmp_path, change, text):
     assert names(tmp_path) == set()
 
 
+def test_of_the_other_kind(server, tmp_path):
+    server.pccs(TDX, "sgx", "b0c06f000000", "platform")
+    done = fetch(server, "--fmspc", "b0c06f000000", "--tee", "sgx",
+                 tmp_path / "c")
+    assert done.returncode == 2, done.stdout
+    assert "TDX b0c06f000000; wanted SGX b0c06f000000" in done.stderr
+    assert names(tmp_path) == set()
+
+
 def test_an_older_header(server, tmp_path):
     server.pccs(TDX, "tdx", "b0c06f000000", "platform")
     path = next(iter(server.answers))

@@ -241,7 +241,7 @@ static void test_report_data(void **state)
 
 static void test_report(void **state)
 {
-	struct sgx_targetinfo mine, target = {0};
+	struct sgx_targetinfo mine;
 	struct sgx_report r;
 
 	assert_int_equal(put("user_report_data", "abc", 3), 3);
@@ -257,11 +257,30 @@ static void test_report(void **state)
 	assert_int_equal(put("target_info", &mine, sizeof(mine)), 512);
 	assert_int_equal(get("report", &r, sizeof(r)), 432);
 	assert_int_equal(put("verify_report", &r, sizeof(r)), 432);
-	/* EREPORT would fault. */
-	target = mine;
-	target.reserved3[5] = 1;
-	assert_int_equal(put("target_info", &target, sizeof(target)), 512);
-	assert_int_equal(get("report", &r, sizeof(r)), -EINVAL);
+}
+
+/* EREPORT would fault. */
+static void test_reserved_target(void **state)
+{
+	static const size_t reserved[] = {
+		offsetof(struct sgx_targetinfo, cet_attributes),
+		offsetof(struct sgx_targetinfo, reserved1),
+		offsetof(struct sgx_targetinfo, reserved2),
+		offsetof(struct sgx_targetinfo, reserved2) + 7,
+		offsetof(struct sgx_targetinfo, reserved3),
+		offsetof(struct sgx_targetinfo, reserved3) + 383,
+	};
+	struct sgx_targetinfo mine, target;
+	struct sgx_report r;
+
+	assert_int_equal(get("my_target_info", &mine, sizeof(mine)), 512);
+	for (size_t i = 0; i < ARRAY_SIZE(reserved); i++) {
+		target = mine;
+		((uint8_t *)&target)[reserved[i]] = 0x80;
+		assert_int_equal(
+			put("target_info", &target, sizeof(target)), 512);
+		assert_int_equal(get("report", &r, sizeof(r)), -EINVAL);
+	}
 }
 
 /* Two enclaves of one machine, and of two. */
@@ -616,6 +635,7 @@ int main(void)
 		cmocka_unit_test_setup(test_files, setup),
 		cmocka_unit_test_setup(test_report_data, setup),
 		cmocka_unit_test_setup(test_report, setup),
+		cmocka_unit_test_setup(test_reserved_target, setup),
 		cmocka_unit_test_setup(test_local_attestation, setup),
 		cmocka_unit_test_setup(test_seal, setup),
 		cmocka_unit_test_setup(test_transaction, setup),
