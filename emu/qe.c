@@ -38,8 +38,7 @@ int qe_derive(const struct emu_qe *qe, const char *label, unsigned counter,
 {
 	uint8_t block[16] = {(uint8_t)counter};
 
-	for (size_t i = 0; i < LABEL_MAX && label[i]; i++)
-		block[1 + i] = (uint8_t)label[i];
+	memcpy(block + 1, label, strnlen(label, LABEL_MAX));
 	block[14] = (uint8_t)(bits >> 8);
 	block[15] = (uint8_t)bits;
 	return keys_cmac(qe->seal_key, block, sizeof(block), out);
