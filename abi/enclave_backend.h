@@ -107,8 +107,12 @@ struct enclave_backend {
 	/*
 	 * EAUG: zero pages, RW, PENDING until the enclave accepts them. After
 	 * a failure some of them may be there, and asking again is fine.
+	 * hidden: content comes by EACCEPTCOPY, and no thread gets at them
+	 * before `protect`. (The processor keeps pending pages away by itself,
+	 * the emulator only these.)
 	 */
-	int (*augment)(struct enclave *enclave, uint64_t addr, size_t len);
+	int (*augment)(struct enclave *enclave, uint64_t addr, size_t len,
+		bool hidden);
 	/* EMODPR and ETRACK: narrow to perm (SGX_SECINFO_R/W/X), PR set. */
 	int (*restrict_permissions)(struct enclave *enclave, uint64_t addr,
 		size_t len, uint64_t perm);

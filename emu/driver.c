@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #include <asm/unistd.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +31,7 @@ enum { LARGE_PAGE = 2 * 1024 * 1024 };
 
 struct enclave *emu_current;
 uint8_t *emu_slots;
+int emu_memory = -1;
 __thread struct emu_thread *emu_self __attribute__((tls_model("initial-exec")));
 int emu_tick_signal;
 
@@ -120,6 +122,8 @@ static int driver_create(
 	rc = slots_reserve();
 	if (rc)
 		return rc;
+	if (emu_memory < 0)
+		emu_memory = open("/proc/self/mem", O_RDWR | O_CLOEXEC);
 	e = calloc(1, sizeof(*e));
 	if (!e)
 		return -ENOMEM;
@@ -271,7 +275,8 @@ static int driver_init(struct enclave *e, const struct sgx_sigstruct *sig,
 	return rc;
 }
 
-static int driver_augment(struct enclave *e, uint64_t addr, size_t len)
+static int driver_augment(
+	struct enclave *e, uint64_t addr, size_t len, bool hidden)
 {
 	size_t done;
 	int rc = range_check(e, addr, len);
@@ -280,11 +285,11 @@ static int driver_augment(struct enclave *e, uint64_t addr, size_t len)
 		return rc;
 	pthread_mutex_lock(&e->lock);
 	for (done = 0; done < len; done += SGX_PAGE_SIZE) {
-		rc = emu_eaug(e, addr + done);
+		rc = emu_eaug(e, addr + done, hidden ? 0 : 3);
 		if (rc)
 			break;
 	}
-	if (!rc && !e->epcm.hide_pending) {
+	if (!rc && !hidden && !e->epcm.hide_pending) {
 		rc = epcm_apply(&e->epcm, addr, len);
 		if (!rc)
 			populate(addr, len);

@@ -8,6 +8,17 @@
 
 enum { RW = 3 };
 
+/*
+ * Fills a page that nobody may touch yet, without opening it: a thread that
+ * saw zeros or half of the content would go on with them.
+ */
+static bool fill_closed(uint64_t addr, uint64_t source)
+{
+	return emu_memory >= 0 &&
+		raw_syscall4(__NR_pwrite64, emu_memory, (long)source,
+			SGX_PAGE_SIZE, (long)addr) == SGX_PAGE_SIZE;
+}
+
 static void protect(uint64_t addr, uint32_t prot)
 {
 	raw_syscall3(__NR_mprotect, (long)addr, SGX_PAGE_SIZE, (long)prot);
@@ -20,6 +31,7 @@ int emu_eacceptcopy(
 	uint64_t addr = gpr[GPR_RCX], source = gpr[GPR_RDX], flags;
 	uint32_t entry, perm, next;
 	epcm_word *word;
+	bool open;
 
 	if (addr % SGX_PAGE_SIZE || source % SGX_PAGE_SIZE ||
 		!epcm_inside(epcm, addr) || !epcm_inside(epcm, source))
@@ -41,18 +53,22 @@ int emu_eacceptcopy(
 		gpr[GPR_RAX] = SGX_PAGE_ATTRIBUTES_MISMATCH;
 		return 0;
 	}
-	/* Write through the real page, then let it follow its entry. */
-	if ((epcm_effective(epcm, entry) & RW) != RW)
-		protect(addr, RW);
-	raw_copy((void *)(uintptr_t)addr, (const void *)(uintptr_t)source,
-		SGX_PAGE_SIZE);
+	open = (epcm_effective(epcm, entry) & RW) == RW;
+	if (open || !fill_closed(addr, source)) {
+		if (!open)
+			protect(addr, RW);
+		open = true;
+		raw_copy((void *)(uintptr_t)addr,
+			(const void *)(uintptr_t)source, SGX_PAGE_SIZE);
+	}
 	next = (entry & ~(EPCM_RWX | EPCM_PENDING)) | perm;
 	if (!atomic_compare_exchange_strong(word, &entry, next)) {
 		protect(addr, epcm_effective(epcm, entry));
 		gpr[GPR_RAX] = SGX_PAGE_ATTRIBUTES_MISMATCH;
 		return 0;
 	}
-	if (epcm_effective(epcm, next) != RW)
+	/* A closed one opens when it is touched. */
+	if (open && epcm_effective(epcm, next) != RW)
 		protect(addr, epcm_effective(epcm, next));
 	gpr[GPR_RAX] = SGX_SUCCESS;
 	return 0;

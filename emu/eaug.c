@@ -2,7 +2,7 @@
 /* EAUG (SDM vol. 3D, "EAUG"): a zero page, RW, PENDING. */
 #include "emu/machine.h"
 
-int emu_eaug(struct enclave *e, uint64_t addr)
+int emu_eaug(struct enclave *e, uint64_t addr, uint32_t host)
 {
 	epcm_word *word;
 
@@ -12,7 +12,8 @@ int emu_eaug(struct enclave *e, uint64_t addr)
 	word = epcm_at(&e->epcm, addr);
 	if (*word & EPCM_VALID)
 		return EMU_PF;
-	atomic_store_explicit(word, epcm_make(SGX_PT_REG, 3, 3) | EPCM_PENDING,
+	atomic_store_explicit(word,
+		epcm_make(SGX_PT_REG, 3, host) | EPCM_PENDING,
 		memory_order_release);
 	e->children++;
 	return 0;

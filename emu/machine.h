@@ -144,6 +144,8 @@ static_assert(offsetof(struct enclave_run, exit_r9) == R_EXIT_R9, "run");
 extern struct enclave *emu_current;
 /* EMU_MAX_THREADS slots; NULL before the first create. */
 extern uint8_t *emu_slots;
+/* /proc/self/mem, which writes where page tables forbid it; -1: not there. */
+extern int emu_memory;
 /* The caller's slot, NULL before thread_init. */
 extern __thread struct emu_thread *emu_self;
 
@@ -157,7 +159,8 @@ int emu_ecreate(struct enclave *e, const struct sgx_secs *secs);
 int emu_eadd(struct enclave *e, const struct sgx_pageinfo *info, uint64_t addr);
 int emu_eextend(struct enclave *e, uint64_t addr);
 int emu_einit(struct enclave *e, const struct sgx_sigstruct *sig);
-int emu_eaug(struct enclave *e, uint64_t addr);
+/* host: what the host's page table allows, R/W/X as 1/2/4. */
+int emu_eaug(struct enclave *e, uint64_t addr, uint32_t host);
 int emu_emodpr(struct enclave *e, uint64_t addr, uint64_t secinfo_flags);
 int emu_emodt(struct enclave *e, uint64_t addr, uint64_t secinfo_flags);
 int emu_eremove(struct enclave *e, uint64_t addr);

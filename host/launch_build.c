@@ -159,7 +159,8 @@ int launch_build(struct launcher *l, const struct launch *launch,
 	}
 	if (err)
 		return -EIO;
-	err = l->backend->augment(l->enclave, HEAP_BASE, LAUNCH_HEAP_READY);
+	err = l->backend->augment(
+		l->enclave, HEAP_BASE, LAUNCH_HEAP_READY, false);
 	if (err)
 		return failed(l, "no memory for the enclave's heap", err, e);
 	return 0;

@@ -17,7 +17,7 @@
 
 /* What the launcher does for the enclave itself; each 0 or -errno. */
 struct serve_enclave_ops {
-	int (*augment)(void *ctx, uint64_t addr, uint64_t size);
+	int (*augment)(void *ctx, uint64_t addr, uint64_t size, bool hidden);
 	int (*restrict_perm)(
 		void *ctx, uint64_t addr, uint64_t size, uint64_t perm);
 	int (*modify_type)(

@@ -56,7 +56,9 @@ int64_t serve_clock_read(struct serve *s, const uint64_t *a)
 
 int64_t serve_enclave_augment(struct serve *s, const uint64_t *a)
 {
-	return ENCLAVE_OP(augment, a[0], a[1]);
+	if (a[2] > 1)
+		return -EINVAL;
+	return ENCLAVE_OP(augment, a[0], a[1], a[2] != 0);
 }
 
 int64_t serve_enclave_restrict(struct serve *s, const uint64_t *a)

@@ -20,7 +20,8 @@
 #include "abi/sgx.h"
 #include "host/sgx_int.h"
 
-int sgx_augment(struct enclave *e, uint64_t addr, size_t len)
+/* The processor keeps pending pages away by itself. */
+int sgx_augment(struct enclave *e, uint64_t addr, size_t len, bool hidden)
 {
 	int rc = sgx_range_check(e, addr, len);
 

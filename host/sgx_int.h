@@ -64,7 +64,7 @@ int sgx_init(struct enclave *e, const struct sgx_sigstruct *sig,
 	uint8_t mrenclave[32]);
 
 /* sgx_edmm.c: likewise. */
-int sgx_augment(struct enclave *e, uint64_t addr, size_t len);
+int sgx_augment(struct enclave *e, uint64_t addr, size_t len, bool hidden);
 int sgx_restrict(struct enclave *e, uint64_t addr, size_t len, uint64_t perm);
 int sgx_modify_type(
 	struct enclave *e, uint64_t addr, size_t len, unsigned int type);

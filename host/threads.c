@@ -247,11 +247,11 @@ static int park(void *ctx, uint64_t cpu)
 	return 0;
 }
 
-static int augment(void *ctx, uint64_t addr, uint64_t size)
+static int augment(void *ctx, uint64_t addr, uint64_t size, bool hidden)
 {
 	struct launcher *l = ctx;
 
-	return l->backend->augment(l->enclave, addr, size);
+	return l->backend->augment(l->enclave, addr, size, hidden);
 }
 
 static int restrict_perm(void *ctx, uint64_t addr, uint64_t size, uint64_t perm)

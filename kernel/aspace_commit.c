@@ -94,7 +94,7 @@ uint8_t commit_perm(int prot)
 }
 
 /* Takes room and has the host add pages. */
-static int augment(struct aspace *as, uint64_t lo, uint64_t hi)
+static int augment(struct aspace *as, uint64_t lo, uint64_t hi, bool hidden)
 {
 	uint64_t size = hi - lo;
 	int err;
@@ -107,7 +107,7 @@ static int augment(struct aspace *as, uint64_t lo, uint64_t hi)
 	/* The calls below sleep; nobody else may take the room meanwhile. */
 	total += size;
 	peak = u64_max(peak, total);
-	if (host_enclave_augment(lo, size) < 0) {
+	if (host_enclave_augment(lo, size, hidden) < 0) {
 		total -= size;
 		return -ENOMEM;
 	}
@@ -155,7 +155,7 @@ static void change(uint64_t lo, uint64_t hi, uint8_t state, uint8_t perm)
 
 int commit_begin(struct aspace *as, uint64_t lo, uint64_t hi)
 {
-	return augment(as, lo, hi);
+	return augment(as, lo, hi, false);
 }
 
 /*
@@ -184,18 +184,17 @@ void commit_fill(uint64_t lo, uint64_t hi, int prot, const void *src)
 			p += PAGE_SIZE;
 	}
 	pages_set(lo, hi, PAGE_COMMITTED | have);
-	/* The host starts with RW in its page table. */
-	if ((have & perm & PAGE_X) &&
-		host_enclave_protect(lo, hi - lo, perm) < 0)
-		panic_host("page protection refused");
 	if (perm != have)
 		change(lo, hi, PAGE_COMMITTED | have, perm);
+	if (src && perm && host_enclave_protect(lo, hi - lo, perm) < 0)
+		panic_host("page protection refused");
 }
 
 int commit_copy(
 	struct aspace *as, uint64_t lo, uint64_t hi, int prot, const void *src)
 {
-	int err = augment(as, lo, hi);
+	/* The emulator does not keep threads from pages that are pending. */
+	int err = augment(as, lo, hi, src != NULL);
 
 	if (!err)
 		commit_fill(lo, hi, prot, src);

@@ -105,7 +105,7 @@ int cpu_prepare(int index)
 	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
 		uint64_t a = slot + parts[i][0], end = slot + parts[i][1];
 
-		err = (int)host_enclave_augment(a, end - a);
+		err = (int)host_enclave_augment(a, end - a, false);
 		if (err)
 			return err;
 		for (; a < end; a += PAGE_SIZE)

@@ -191,8 +191,8 @@ static size_t extend(size_t gap, size_t want)
 		return 0;
 	/* The host call sleeps: take the range before. */
 	heap_pages = end;
-	if (host_enclave_augment(
-		    (uintptr_t)page_ptr(page + gap), want << PAGE_SHIFT) < 0) {
+	if (host_enclave_augment((uintptr_t)page_ptr(page + gap),
+		    want << PAGE_SHIFT, false) < 0) {
 		if (heap_pages == end)
 			heap_pages = page;
 		return 0;

@@ -592,7 +592,7 @@ static bool fault_page(uint64_t addr, int need)
 		return !(d.map[n] & PAGE_PROT & ~d.page[n]);
 	if (!d.initialised || (sgx_model.lack & LACK_SGX2) || !page_take())
 		return false;
-	if (emu()->augment(d.enclave, addr, SGX_PAGE_SIZE))
+	if (emu()->augment(d.enclave, addr, SGX_PAGE_SIZE, false))
 		return false;
 	d.page[n] = PAGE_THERE | SGX_PT_REG << PAGE_TYPE_SHIFT | PAGE_PROT;
 	emu()->protect(d.enclave, addr, SGX_PAGE_SIZE, d.map[n] & PAGE_PROT);

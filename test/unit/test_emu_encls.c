@@ -229,7 +229,7 @@ static void test_einit(void **state)
 
 	fixture_sign(&f, &sig);
 	/* Before EINIT nothing of the dynamic leaves, and no entry. */
-	assert_int_equal(emu_eaug(e, FREE), EMU_GP);
+	assert_int_equal(emu_eaug(e, FREE, 3), EMU_GP);
 	assert_int_equal(emu_emodpr(e, DATA, SGX_SECINFO_R), EMU_GP);
 	assert_int_equal(emu_emodt(e, DATA, SGX_SECINFO_TRIM), EMU_GP);
 
@@ -337,12 +337,12 @@ static void test_dynamic(void **state)
 {
 	struct enclave *e = f.enclave;
 
-	assert_int_equal(emu_eaug(e, FREE + 8), EMU_GP);
-	assert_int_equal(emu_eaug(e, 0), EMU_GP); /* never mapped */
-	assert_int_equal(emu_eaug(e, 64 * GIB), EMU_GP);
-	assert_int_equal(emu_eaug(e, DATA), EMU_PF); /* in use */
-	assert_int_equal(emu_eaug(e, FREE), 0);
-	assert_int_equal(emu_eaug(e, FREE), EMU_PF);
+	assert_int_equal(emu_eaug(e, FREE + 8, 3), EMU_GP);
+	assert_int_equal(emu_eaug(e, 0, 3), EMU_GP); /* never mapped */
+	assert_int_equal(emu_eaug(e, 64 * GIB, 3), EMU_GP);
+	assert_int_equal(emu_eaug(e, DATA, 3), EMU_PF); /* in use */
+	assert_int_equal(emu_eaug(e, FREE, 3), 0);
+	assert_int_equal(emu_eaug(e, FREE, 3), EMU_PF);
 
 	/* Pending pages are not modifiable. */
 	assert_int_equal(
@@ -414,12 +414,14 @@ static void test_driver(void **state)
 	fixture_params(&params);
 	assert_int_equal(ops->create(&params, &second), -EBUSY);
 	assert_true(ops->emulated);
-	assert_int_equal(ops->augment(e, FREE, 0), -EINVAL);
-	assert_int_equal(ops->augment(e, FREE, 100), -EINVAL);
-	assert_int_equal(ops->augment(e, FREE + 1, 4096), -EINVAL);
-	assert_int_equal(ops->augment(e, 0, 4096), -EINVAL);
-	assert_int_equal(ops->augment(e, FREE, SIZE_MAX & ~4095ul), -EINVAL);
-	assert_int_equal(ops->augment(e, 64 * GIB - 4096, 8192), -EINVAL);
+	assert_int_equal(ops->augment(e, FREE, 0, false), -EINVAL);
+	assert_int_equal(ops->augment(e, FREE, 100, false), -EINVAL);
+	assert_int_equal(ops->augment(e, FREE + 1, 4096, false), -EINVAL);
+	assert_int_equal(ops->augment(e, 0, 4096, false), -EINVAL);
+	assert_int_equal(
+		ops->augment(e, FREE, SIZE_MAX & ~4095ul, false), -EINVAL);
+	assert_int_equal(
+		ops->augment(e, 64 * GIB - 4096, 8192, false), -EINVAL);
 	assert_int_equal(ops->protect(e, DATA, 4096, 0x100), -EINVAL);
 	assert_int_equal(ops->modify_type(e, DATA, 4096, 9), -EINVAL);
 	assert_int_equal(ops->modify_type(e, DATA, 4096, SGX_PT_REG), -EINVAL);

@@ -145,10 +145,11 @@ static void test_augment(void **state)
 	uint64_t accept = fixture_secinfo(REG_RW | SGX_SECINFO_PENDING);
 	uint64_t *p = (uint64_t *)(uintptr_t)FREE;
 
-	assert_int_equal(f.ops->augment(f.enclave, FREE, 16 * 4096), 0);
+	assert_int_equal(f.ops->augment(f.enclave, FREE, 16 * 4096, false), 0);
 	/* Twice is refused, and nothing of the second range stays. */
 	assert_int_equal(
-		f.ops->augment(f.enclave, FREE - 4096, 2 * 4096), -EFAULT);
+		f.ops->augment(f.enclave, FREE - 4096, 2 * 4096, false),
+		-EFAULT);
 	assert_int_equal(*epcm_at(&f.enclave->epcm, FREE - 4096), 0);
 	/* Wrong SECINFO. */
 	fixture_secinfo(REG_RW);
@@ -347,7 +348,7 @@ static void test_permissions(void **state)
 	const struct epcm *epcm = &f.enclave->epcm;
 	uint64_t info = fixture_secinfo(REG_RW | SGX_SECINFO_PENDING);
 
-	f.ops->augment(f.enclave, FREE, 3 * 4096);
+	f.ops->augment(f.enclave, FREE, 3 * 4096, false);
 	for (int i = 0; i < 3; i++)
 		assert_int_equal(fixture_enclu(&f, SGX_EACCEPT, info,
 					 FREE + (uint64_t)i * 4096),
@@ -400,7 +401,7 @@ static void test_trim(void **state)
 {
 	uint64_t info = fixture_secinfo(REG_RW | SGX_SECINFO_PENDING);
 
-	f.ops->augment(f.enclave, FREE, 2 * 4096);
+	f.ops->augment(f.enclave, FREE, 2 * 4096, false);
 	fixture_enclu(&f, SGX_EACCEPT, info, FREE);
 	fixture_enclu(&f, SGX_EACCEPT, info, FREE + 4096);
 	fixture_call(&f, test_store, FREE, 5, 0, 0);
@@ -420,7 +421,7 @@ static void test_trim(void **state)
 	assert_int_equal(f.ops->remove_pages(f.enclave, FREE, 2 * 4096), 0);
 	/* Comes back as zero. */
 	fixture_secinfo(REG_RW | SGX_SECINFO_PENDING);
-	assert_int_equal(f.ops->augment(f.enclave, FREE, 4096), 0);
+	assert_int_equal(f.ops->augment(f.enclave, FREE, 4096, false), 0);
 	assert_int_equal(fixture_enclu(&f, SGX_EACCEPT, info, FREE), 0);
 	fixture_call(&f, test_load, FREE, 0, 0, 0);
 	assert_int_equal(f.run.function, SGX_EEXIT);
@@ -448,7 +449,7 @@ static void test_cpuid_traps(void **state)
 static void test_pending_hidden(void **state)
 {
 	/* Faithful mode only. */
-	f.ops->augment(f.enclave, FREE, 4096);
+	f.ops->augment(f.enclave, FREE, 4096, false);
 	fixture_call(&f, test_load, FREE, 0, 0, 0);
 	expect_aex(SGX_VECTOR_PF, at(test_load));
 	fixture_frame(0)->rsi = DATA;
@@ -473,7 +474,7 @@ static void test_acceptcopy(void **state)
 				 DATA + 0x2000, source),
 		SGX_PAGE_ATTRIBUTES_MISMATCH);
 
-	f.ops->augment(f.enclave, FREE, 2 * 4096);
+	f.ops->augment(f.enclave, FREE, 2 * 4096, false);
 	/* A source that is not readable or itself pending; bad SECINFO. */
 	assert_int_equal(
 		fixture_enclu3(&f, SGX_EACCEPTCOPY, secinfo, FREE, FREE + 4096),
@@ -509,7 +510,7 @@ static void test_new_tcs(void **state)
 	struct sgx_tcs *tcs = (struct sgx_tcs *)(uintptr_t)FREE;
 	struct enclave_run run = {.tcs = FREE};
 
-	f.ops->augment(f.enclave, FREE, 3 * 4096);
+	f.ops->augment(f.enclave, FREE, 3 * 4096, false);
 	for (uint64_t i = 0; i < 3; i++)
 		assert_int_equal(
 			fixture_enclu(&f, SGX_EACCEPT, accept, FREE + i * 4096),
@@ -623,7 +624,7 @@ static void test_two_threads(void **state)
 	pthread_t thread;
 	void *done;
 
-	f.ops->augment(f.enclave, FREE, 4096);
+	f.ops->augment(f.enclave, FREE, 4096, false);
 	assert_int_equal(fixture_enclu(&f, SGX_EACCEPT, info, FREE), 0);
 	pthread_create(&thread, NULL, load_again, &second);
 	while (!second.loads)
@@ -693,7 +694,8 @@ static void test_speed(void **state)
 	}
 	sud = elapsed_ns(&start) / TRAPS;
 	clock_gettime(CLOCK_MONOTONIC, &start);
-	assert_int_equal(f.ops->augment(f.enclave, FREE, PAGES * 4096ul), 0);
+	assert_int_equal(
+		f.ops->augment(f.enclave, FREE, PAGES * 4096ul, false), 0);
 	eaug = elapsed_ns(&start) / PAGES;
 	for (uint64_t batch = 0; batch < 8; batch++) {
 		clock_gettime(CLOCK_MONOTONIC, &start);

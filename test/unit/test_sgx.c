@@ -358,7 +358,7 @@ static void test_ioctl_rules(void **state)
 	assert_int_equal(sgx_fixture_create(&f), 0);
 	assert_int_equal(sgx_fixture_add(&f), 0);
 	assert_int_equal(TRY(SGX_IOC_ENCLAVE_RESTRICT_PERMISSIONS, r), -EINVAL);
-	assert_int_equal(f.ops->augment(f.enclave, FREE, 4096), -EINVAL);
+	assert_int_equal(f.ops->augment(f.enclave, FREE, 4096, false), -EINVAL);
 	sgx_fixture_sign(&f);
 	assert_int_equal(f.ops->init(f.enclave, &f.sig, NULL), 0);
 	assert_int_equal(TRY(SGX_IOC_ENCLAVE_CREATE, c), -EINVAL);
@@ -372,7 +372,7 @@ static void test_ioctl_rules(void **state)
 	assert_int_equal(TRY(SGX_IOC_ENCLAVE_REMOVE_PAGES, d), -EINVAL);
 	sgx_model.lack = LACK_SGX2;
 	assert_int_equal(TRY(SGX_IOC_ENCLAVE_REMOVE_PAGES, d), -ENODEV);
-	assert_int_equal(f.ops->augment(f.enclave, FREE, 4096), -ENOMEM);
+	assert_int_equal(f.ops->augment(f.enclave, FREE, 4096, false), -ENOMEM);
 	assert_why("SGX2");
 	sgx_model.lack = LACK_EDMM;
 	assert_int_equal(TRY(SGX_IOC_ENCLAVE_REMOVE_PAGES, d), -ENOTTY);

@@ -155,7 +155,7 @@ static void test_stray_access(void **state)
 	assert_int_equal(sgx_model.demand, 1);
 	leave_after_fault();
 	/* What is there already is no obstacle. */
-	assert_int_equal(f.ops->augment(f.enclave, FREE, 8192), 0);
+	assert_int_equal(f.ops->augment(f.enclave, FREE, 8192, false), 0);
 	assert_int_equal(sgx_fixture_accept(&f, FREE, FRESH), 0);
 }
 
@@ -244,7 +244,7 @@ static void test_suspended(void **state)
 	assert_int_equal(f.run.function, SGX_EENTER);
 	assert_int_equal(f.run.exception_vector, SGX_VECTOR_PF);
 	assert_true(f.run.exception_error_code & SGX_PFEC_SGX);
-	assert_int_equal(f.ops->augment(f.enclave, FREE, 4096), -ENOMEM);
+	assert_int_equal(f.ops->augment(f.enclave, FREE, 4096, false), -ENOMEM);
 	assert_int_equal(
 		f.ops->restrict_permissions(f.enclave, DATA, 4096, 1), -EFAULT);
 }
@@ -253,7 +253,8 @@ static void test_suspended(void **state)
 
 static void add(uint64_t page, size_t count)
 {
-	assert_int_equal(f.ops->augment(f.enclave, page, count * 4096), 0);
+	assert_int_equal(
+		f.ops->augment(f.enclave, page, count * 4096, false), 0);
 	for (size_t i = 0; i < count; i++)
 		assert_int_equal(
 			sgx_fixture_accept(&f, page + i * 4096, FRESH), 0);
@@ -262,10 +263,12 @@ static void add(uint64_t page, size_t count)
 static void test_augment(void **state)
 {
 	(void)state;
-	assert_int_equal(f.ops->augment(f.enclave, FREE + 1, 4096), -EINVAL);
-	assert_int_equal(f.ops->augment(f.enclave, 0, 4096), -EINVAL);
 	assert_int_equal(
-		f.ops->augment(f.enclave, 64 * GIB - 4096, 8192), -EINVAL);
+		f.ops->augment(f.enclave, FREE + 1, 4096, false), -EINVAL);
+	assert_int_equal(f.ops->augment(f.enclave, 0, 4096, false), -EINVAL);
+	assert_int_equal(
+		f.ops->augment(f.enclave, 64 * GIB - 4096, 8192, false),
+		-EINVAL);
 	add(FREE, 4);
 	assert_int_equal(sgx_model.augmented, 4);
 	sgx_fixture_enter(&f, test_store, FREE + 4096, 5, 0, 0);
@@ -276,7 +279,8 @@ static void test_augment(void **state)
 	/* Out of memory: some are there; asking again is fine. */
 	sgx_model.epc = 3;
 	assert_int_equal(
-		f.ops->augment(f.enclave, FREE + 0x10000, 0x8000), -ENOMEM);
+		f.ops->augment(f.enclave, FREE + 0x10000, 0x8000, false),
+		-ENOMEM);
 	assert_why("EPC");
 	sgx_model.epc = 100;
 	add(FREE + 0x10000, 8);
@@ -318,7 +322,8 @@ static void test_restrict(void **state)
 		-EFAULT);
 	assert_int_equal(sgx_fixture_accept(&f, FREE + 0x11000, accepted), 0);
 	/* Pending pages: the leaf's own code. */
-	assert_int_equal(f.ops->augment(f.enclave, FREE + 0x20000, 4096), 0);
+	assert_int_equal(
+		f.ops->augment(f.enclave, FREE + 0x20000, 4096, false), 0);
 	assert_int_equal(f.ops->restrict_permissions(f.enclave, FREE + 0x20000,
 				 4096, SGX_SECINFO_R),
 		SGX_PAGE_NOT_MODIFIABLE);
