@@ -153,9 +153,9 @@ static void change(uint64_t lo, uint64_t hi, uint8_t state, uint8_t perm)
 		PAGE_COMMITTED | want | keep | (perm ? 0 : PAGE_HIDDEN));
 }
 
-int commit_begin(struct aspace *as, uint64_t lo, uint64_t hi)
+int commit_begin(struct aspace *as, uint64_t lo, uint64_t hi, bool hidden)
 {
-	return augment(as, lo, hi, false);
+	return augment(as, lo, hi, hidden);
 }
 
 /*
@@ -184,10 +184,10 @@ void commit_fill(uint64_t lo, uint64_t hi, int prot, const void *src)
 			p += PAGE_SIZE;
 	}
 	pages_set(lo, hi, PAGE_COMMITTED | have);
+	if (src && host_enclave_protect(lo, hi - lo, perm ? perm : PAGE_R) < 0)
+		panic_host("page protection refused");
 	if (perm != have)
 		change(lo, hi, PAGE_COMMITTED | have, perm);
-	if (src && perm && host_enclave_protect(lo, hi - lo, perm) < 0)
-		panic_host("page protection refused");
 }
 
 int commit_copy(

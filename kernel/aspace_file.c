@@ -196,7 +196,7 @@ void mapping_preload(struct aspace *as, uint64_t lo, uint64_t hi, bool image)
 		uint64_t at, end = whole ? image_run(&as->set, i, hi) : 0;
 
 		lo = v.start;
-		if (end <= lo || commit_begin(as, lo, end)) {
+		if (end <= lo || commit_begin(as, lo, end, false)) {
 			if (v.kind == VMA_FILE)
 				ready(as, &v);
 			lo = v.end;

@@ -62,9 +62,10 @@ uint8_t commit_perm(int prot);
  * zeroes). 0 or -ENOMEM. */
 int commit_copy(
 	struct aspace *as, uint64_t lo, uint64_t hi, int prot, const void *src);
-/* The two halves of that: a range is added at once, then filled in parts, all
+/* hidden: nobody looks at the pages that get content before it is there.
+ * The two halves of that: a range is added at once, then filled in parts, all
  * of them, before anybody else may look. */
-int commit_begin(struct aspace *as, uint64_t lo, uint64_t hi)
+int commit_begin(struct aspace *as, uint64_t lo, uint64_t hi, bool hidden)
 	__attribute__((warn_unused_result));
 void commit_fill(uint64_t lo, uint64_t hi, int prot, const void *src);
 /* Changes what is committed within [lo, hi) to prot. */

@@ -257,7 +257,7 @@ int object_load(const struct vma *v, uint64_t lo, uint64_t hi, uint64_t fault)
 	buf = kpages_alloc(1);
 	if (!buf)
 		return -ENOMEM;
-	err = commit_begin(NULL, lo, hi);
+	err = commit_begin(NULL, lo, hi, true);
 	for (uint64_t at = lo; !err && at < hi; at += PAGE_SIZE) {
 		err = o->file->vnode->ops->pages->lend(
 			o->file->vnode, index_of(o, at), at, buf);
@@ -266,7 +266,7 @@ int object_load(const struct vma *v, uint64_t lo, uint64_t hi, uint64_t fault)
 			continue;
 		}
 		/* What nobody waits for may come later. */
-		commit_fill(at, hi, prot, NULL);
+		commit_fill(at, hi, PROT_READ | PROT_WRITE, NULL);
 		commit_drop(NULL, at, hi);
 		if (fault < at)
 			err = 0;

@@ -121,6 +121,7 @@ uint64_t enclu_acceptcopy(
 	assert_true(epcm[p] & PENDING);
 	assert_true(info->flags & 1);
 	assert_int_equal(info->flags & ~7ul, SGX_SECINFO_REG);
+	assert_int_equal(table[p], 0); /* nobody looks meanwhile */
 	mprotect((void *)addr, PAGE_SIZE, PROT_READ | PROT_WRITE);
 	memcpy((void *)addr, src, PAGE_SIZE);
 	epcm[p] = VALID | (info->flags & 7);
@@ -148,7 +149,7 @@ int64_t hostcall_run(unsigned nr, const uint64_t *a)
 		case HC_enclave_augment:
 			assert_int_equal(epcm[p], 0);
 			epcm[p] = VALID | PENDING;
-			table[p] = 3;
+			table[p] = a[2] ? 0 : 3;
 			valid_pages++;
 			break;
 		case HC_enclave_restrict:

@@ -503,6 +503,42 @@ static void test_acceptcopy(void **state)
 	fixture_resume(&f);
 }
 
+/* 0, or -EFAULT if the page keeps us away. */
+static int look(uint64_t addr)
+{
+	char byte;
+	int fd[2], err = 0;
+
+	assert_int_equal(pipe(fd), 0);
+	if (write(fd[1], (void *)(uintptr_t)addr, 1) != 1)
+		err = -errno;
+	else
+		assert_int_equal(read(fd[0], &byte, 1), 1);
+	close(fd[0]);
+	close(fd[1]);
+	return err;
+}
+
+/* Nobody sees a page before its content is there. */
+static void test_hidden(void **state)
+{
+	uint64_t rw = SGX_SECINFO_REG | SGX_SECINFO_R | SGX_SECINFO_W;
+	uint64_t source = DATA + 0x3000, secinfo = fixture_secinfo(rw);
+	uint64_t *from = (uint64_t *)(uintptr_t)source;
+
+	for (uint64_t i = 0; i < 512; i++)
+		from[i] = i * i + 1;
+	assert_int_equal(f.ops->augment(f.enclave, FREE, 4096, true), 0);
+	assert_int_equal(look(FREE), -EFAULT);
+	assert_int_equal(
+		fixture_enclu3(&f, SGX_EACCEPTCOPY, secinfo, FREE, source), 0);
+	assert_int_equal(look(FREE), -EFAULT);
+	f.ops->protect(f.enclave, FREE, 4096, PROT_READ | PROT_WRITE);
+	assert_memory_equal(from, (void *)(uintptr_t)FREE, 4096);
+	fixture_call(&f, test_store, FREE, 1, 0, 0);
+	assert_int_equal(f.run.function, SGX_EEXIT);
+}
+
 /* A new TCS, as the enclave makes them: EAUG, fill in, EMODT, EACCEPT. */
 static void test_new_tcs(void **state)
 {
@@ -746,6 +782,7 @@ int main(void)
 		BOTH(test_permissions),
 		BOTH(test_trim),
 		BOTH(test_acceptcopy),
+		BOTH(test_hidden),
 		BOTH(test_new_tcs),
 		BOTH(test_other_gs_base),
 		BOTH(test_jump_out),
