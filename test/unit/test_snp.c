@@ -172,23 +172,31 @@ static void test_real(void **state)
 	each_real("snp", run_real);
 }
 
-/* Each bit that is signed, each of the signature, and each behind it. */
-static void run_flips(struct real *r)
+static void run_flip(struct real *r, size_t byte, int bit)
 {
 	uint8_t bytes[SNP_REPORT_SIZE];
 	struct snp_report report;
 	struct verdict v;
 
-	assert_int_equal(r->report.size, sizeof(bytes));
-	for (size_t i = 0; i < sizeof(bytes); i++) {
-		memcpy(bytes, r->report.data, sizeof(bytes));
-		bytes[i] ^= (uint8_t)(1 << i % 8);
-		if (snp_parse(bytes, sizeof(bytes), &report, NULL))
-			continue;
-		verify_at(&report, r->c, r->at, &v);
-		assert_false(v.signature);
-		assert_true(v.failure_count > 0);
-	}
+	memcpy(bytes, r->report.data, sizeof(bytes));
+	bytes[byte] ^= (uint8_t)(1 << bit);
+	if (snp_parse(bytes, sizeof(bytes), &report, NULL))
+		return;
+	verify_at(&report, r->c, r->at, &v);
+	assert_false(v.signature);
+	assert_true(v.failure_count > 0);
+}
+
+/* One bit of each byte; of the report of version 5 each bit. */
+static void run_flips(struct real *r)
+{
+	bool all = *(const uint8_t *)r->report.data == 5;
+
+	assert_int_equal(r->report.size, SNP_REPORT_SIZE);
+	for (size_t i = 0; i < SNP_REPORT_SIZE; i++)
+		for (int bit = 0; bit < 8; bit++)
+			if (all || bit == (int)(i % 8))
+				run_flip(r, i, bit);
 }
 
 static void test_flips(void **state)
