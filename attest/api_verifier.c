@@ -10,32 +10,6 @@
 
 #include "lib/string.h"
 
-static const struct {
-	const char *name;
-	size_t offset;
-} files[] = {
-	{"tcb_info.json", offsetof(struct collateral_files, tcb_info)},
-	{"tcb_info_chain.pem",
-		offsetof(struct collateral_files, tcb_info_chain)},
-	{"qe_identity.json", offsetof(struct collateral_files, qe_identity)},
-	{"qe_identity_chain.pem",
-		offsetof(struct collateral_files, qe_identity_chain)},
-	{"root_ca_crl.der", offsetof(struct collateral_files, root_ca_crl)},
-	{"pck_crl.der", offsetof(struct collateral_files, pck_crl)},
-	{"pck_cert.pem", offsetof(struct collateral_files, pck_cert)},
-	{"pck_issuer_chain.pem",
-		offsetof(struct collateral_files, pck_issuer_chain)},
-	{"vcek.der", offsetof(struct collateral_files, vcek)},
-	{"vlek.der", offsetof(struct collateral_files, vlek)},
-	{"cert_chain.pem", offsetof(struct collateral_files, cert_chain)},
-	{"crl.der", offsetof(struct collateral_files, snp_crl)},
-};
-
-static struct span *file_span(struct sconce_verifier *v, size_t i)
-{
-	return (struct span *)(void *)((char *)&v->files + files[i].offset);
-}
-
 static void free_span(struct span *s)
 {
 	free((void *)(uintptr_t)s->data);
@@ -86,8 +60,8 @@ api_public void sconce_verifier_free(struct sconce_verifier *v)
 	if (left)
 		return;
 	collateral_free(v->collateral);
-	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
-		free_span(file_span(v, i));
+	for (size_t i = 0; collateral_names[i]; i++)
+		free_span(collateral_file(&v->files, i));
 	for (size_t i = 0; i < v->root_count; i++)
 		free_span(&v->roots[i]);
 	pthread_mutex_destroy(&v->lock);
@@ -126,9 +100,10 @@ static must_check int copy_span(struct span *to, const char *name,
 static must_check int set_file(struct sconce_verifier *v, const char *name,
 	const void *data, size_t size, struct err *e)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
-		if (!strcmp(files[i].name, name))
-			return copy_span(file_span(v, i), name, data, size, e);
+	for (size_t i = 0; collateral_names[i]; i++)
+		if (!strcmp(collateral_names[i], name))
+			return copy_span(collateral_file(&v->files, i), name,
+				data, size, e);
 	return err_set(e, -EINVAL, name, "not a name of collateral",
 		"tcb_info.json, pck_crl.der, vcek.der, ...",
 		"see sconce-attest(3)");
@@ -194,8 +169,8 @@ api_public int sconce_verifier_load(struct sconce_verifier *v,
 		return api_error(e, &err);
 	}
 	forget(v);
-	for (size_t i = 0; !rc && i < ARRAY_SIZE(files); i++)
-		rc = load_file(v, fd, files[i].name, &err);
+	for (size_t i = 0; !rc && collateral_names[i]; i++)
+		rc = load_file(v, fd, collateral_names[i], &err);
 	if (rc)
 		err_prefix(&err, "%s", directory);
 	close(fd);

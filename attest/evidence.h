@@ -39,6 +39,11 @@ struct collateral_files {
 	struct span snp_crl; /* crl.der, by the ARK */
 };
 
+/* The name of each of these, in the order of the fields; ends with NULL. */
+extern const char *const collateral_names[];
+/* The file of collateral_names[i]. */
+struct span *collateral_file(struct collateral_files *files, size_t i);
+
 /* Which roots are believed. */
 struct trust {
 	/*

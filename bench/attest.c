@@ -108,12 +108,9 @@ static void open_folder(struct folder *f, const char *path)
 	uint32_t noise = 1;
 
 	f->quote = read_file(path, "quote.bin");
-	f->files.tcb_info = read_file(path, "tcb_info.json");
-	f->files.tcb_info_chain = read_file(path, "tcb_info_chain.pem");
-	f->files.qe_identity = read_file(path, "qe_identity.json");
-	f->files.qe_identity_chain = read_file(path, "qe_identity_chain.pem");
-	f->files.root_ca_crl = read_file(path, "root_ca_crl.der");
-	f->files.pck_crl = read_file(path, "pck_crl.der");
+	for (size_t i = 0; collateral_names[i]; i++)
+		*collateral_file(&f->files, i) = read_file(
+			path, collateral_names[i]);
 	if (!f->quote.data)
 		die(path, "no quote.bin");
 	f->warm = new_collateral(f);

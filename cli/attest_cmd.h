@@ -67,14 +67,6 @@ struct attest_folder {
 	struct collateral_files files; /* spans of the above */
 };
 
-struct attest_folder_row {
-	const char *name;
-	size_t offset; /* of the span in struct collateral_files */
-};
-
-/* The files that there may be; NULL name at the end. */
-extern const struct attest_folder_row attest_folder_rows[];
-
 must_check int attest_folder_read(
 	struct attest_folder *f, const char *path, struct err *e);
 void attest_folder_free(struct attest_folder *f);

@@ -13,24 +13,6 @@
 #include "lib/fmt.h"
 #include "lib/string.h"
 
-#define SPAN(field) offsetof(struct collateral_files, field)
-
-const struct attest_folder_row attest_folder_rows[] = {
-	{"tcb_info.json", SPAN(tcb_info)},
-	{"tcb_info_chain.pem", SPAN(tcb_info_chain)},
-	{"qe_identity.json", SPAN(qe_identity)},
-	{"qe_identity_chain.pem", SPAN(qe_identity_chain)},
-	{"root_ca_crl.der", SPAN(root_ca_crl)},
-	{"pck_crl.der", SPAN(pck_crl)},
-	{"pck_cert.pem", SPAN(pck_cert)},
-	{"pck_issuer_chain.pem", SPAN(pck_issuer_chain)},
-	{"vcek.der", SPAN(vcek)},
-	{"vlek.der", SPAN(vlek)},
-	{"cert_chain.pem", SPAN(cert_chain)},
-	{"crl.der", SPAN(snp_crl)},
-	{NULL, 0},
-};
-
 /* Fills data[size + 1]; *got: what was read. A pipe is waited for. */
 static int read_all(int fd, uint8_t *data, size_t size, size_t *got)
 {
@@ -122,20 +104,18 @@ int attest_file_read(struct attest_file *f, const char *what, const char *path,
 
 static int read_row(struct attest_folder *f, size_t i, int dir, struct err *e)
 {
-	const struct attest_folder_row *row = &attest_folder_rows[i];
-	struct span span;
-	int fd = open_file(dir, row->name, false, "file", e), ret;
+	const char *name = collateral_names[i];
+	int fd = open_file(dir, name, false, "file", e), ret;
 
 	if (fd == -ENOENT)
 		return 0;
 	if (fd < 0)
 		return fd;
-	ret = read_descriptor(&f->file[i], fd, "file", row->name, e);
+	ret = read_descriptor(&f->file[i], fd, "file", name, e);
 	close(fd);
-	if (ret == 0) {
-		span = (struct span){f->file[i].data, f->file[i].size};
-		memcpy((uint8_t *)&f->files + row->offset, &span, sizeof(span));
-	}
+	if (ret == 0)
+		*collateral_file(&f->files, i) = (struct span){
+			f->file[i].data, f->file[i].size};
 	return ret;
 }
 
@@ -147,7 +127,7 @@ int attest_folder_read(struct attest_folder *f, const char *path, struct err *e)
 	if (dir < 0)
 		return err_setf(e, -errno, "collateral %s: %s", path,
 			errno == ENOTDIR ? "not a folder" : strerror(errno));
-	for (size_t i = 0; attest_folder_rows[i].name != NULL && ret == 0; i++)
+	for (size_t i = 0; collateral_names[i] != NULL && ret == 0; i++)
 		ret = read_row(f, i, dir, e);
 	close(dir);
 	if (ret < 0) {

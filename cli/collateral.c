@@ -135,10 +135,10 @@ void collateral_look(
 	const struct attest_folder *folder, struct collateral_view *view)
 {
 	*view = (struct collateral_view){0};
-	for (size_t i = 0; attest_folder_rows[i].name != NULL; i++) {
+	for (size_t i = 0; collateral_names[i] != NULL; i++) {
 		struct collateral_row *row = &view->row[view->count++];
 
-		row->name = attest_folder_rows[i].name;
+		row->name = collateral_names[i];
 		row->there = folder->file[i].data != NULL;
 		if (row->there)
 			look_file(&folder->file[i], view, row);

@@ -13,7 +13,7 @@ struct collateral_row {
 };
 
 struct collateral_view {
-	struct collateral_row row[16]; /* as attest_folder_rows */
+	struct collateral_row row[16]; /* as collateral_names */
 	size_t count;
 	bool has_tcb; /* the next four are known */
 	bool tdx;

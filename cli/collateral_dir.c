@@ -16,8 +16,8 @@ static bool is_collateral(const char *name)
 	/* Of emulated platforms' folders. */
 	if (strcmp(name, "root_ca.pem") == 0)
 		return true;
-	for (size_t i = 0; attest_folder_rows[i].name != NULL; i++)
-		if (strcmp(attest_folder_rows[i].name, name) == 0)
+	for (size_t i = 0; collateral_names[i] != NULL; i++)
+		if (strcmp(collateral_names[i], name) == 0)
 			return true;
 	return false;
 }
@@ -72,9 +72,8 @@ static int fill(int fd, int old, const struct attest_folder *folder)
 {
 	int ret = 0;
 
-	for (size_t i = 0; attest_folder_rows[i].name != NULL && ret == 0;
-		i++) {
-		const char *name = attest_folder_rows[i].name;
+	for (size_t i = 0; collateral_names[i] != NULL && ret == 0; i++) {
+		const char *name = collateral_names[i];
 
 		if (folder->file[i].data != NULL)
 			ret = write_file(fd, name, &folder->file[i]);
@@ -93,8 +92,8 @@ static void remove_dir(const char *path)
 
 	if (fd < 0)
 		return;
-	for (size_t i = 0; attest_folder_rows[i].name != NULL; i++)
-		(void)unlinkat(fd, attest_folder_rows[i].name, 0);
+	for (size_t i = 0; collateral_names[i] != NULL; i++)
+		(void)unlinkat(fd, collateral_names[i], 0);
 	(void)unlinkat(fd, "root_ca.pem", 0);
 	close(fd);
 	(void)rmdir(path);

@@ -308,7 +308,7 @@ static struct attest_file *file_of(struct fetch *f, const char *name)
 {
 	size_t i = 0;
 
-	while (strcmp(attest_folder_rows[i].name, name) != 0)
+	while (strcmp(collateral_names[i], name) != 0)
 		i++;
 	return &f->folder->file[i];
 }

@@ -8,28 +8,6 @@
 
 #include "test/unit/vectors.h"
 
-static const struct {
-	const char *name;
-	size_t at;
-} names[] = {
-	{"tcb_info.json", offsetof(struct collateral_files, tcb_info)},
-	{"tcb_info_chain.pem",
-		offsetof(struct collateral_files, tcb_info_chain)},
-	{"qe_identity.json", offsetof(struct collateral_files, qe_identity)},
-	{"qe_identity_chain.pem",
-		offsetof(struct collateral_files, qe_identity_chain)},
-	{"root_ca_crl.der", offsetof(struct collateral_files, root_ca_crl)},
-	{"pck_crl.der", offsetof(struct collateral_files, pck_crl)},
-	{"pck_cert.pem", offsetof(struct collateral_files, pck_cert)},
-	{"pck_issuer_chain.pem",
-		offsetof(struct collateral_files, pck_issuer_chain)},
-};
-
-static struct span *file_at(struct dcap_case *c, size_t i)
-{
-	return (struct span *)((char *)&c->files + names[i].at);
-}
-
 void dcap_case_read(struct dcap_case *c, const char *folder, const char *quote)
 {
 	memset(c, 0, sizeof(*c));
@@ -38,16 +16,17 @@ void dcap_case_read(struct dcap_case *c, const char *folder, const char *quote)
 	else
 		c->quote = vectors_read("%s/quote.bin", folder);
 	assert_non_null(c->quote.data);
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
-		*file_at(c, i) = vectors_read("%s/%s", folder, names[i].name);
+	for (size_t i = 0; collateral_names[i]; i++)
+		*collateral_file(&c->files, i) = vectors_read(
+			"%s/%s", folder, collateral_names[i]);
 	c->root = vectors_read("%s/trusted_root.pem", folder);
 }
 
 void dcap_case_free(struct dcap_case *c)
 {
 	vectors_free(c->quote);
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
-		vectors_free(*file_at(c, i));
+	for (size_t i = 0; collateral_names[i]; i++)
+		vectors_free(*collateral_file(&c->files, i));
 	vectors_free(c->root);
 }
 

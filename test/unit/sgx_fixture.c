@@ -13,6 +13,41 @@
 #include "test/unit/unit.h"
 
 size_t sgx_fixture_large;
+struct sgx_fixture sgx;
+
+int sgx_fixture_reset(void **state)
+{
+	(void)state;
+	fixture_tune = NULL;
+	fixture_tune_sig = NULL;
+	sgx_fixture_large = 0;
+	sgx_model_reset();
+	return 0;
+}
+
+int sgx_fixture_setup(void **state)
+{
+	sgx_fixture_reset(state);
+	sgx_fixture_start(&sgx);
+	return 0;
+}
+
+int sgx_fixture_teardown(void **state)
+{
+	(void)state;
+	if (sgx.enclave)
+		sgx_fixture_stop(&sgx);
+	return 0;
+}
+
+void sgx_fixture_assert_why(const char *text)
+{
+	const char *why = sgx.ops->why();
+
+	assert_non_null(why);
+	if (!strstr(why, text))
+		fail_msg("'%s' does not say '%s'", why, text);
+}
 
 static char data_dir[] = "/tmp/sconce-test-XXXXXX";
 

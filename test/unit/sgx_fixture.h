@@ -24,6 +24,19 @@ struct sgx_fixture {
 	struct sgx_sigstruct sig;
 };
 
+/* The one of the test that runs. */
+extern struct sgx_fixture sgx;
+
+#define RW (SGX_SECINFO_R | SGX_SECINFO_W)
+#define FRESH (SGX_SECINFO_REG | RW | SGX_SECINFO_PENDING)
+
+/* For cmocka: the model as new; sgx started, too; sgx stopped, if it was. */
+int sgx_fixture_reset(void **state);
+int sgx_fixture_setup(void **state);
+int sgx_fixture_teardown(void **state);
+/* The reason that the backend gives for the last failure has that text. */
+void sgx_fixture_assert_why(const char *text);
+
 void sgx_fixture_params(struct enclave_params *params);
 /* Each 0 or what the backend returned. */
 int sgx_fixture_create(struct sgx_fixture *f);

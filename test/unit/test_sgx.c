@@ -15,45 +15,6 @@
 #include "test/unit/sgx_fixture.h"
 #include "test/unit/unit.h"
 
-static struct sgx_fixture f;
-
-#define RW (SGX_SECINFO_R | SGX_SECINFO_W)
-#define FRESH (SGX_SECINFO_REG | RW | SGX_SECINFO_PENDING)
-
-static int reset(void **state)
-{
-	(void)state;
-	fixture_tune = NULL;
-	fixture_tune_sig = NULL;
-	sgx_fixture_large = 0;
-	sgx_model_reset();
-	return 0;
-}
-
-static int start(void **state)
-{
-	reset(state);
-	sgx_fixture_start(&f);
-	return 0;
-}
-
-static int stop(void **state)
-{
-	(void)state;
-	if (f.enclave)
-		sgx_fixture_stop(&f);
-	return 0;
-}
-
-static void assert_why(const char *text)
-{
-	const char *why = f.ops->why();
-
-	assert_non_null(why);
-	if (!strstr(why, text))
-		fail_msg("'%s' does not say '%s'", why, text);
-}
-
 /* ---- building ---- */
 
 static void test_mappings(void **state)
@@ -78,13 +39,13 @@ static void test_build_interrupted(void **state)
 {
 	(void)state;
 	for (unsigned int n = 2; n < 12; n++) {
-		reset(NULL);
+		sgx_fixture_reset(NULL);
 		sgx_model.signal_every = n;
 		sgx_model.busy = n;
 		sgx_model.init_signals = n;
 		sgx_fixture_large = 200; /* more than one ioctl takes */
-		sgx_fixture_start(&f);
-		sgx_fixture_stop(&f);
+		sgx_fixture_start(&sgx);
+		sgx_fixture_stop(&sgx);
 	}
 }
 
@@ -92,10 +53,10 @@ static void test_build_interrupted(void **state)
 static void test_build_busy(void **state)
 {
 	(void)state;
-	assert_int_equal(sgx_fixture_create(&f), 0);
+	assert_int_equal(sgx_fixture_create(&sgx), 0);
 	sgx_model.busy = UINT32_MAX;
-	assert_int_equal(sgx_fixture_add(&f), -EBUSY);
-	assert_why("busy");
+	assert_int_equal(sgx_fixture_add(&sgx), -EBUSY);
+	sgx_fixture_assert_why("busy");
 	assert_int_equal(sgx_model.naps, 100000); /* 10 s */
 }
 
@@ -107,20 +68,21 @@ static void test_build_out_of_epc(void **state)
 
 	(void)state;
 	for (epc = 0; rc; epc++) {
-		reset(NULL);
+		sgx_fixture_reset(NULL);
 		sgx_model.epc = epc;
-		rc = sgx_fixture_create(&f);
+		rc = sgx_fixture_create(&sgx);
 		if (rc)
-			assert_null(f.enclave);
+			assert_null(sgx.enclave);
 		else
-			rc = sgx_fixture_add(&f);
+			rc = sgx_fixture_add(&sgx);
 		if (rc) {
 			assert_int_equal(rc, -ENOMEM);
-			assert_why("no protected memory (EPC) is left");
+			sgx_fixture_assert_why(
+				"no protected memory (EPC) is left");
 		}
-		if (f.enclave)
-			f.ops->destroy(f.enclave);
-		f.enclave = NULL;
+		if (sgx.enclave)
+			sgx.ops->destroy(sgx.enclave);
+		sgx.enclave = NULL;
 	}
 	/* SECS, version array, and each page. */
 	assert_int_equal(epc - 1,
@@ -132,20 +94,20 @@ static void test_suspended_while_building(void **state)
 {
 	(void)state;
 	sgx_model.suspended = true;
-	assert_int_equal(sgx_fixture_create(&f), -EIO);
-	reset(NULL);
-	assert_int_equal(sgx_fixture_create(&f), 0);
+	assert_int_equal(sgx_fixture_create(&sgx), -EIO);
+	sgx_fixture_reset(NULL);
+	assert_int_equal(sgx_fixture_create(&sgx), 0);
 	sgx_model.suspended = true;
-	assert_int_equal(sgx_fixture_add(&f), -EIO);
-	assert_why("suspended");
-	f.ops->destroy(f.enclave);
-	reset(NULL);
-	assert_int_equal(sgx_fixture_create(&f), 0);
-	assert_int_equal(sgx_fixture_add(&f), 0);
-	sgx_fixture_sign(&f);
+	assert_int_equal(sgx_fixture_add(&sgx), -EIO);
+	sgx_fixture_assert_why("suspended");
+	sgx.ops->destroy(sgx.enclave);
+	sgx_fixture_reset(NULL);
+	assert_int_equal(sgx_fixture_create(&sgx), 0);
+	assert_int_equal(sgx_fixture_add(&sgx), 0);
+	sgx_fixture_sign(&sgx);
 	sgx_model.suspended = true;
-	assert_int_equal(f.ops->init(f.enclave, &f.sig, NULL), -EIO);
-	assert_why("suspended");
+	assert_int_equal(sgx.ops->init(sgx.enclave, &sgx.sig, NULL), -EIO);
+	sgx_fixture_assert_why("suspended");
 }
 
 static void test_create_refused(void **state)
@@ -165,12 +127,12 @@ static void test_create_refused(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		reset(NULL);
+		sgx_fixture_reset(NULL);
 		sgx_model.lack = cases[i].lack;
 		sgx_model.min_addr_errno = cases[i].reserve;
-		assert_int_equal(sgx_fixture_create(&f), cases[i].rc);
-		assert_null(f.enclave);
-		assert_why(cases[i].why);
+		assert_int_equal(sgx_fixture_create(&sgx), cases[i].rc);
+		assert_null(sgx.enclave);
+		sgx_fixture_assert_why(cases[i].why);
 	}
 }
 
@@ -198,12 +160,12 @@ static void test_secs_rules(void **state)
 {
 	(void)state;
 	fixture_tune = odd_size;
-	assert_int_equal(sgx_fixture_create(&f), -EINVAL); /* the driver */
+	assert_int_equal(sgx_fixture_create(&sgx), -EINVAL); /* the driver */
 	fixture_tune = no_frame;
-	assert_int_equal(sgx_fixture_create(&f), -EIO); /* ECREATE */
-	assert_why("ECREATE");
+	assert_int_equal(sgx_fixture_create(&sgx), -EIO); /* ECREATE */
+	sgx_fixture_assert_why("ECREATE");
 	fixture_tune = wrong_misc;
-	assert_int_equal(sgx_fixture_create(&f), -EIO);
+	assert_int_equal(sgx_fixture_create(&sgx), -EIO);
 }
 
 static void test_add_refused(void **state)
@@ -211,9 +173,9 @@ static void test_add_refused(void **state)
 	static uint8_t page[8192];
 
 	(void)state;
-	assert_int_equal(sgx_fixture_create(&f), 0);
+	assert_int_equal(sgx_fixture_create(&sgx), 0);
 #define ADD(addr, len, flags) \
-	f.ops->add_pages(f.enclave, addr, page, len, flags, true)
+	sgx.ops->add_pages(sgx.enclave, addr, page, len, flags, true)
 	assert_int_equal(ADD(TEXT + 1, 4096, FRESH), -EINVAL);
 	assert_int_equal(ADD(TEXT, 4095, FRESH), -EINVAL);
 	assert_int_equal(ADD(TEXT, 0, FRESH), -EINVAL);
@@ -234,7 +196,7 @@ static void test_add_refused(void **state)
 	sgx_model.lack = LACK_EXECMEM;
 	assert_int_equal(
 		ADD(TEXT + 12288, 4096, SGX_SECINFO_REG | RW), -EACCES);
-	assert_why("execmem");
+	sgx_fixture_assert_why("execmem");
 #undef ADD
 }
 
@@ -255,14 +217,14 @@ static void aex_notify(struct enclave_params *p)
 
 static void init_fails(int rc, const char *why)
 {
-	assert_int_equal(sgx_fixture_create(&f), 0);
-	assert_int_equal(sgx_fixture_add(&f), 0);
-	sgx_fixture_sign(&f);
-	assert_int_equal(f.ops->init(f.enclave, &f.sig, NULL), rc);
-	assert_why(why);
-	f.ops->destroy(f.enclave);
-	f.enclave = NULL;
-	reset(NULL);
+	assert_int_equal(sgx_fixture_create(&sgx), 0);
+	assert_int_equal(sgx_fixture_add(&sgx), 0);
+	sgx_fixture_sign(&sgx);
+	assert_int_equal(sgx.ops->init(sgx.enclave, &sgx.sig, NULL), rc);
+	sgx_fixture_assert_why(why);
+	sgx.ops->destroy(sgx.enclave);
+	sgx.enclave = NULL;
+	sgx_fixture_reset(NULL);
 }
 
 static void test_init_refused(void **state)
@@ -289,18 +251,18 @@ static void test_init_refused(void **state)
 static void test_init_bad_signature(void **state)
 {
 	(void)state;
-	assert_int_equal(sgx_fixture_create(&f), 0);
-	assert_int_equal(sgx_fixture_add(&f), 0);
-	sgx_fixture_sign(&f);
-	f.sig.signature[100] ^= 1;
-	assert_int_equal(f.ops->init(f.enclave, &f.sig, NULL), -EPERM);
-	assert_why("signature is wrong");
-	f.sig.signature[100] ^= 1;
-	f.sig.vendor = 1;
-	assert_int_equal(f.ops->init(f.enclave, &f.sig, NULL), -EINVAL);
-	f.sig.vendor = 0;
-	assert_int_equal(f.ops->init(f.enclave, &f.sig, NULL), 0);
-	assert_int_equal(f.ops->init(f.enclave, &f.sig, NULL), -EINVAL);
+	assert_int_equal(sgx_fixture_create(&sgx), 0);
+	assert_int_equal(sgx_fixture_add(&sgx), 0);
+	sgx_fixture_sign(&sgx);
+	sgx.sig.signature[100] ^= 1;
+	assert_int_equal(sgx.ops->init(sgx.enclave, &sgx.sig, NULL), -EPERM);
+	sgx_fixture_assert_why("signature is wrong");
+	sgx.sig.signature[100] ^= 1;
+	sgx.sig.vendor = 1;
+	assert_int_equal(sgx.ops->init(sgx.enclave, &sgx.sig, NULL), -EINVAL);
+	sgx.sig.vendor = 0;
+	assert_int_equal(sgx.ops->init(sgx.enclave, &sgx.sig, NULL), 0);
+	assert_int_equal(sgx.ops->init(sgx.enclave, &sgx.sig, NULL), -EINVAL);
 }
 
 /* One page less, in another order, or measured where it was not: another
@@ -310,17 +272,17 @@ static void test_build_order_is_measured(void **state)
 	static const uint8_t zero[8192];
 
 	(void)state;
-	assert_int_equal(sgx_fixture_create(&f), 0);
-	assert_int_equal(f.ops->add_pages(f.enclave, DATA + DATA_SIZE, zero,
+	assert_int_equal(sgx_fixture_create(&sgx), 0);
+	assert_int_equal(sgx.ops->add_pages(sgx.enclave, DATA + DATA_SIZE, zero,
 				 4096, SGX_SECINFO_REG | RW, false),
 		0);
-	assert_int_equal(sgx_fixture_add(&f), 0);
-	sgx_fixture_sign(&f);
-	assert_int_equal(f.ops->init(f.enclave, &f.sig, NULL), -EPERM);
-	f.ops->destroy(f.enclave);
-	assert_int_equal(sgx_fixture_create(&f), 0);
-	sgx_fixture_sign(&f);
-	assert_int_equal(f.ops->init(f.enclave, &f.sig, NULL), -EPERM);
+	assert_int_equal(sgx_fixture_add(&sgx), 0);
+	sgx_fixture_sign(&sgx);
+	assert_int_equal(sgx.ops->init(sgx.enclave, &sgx.sig, NULL), -EPERM);
+	sgx.ops->destroy(sgx.enclave);
+	assert_int_equal(sgx_fixture_create(&sgx), 0);
+	sgx_fixture_sign(&sgx);
+	assert_int_equal(sgx.ops->init(sgx.enclave, &sgx.sig, NULL), -EPERM);
 }
 
 static void test_offer(void **state)
@@ -355,14 +317,15 @@ static void test_ioctl_rules(void **state)
 #define TRY(request, arg) model_ioctl(request, &(arg))
 	/* Before EINIT. */
 	assert_int_equal(TRY(SGX_IOC_ENCLAVE_RESTRICT_PERMISSIONS, r), -EINVAL);
-	assert_int_equal(sgx_fixture_create(&f), 0);
-	assert_int_equal(sgx_fixture_add(&f), 0);
+	assert_int_equal(sgx_fixture_create(&sgx), 0);
+	assert_int_equal(sgx_fixture_add(&sgx), 0);
 	assert_int_equal(TRY(SGX_IOC_ENCLAVE_RESTRICT_PERMISSIONS, r), -EINVAL);
-	assert_int_equal(f.ops->augment(f.enclave, FREE, 4096, false), -EINVAL);
-	sgx_fixture_sign(&f);
-	assert_int_equal(f.ops->init(f.enclave, &f.sig, NULL), 0);
+	assert_int_equal(
+		sgx.ops->augment(sgx.enclave, FREE, 4096, false), -EINVAL);
+	sgx_fixture_sign(&sgx);
+	assert_int_equal(sgx.ops->init(sgx.enclave, &sgx.sig, NULL), 0);
 	assert_int_equal(TRY(SGX_IOC_ENCLAVE_CREATE, c), -EINVAL);
-	assert_int_equal(sgx_fixture_add(&f), -EEXIST);
+	assert_int_equal(sgx_fixture_add(&sgx), -EEXIST);
 	/* Results must be zero. */
 	r.result = 1;
 	assert_int_equal(TRY(SGX_IOC_ENCLAVE_RESTRICT_PERMISSIONS, r), -EINVAL);
@@ -372,17 +335,23 @@ static void test_ioctl_rules(void **state)
 	assert_int_equal(TRY(SGX_IOC_ENCLAVE_REMOVE_PAGES, d), -EINVAL);
 	sgx_model.lack = LACK_SGX2;
 	assert_int_equal(TRY(SGX_IOC_ENCLAVE_REMOVE_PAGES, d), -ENODEV);
-	assert_int_equal(f.ops->augment(f.enclave, FREE, 4096, false), -ENOMEM);
-	assert_why("SGX2");
+	assert_int_equal(
+		sgx.ops->augment(sgx.enclave, FREE, 4096, false), -ENOMEM);
+	sgx_fixture_assert_why("SGX2");
 	sgx_model.lack = LACK_EDMM;
 	assert_int_equal(TRY(SGX_IOC_ENCLAVE_REMOVE_PAGES, d), -ENOTTY);
-	assert_int_equal(f.ops->modify_type(f.enclave, FREE, 4096, SGX_PT_TRIM),
+	assert_int_equal(
+		sgx.ops->modify_type(sgx.enclave, FREE, 4096, SGX_PT_TRIM),
 		-ENOTTY);
 #undef TRY
 }
 
-#define FRESH_TEST(name) cmocka_unit_test_setup_teardown(name, reset, stop)
-#define RUNNING_TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
+#define FRESH_TEST(name)                 \
+	cmocka_unit_test_setup_teardown( \
+		name, sgx_fixture_reset, sgx_fixture_teardown)
+#define RUNNING_TEST(name)               \
+	cmocka_unit_test_setup_teardown( \
+		name, sgx_fixture_setup, sgx_fixture_teardown)
 
 int main(void)
 {

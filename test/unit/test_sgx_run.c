@@ -15,108 +15,69 @@
 #include "test/unit/sgx_fixture.h"
 #include "test/unit/unit.h"
 
-static struct sgx_fixture f;
-
-#define RW (SGX_SECINFO_R | SGX_SECINFO_W)
-#define FRESH (SGX_SECINFO_REG | RW | SGX_SECINFO_PENDING)
-
-static int reset(void **state)
-{
-	(void)state;
-	fixture_tune = NULL;
-	fixture_tune_sig = NULL;
-	sgx_fixture_large = 0;
-	sgx_model_reset();
-	return 0;
-}
-
-static int start(void **state)
-{
-	reset(state);
-	sgx_fixture_start(&f);
-	return 0;
-}
-
-static int stop(void **state)
-{
-	(void)state;
-	if (f.enclave)
-		sgx_fixture_stop(&f);
-	return 0;
-}
-
-static void assert_why(const char *text)
-{
-	const char *why = f.ops->why();
-
-	assert_non_null(why);
-	if (!strstr(why, text))
-		fail_msg("'%s' does not say '%s'", why, text);
-}
-
 /* ---- entering ---- */
 
 static void test_exit_registers(void **state)
 {
 	(void)state;
-	sgx_fixture_enter(&f, test_leave, 11, 22, 33, 44);
-	assert_int_equal(f.run.function, SGX_EEXIT);
-	assert_int_equal(f.run.exit_rdi, at(test_leave));
-	assert_int_equal(f.run.exit_rsi, 11);
-	assert_int_equal(f.run.exit_rdx, 22);
-	assert_int_equal(f.run.exit_r8, 33);
-	assert_int_equal(f.run.exit_r9, 44);
-	assert_int_equal(f.run.tcs, TCS1);
+	sgx_fixture_enter(&sgx, test_leave, 11, 22, 33, 44);
+	assert_int_equal(sgx.run.function, SGX_EEXIT);
+	assert_int_equal(sgx.run.exit_rdi, at(test_leave));
+	assert_int_equal(sgx.run.exit_rsi, 11);
+	assert_int_equal(sgx.run.exit_rdx, 22);
+	assert_int_equal(sgx.run.exit_r8, 33);
+	assert_int_equal(sgx.run.exit_r9, 44);
+	assert_int_equal(sgx.run.tcs, TCS1);
 }
 
 static void test_bad_arguments(void **state)
 {
 	(void)state;
 	assert_int_equal(
-		f.ops->enter(0, 0, 0, SGX_EEXIT, 0, 0, &f.run), -EINVAL);
-	f.run.user_handler = 1;
+		sgx.ops->enter(0, 0, 0, SGX_EEXIT, 0, 0, &sgx.run), -EINVAL);
+	sgx.run.user_handler = 1;
 	assert_int_equal(
-		f.ops->enter(0, 0, 0, SGX_EENTER, 0, 0, &f.run), -EINVAL);
-	f.run.user_handler = 0;
-	f.run.user_data = 1;
+		sgx.ops->enter(0, 0, 0, SGX_EENTER, 0, 0, &sgx.run), -EINVAL);
+	sgx.run.user_handler = 0;
+	sgx.run.user_data = 1;
 	assert_int_equal(
-		f.ops->enter(0, 0, 0, SGX_EENTER, 0, 0, &f.run), -EINVAL);
-	f.run.user_data = 0;
-	assert_int_equal(f.ops->thread_init(f.enclave), -EEXIST);
-	f.ops->thread_fini(f.enclave);
+		sgx.ops->enter(0, 0, 0, SGX_EENTER, 0, 0, &sgx.run), -EINVAL);
+	sgx.run.user_data = 0;
+	assert_int_equal(sgx.ops->thread_init(sgx.enclave), -EEXIST);
+	sgx.ops->thread_fini(sgx.enclave);
 	assert_int_equal(
-		f.ops->enter(0, 0, 0, SGX_EENTER, 0, 0, &f.run), -EINVAL);
-	assert_int_equal(f.ops->thread_init(f.enclave), 0);
+		sgx.ops->enter(0, 0, 0, SGX_EENTER, 0, 0, &sgx.run), -EINVAL);
+	assert_int_equal(sgx.ops->thread_init(sgx.enclave), 0);
 }
 
 /* No TCS; a TCS with nothing to resume; a page that is not there. */
 static void test_entry_faults(void **state)
 {
 	(void)state;
-	f.run.tcs = DATA;
-	sgx_fixture_enter(&f, test_leave, 0, 0, 0, 0);
-	assert_int_equal(f.run.function, SGX_EENTER);
-	assert_int_equal(f.run.exception_vector, SGX_VECTOR_PF);
-	assert_int_equal(f.run.exception_addr, DATA);
-	f.run.tcs = FREE;
-	sgx_fixture_enter(&f, test_leave, 0, 0, 0, 0);
-	assert_int_equal(f.run.function, SGX_EENTER);
-	assert_int_equal(f.run.exception_vector, SGX_VECTOR_PF);
-	f.run.tcs = TCS1;
-	sgx_fixture_resume(&f);
-	assert_int_equal(f.run.function, SGX_ERESUME);
-	assert_int_equal(f.run.exception_vector, SGX_VECTOR_GP);
-	f.run.tcs = TCS1 + 8;
-	sgx_fixture_enter(&f, test_leave, 0, 0, 0, 0);
-	assert_int_equal(f.run.function, SGX_EENTER);
-	assert_int_equal(f.run.exception_vector, SGX_VECTOR_GP);
+	sgx.run.tcs = DATA;
+	sgx_fixture_enter(&sgx, test_leave, 0, 0, 0, 0);
+	assert_int_equal(sgx.run.function, SGX_EENTER);
+	assert_int_equal(sgx.run.exception_vector, SGX_VECTOR_PF);
+	assert_int_equal(sgx.run.exception_addr, DATA);
+	sgx.run.tcs = FREE;
+	sgx_fixture_enter(&sgx, test_leave, 0, 0, 0, 0);
+	assert_int_equal(sgx.run.function, SGX_EENTER);
+	assert_int_equal(sgx.run.exception_vector, SGX_VECTOR_PF);
+	sgx.run.tcs = TCS1;
+	sgx_fixture_resume(&sgx);
+	assert_int_equal(sgx.run.function, SGX_ERESUME);
+	assert_int_equal(sgx.run.exception_vector, SGX_VECTOR_GP);
+	sgx.run.tcs = TCS1 + 8;
+	sgx_fixture_enter(&sgx, test_leave, 0, 0, 0, 0);
+	assert_int_equal(sgx.run.function, SGX_EENTER);
+	assert_int_equal(sgx.run.exception_vector, SGX_VECTOR_GP);
 }
 
 static void leave_after_fault(void)
 {
 	fixture_frame(0)->rip = at(test_leave);
-	sgx_fixture_resume(&f);
-	assert_int_equal(f.run.function, SGX_EEXIT);
+	sgx_fixture_resume(&sgx);
+	assert_int_equal(sgx.run.function, SGX_EEXIT);
 }
 
 /* #BP is SIGTRAP and never seen by the vDSO; the launcher sees no difference.
@@ -132,9 +93,9 @@ static void test_exceptions(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		sgx_fixture_enter(&f, cases[i].routine, 0, 0, 0, 0);
-		assert_int_equal(f.run.function, SGX_ERESUME);
-		assert_int_equal(f.run.exception_vector, cases[i].vector);
+		sgx_fixture_enter(&sgx, cases[i].routine, 0, 0, 0, 0);
+		assert_int_equal(sgx.run.function, SGX_ERESUME);
+		assert_int_equal(sgx.run.exception_vector, cases[i].vector);
 		leave_after_fault();
 	}
 }
@@ -143,20 +104,20 @@ static void test_exceptions(void **state)
 static void test_stray_access(void **state)
 {
 	(void)state;
-	sgx_fixture_enter(&f, test_load, FREE + 8, 0, 0, 0);
-	assert_int_equal(f.run.function, SGX_ERESUME);
-	assert_int_equal(f.run.exception_vector, SGX_VECTOR_PF);
-	assert_int_equal(f.run.exception_addr, FREE);
+	sgx_fixture_enter(&sgx, test_load, FREE + 8, 0, 0, 0);
+	assert_int_equal(sgx.run.function, SGX_ERESUME);
+	assert_int_equal(sgx.run.exception_vector, SGX_VECTOR_PF);
+	assert_int_equal(sgx.run.exception_addr, FREE);
 	assert_int_equal(sgx_model.demand, 1);
 	leave_after_fault();
 	/* Not outside of the mapping. */
-	sgx_fixture_enter(&f, test_load, 0x1000, 0, 0, 0);
-	assert_int_equal(f.run.exception_vector, SGX_VECTOR_PF);
+	sgx_fixture_enter(&sgx, test_load, 0x1000, 0, 0, 0);
+	assert_int_equal(sgx.run.exception_vector, SGX_VECTOR_PF);
 	assert_int_equal(sgx_model.demand, 1);
 	leave_after_fault();
 	/* What is there already is no obstacle. */
-	assert_int_equal(f.ops->augment(f.enclave, FREE, 8192, false), 0);
-	assert_int_equal(sgx_fixture_accept(&f, FREE, FRESH), 0);
+	assert_int_equal(sgx.ops->augment(sgx.enclave, FREE, 8192, false), 0);
+	assert_int_equal(sgx_fixture_accept(&sgx, FREE, FRESH), 0);
 }
 
 /* The model spoils what the vDSO does not promise to keep. */
@@ -170,7 +131,7 @@ static __attribute__((noinline)) uint64_t kept_registers(void)
 	uint64_t flags;
 
 	__asm__ volatile("" : "+r"(a), "+r"(b), "+r"(c), "+r"(d), "+r"(e));
-	f.ops->enter(at(test_leave), 0, 0, SGX_EENTER, 0, 0, &f.run);
+	sgx.ops->enter(at(test_leave), 0, 0, SGX_EENTER, 0, 0, &sgx.run);
 	__asm__ volatile(
 		"pushfq; popq %0"
 		: "=r"(flags), "+r"(a), "+r"(b), "+r"(c), "+r"(d), "+r"(e));
@@ -182,7 +143,7 @@ static void test_registers_kept(void **state)
 {
 	(void)state;
 	assert_int_equal(kept_registers(), 0);
-	assert_int_equal(f.run.function, SGX_EEXIT);
+	assert_int_equal(sgx.run.function, SGX_EEXIT);
 }
 
 static pthread_t spinner;
@@ -207,18 +168,18 @@ static void test_tick(void **state)
 	for (int i = 0; i < 5; i++) {
 		pthread_create(&t, NULL, ticker, NULL);
 		if (i == 0)
-			sgx_fixture_enter(&f, test_spin, DATA, 0, 0, 0);
+			sgx_fixture_enter(&sgx, test_spin, DATA, 0, 0, 0);
 		else
-			sgx_fixture_resume(&f);
+			sgx_fixture_resume(&sgx);
 		pthread_join(t, NULL);
-		assert_int_equal(f.run.function, SGX_ERESUME);
+		assert_int_equal(sgx.run.function, SGX_ERESUME);
 		assert_int_equal(
-			f.run.exception_vector, ENCLAVE_VECTOR_INTERRUPT);
+			sgx.run.exception_vector, ENCLAVE_VECTOR_INTERRUPT);
 	}
 	*word = 1;
-	sgx_fixture_resume(&f);
-	assert_int_equal(f.run.function, SGX_EEXIT);
-	assert_int_equal(f.run.exit_rdi, 77);
+	sgx_fixture_resume(&sgx);
+	assert_int_equal(sgx.run.function, SGX_EEXIT);
+	assert_int_equal(sgx.run.exit_rdi, 77);
 	assert_int_equal(sgx_model.interrupts, 5);
 	/* Outside it is nothing. */
 	raise(SGX_TICK);
@@ -228,11 +189,11 @@ static void test_tick(void **state)
 static void test_nested_entry(void **state)
 {
 	(void)state;
-	sgx_fixture_enter(&f, test_ud, 0, 0, 0, 0);
-	assert_int_equal(f.run.function, SGX_ERESUME);
-	sgx_fixture_enter(&f, test_leave, 0, 0, 0, 0); /* CSSA 1 */
-	assert_int_equal(f.run.function, SGX_EEXIT);
-	assert_int_equal(f.run.exit_rdi, 1);
+	sgx_fixture_enter(&sgx, test_ud, 0, 0, 0, 0);
+	assert_int_equal(sgx.run.function, SGX_ERESUME);
+	sgx_fixture_enter(&sgx, test_leave, 0, 0, 0, 0); /* CSSA 1 */
+	assert_int_equal(sgx.run.function, SGX_EEXIT);
+	assert_int_equal(sgx.run.exit_rdi, 1);
 	leave_after_fault();
 }
 
@@ -240,13 +201,15 @@ static void test_suspended(void **state)
 {
 	(void)state;
 	sgx_model.suspended = true;
-	sgx_fixture_enter(&f, test_leave, 0, 0, 0, 0);
-	assert_int_equal(f.run.function, SGX_EENTER);
-	assert_int_equal(f.run.exception_vector, SGX_VECTOR_PF);
-	assert_true(f.run.exception_error_code & SGX_PFEC_SGX);
-	assert_int_equal(f.ops->augment(f.enclave, FREE, 4096, false), -ENOMEM);
+	sgx_fixture_enter(&sgx, test_leave, 0, 0, 0, 0);
+	assert_int_equal(sgx.run.function, SGX_EENTER);
+	assert_int_equal(sgx.run.exception_vector, SGX_VECTOR_PF);
+	assert_true(sgx.run.exception_error_code & SGX_PFEC_SGX);
 	assert_int_equal(
-		f.ops->restrict_permissions(f.enclave, DATA, 4096, 1), -EFAULT);
+		sgx.ops->augment(sgx.enclave, FREE, 4096, false), -ENOMEM);
+	assert_int_equal(
+		sgx.ops->restrict_permissions(sgx.enclave, DATA, 4096, 1),
+		-EFAULT);
 }
 
 /* ---- pages of a running enclave ---- */
@@ -254,34 +217,35 @@ static void test_suspended(void **state)
 static void add(uint64_t page, size_t count)
 {
 	assert_int_equal(
-		f.ops->augment(f.enclave, page, count * 4096, false), 0);
+		sgx.ops->augment(sgx.enclave, page, count * 4096, false), 0);
 	for (size_t i = 0; i < count; i++)
 		assert_int_equal(
-			sgx_fixture_accept(&f, page + i * 4096, FRESH), 0);
+			sgx_fixture_accept(&sgx, page + i * 4096, FRESH), 0);
 }
 
 static void test_augment(void **state)
 {
 	(void)state;
 	assert_int_equal(
-		f.ops->augment(f.enclave, FREE + 1, 4096, false), -EINVAL);
-	assert_int_equal(f.ops->augment(f.enclave, 0, 4096, false), -EINVAL);
+		sgx.ops->augment(sgx.enclave, FREE + 1, 4096, false), -EINVAL);
 	assert_int_equal(
-		f.ops->augment(f.enclave, 64 * GIB - 4096, 8192, false),
+		sgx.ops->augment(sgx.enclave, 0, 4096, false), -EINVAL);
+	assert_int_equal(
+		sgx.ops->augment(sgx.enclave, 64 * GIB - 4096, 8192, false),
 		-EINVAL);
 	add(FREE, 4);
 	assert_int_equal(sgx_model.augmented, 4);
-	sgx_fixture_enter(&f, test_store, FREE + 4096, 5, 0, 0);
-	assert_int_equal(f.run.function, SGX_EEXIT);
+	sgx_fixture_enter(&sgx, test_store, FREE + 4096, 5, 0, 0);
+	assert_int_equal(sgx.run.function, SGX_EEXIT);
 	/* Not twice. */
-	assert_int_equal(sgx_fixture_accept(&f, FREE, FRESH),
+	assert_int_equal(sgx_fixture_accept(&sgx, FREE, FRESH),
 		SGX_PAGE_ATTRIBUTES_MISMATCH);
 	/* Out of memory: some are there; asking again is fine. */
 	sgx_model.epc = 3;
 	assert_int_equal(
-		f.ops->augment(f.enclave, FREE + 0x10000, 0x8000, false),
+		sgx.ops->augment(sgx.enclave, FREE + 0x10000, 0x8000, false),
 		-ENOMEM);
-	assert_why("EPC");
+	sgx_fixture_assert_why("EPC");
 	sgx_model.epc = 100;
 	add(FREE + 0x10000, 8);
 }
@@ -293,39 +257,40 @@ static void test_restrict(void **state)
 
 	(void)state;
 	add(FREE, 8);
-	assert_int_equal(f.ops->restrict_permissions(
-				 f.enclave, FREE, 4096, SGX_SECINFO_W),
+	assert_int_equal(sgx.ops->restrict_permissions(
+				 sgx.enclave, FREE, 4096, SGX_SECINFO_W),
 		-EINVAL);
 	assert_int_equal(
-		f.ops->restrict_permissions(f.enclave, FREE, 4096, 8), -EINVAL);
-	assert_int_equal(f.ops->restrict_permissions(
-				 f.enclave, TCS1, 4096, SGX_SECINFO_R),
+		sgx.ops->restrict_permissions(sgx.enclave, FREE, 4096, 8),
+		-EINVAL);
+	assert_int_equal(sgx.ops->restrict_permissions(
+				 sgx.enclave, TCS1, 4096, SGX_SECINFO_R),
 		-EINVAL);
 	/* Two thirds of the pages are refused at first. */
 	sgx_model.again_every = 2;
 	sgx_model.conflict_every = 3;
-	assert_int_equal(f.ops->restrict_permissions(
-				 f.enclave, FREE, 8 * 4096, SGX_SECINFO_R),
+	assert_int_equal(sgx.ops->restrict_permissions(
+				 sgx.enclave, FREE, 8 * 4096, SGX_SECINFO_R),
 		0);
 	for (int i = 0; i < 8; i++)
 		assert_int_equal(
-			sgx_fixture_accept(&f, FREE + i * 4096ull, accepted),
+			sgx_fixture_accept(&sgx, FREE + i * 4096ull, accepted),
 			0);
-	sgx_fixture_enter(&f, test_store, FREE, 5, 0, 0);
-	assert_int_equal(f.run.exception_vector, SGX_VECTOR_PF);
+	sgx_fixture_enter(&sgx, test_store, FREE, 5, 0, 0);
+	assert_int_equal(sgx.run.exception_vector, SGX_VECTOR_PF);
 	leave_after_fault();
 	/* As far as it goes. */
 	sgx_model.again_every = sgx_model.conflict_every = 0;
 	add(FREE + 0x10000, 2);
-	assert_int_equal(f.ops->restrict_permissions(f.enclave, FREE + 0x10000,
-				 4 * 4096, SGX_SECINFO_R),
+	assert_int_equal(sgx.ops->restrict_permissions(sgx.enclave,
+				 FREE + 0x10000, 4 * 4096, SGX_SECINFO_R),
 		-EFAULT);
-	assert_int_equal(sgx_fixture_accept(&f, FREE + 0x11000, accepted), 0);
+	assert_int_equal(sgx_fixture_accept(&sgx, FREE + 0x11000, accepted), 0);
 	/* Pending pages: the leaf's own code. */
 	assert_int_equal(
-		f.ops->augment(f.enclave, FREE + 0x20000, 4096, false), 0);
-	assert_int_equal(f.ops->restrict_permissions(f.enclave, FREE + 0x20000,
-				 4096, SGX_SECINFO_R),
+		sgx.ops->augment(sgx.enclave, FREE + 0x20000, 4096, false), 0);
+	assert_int_equal(sgx.ops->restrict_permissions(sgx.enclave,
+				 FREE + 0x20000, 4096, SGX_SECINFO_R),
 		SGX_PAGE_NOT_MODIFIABLE);
 }
 
@@ -334,8 +299,8 @@ static void test_swapped_for_ever(void **state)
 	(void)state;
 	add(FREE, 1);
 	sgx_model.again_every = 1;
-	assert_int_equal(f.ops->restrict_permissions(
-				 f.enclave, FREE, 4096, SGX_SECINFO_R),
+	assert_int_equal(sgx.ops->restrict_permissions(
+				 sgx.enclave, FREE, 4096, SGX_SECINFO_R),
 		-EAGAIN);
 }
 
@@ -347,26 +312,33 @@ static void test_remove(void **state)
 	(void)state;
 	add(FREE, 6);
 	epc = sgx_model.epc;
-	assert_int_equal(f.ops->remove_pages(f.enclave, FREE, 4096), -EPERM);
 	assert_int_equal(
-		f.ops->modify_type(f.enclave, FREE, 4096, SGX_PT_REG), -EINVAL);
+		sgx.ops->remove_pages(sgx.enclave, FREE, 4096), -EPERM);
+	assert_int_equal(
+		sgx.ops->modify_type(sgx.enclave, FREE, 4096, SGX_PT_REG),
+		-EINVAL);
 	sgx_model.again_every = 3;
 	assert_int_equal(
-		f.ops->modify_type(f.enclave, FREE, 6 * 4096, SGX_PT_TRIM), 0);
+		sgx.ops->modify_type(sgx.enclave, FREE, 6 * 4096, SGX_PT_TRIM),
+		0);
 	for (int i = 0; i < 3; i++)
 		assert_int_equal(
-			sgx_fixture_accept(&f, FREE + i * 4096ull, trimmed), 0);
+			sgx_fixture_accept(&sgx, FREE + i * 4096ull, trimmed),
+			0);
 	/* Three of them: the enclave has not accepted the others. */
 	assert_int_equal(
-		f.ops->remove_pages(f.enclave, FREE, 6 * 4096), -EPERM);
+		sgx.ops->remove_pages(sgx.enclave, FREE, 6 * 4096), -EPERM);
 	assert_int_equal(sgx_model.epc, epc + 3);
 	for (int i = 3; i < 6; i++)
 		assert_int_equal(
-			sgx_fixture_accept(&f, FREE + i * 4096ull, trimmed), 0);
+			sgx_fixture_accept(&sgx, FREE + i * 4096ull, trimmed),
+			0);
 	assert_int_equal(
-		f.ops->remove_pages(f.enclave, FREE + 3 * 4096, 3 * 4096), 0);
+		sgx.ops->remove_pages(sgx.enclave, FREE + 3 * 4096, 3 * 4096),
+		0);
 	assert_int_equal(sgx_model.epc, epc + 6);
-	assert_int_equal(f.ops->remove_pages(f.enclave, FREE, 4096), -EFAULT);
+	assert_int_equal(
+		sgx.ops->remove_pages(sgx.enclave, FREE, 4096), -EFAULT);
 	add(FREE, 6);
 }
 
@@ -386,17 +358,17 @@ static void test_new_tcs(void **state)
 		.fslimit = 0xfff,
 		.gslimit = 0xfff};
 	assert_int_equal(
-		f.ops->modify_type(f.enclave, FREE, 4096, SGX_PT_TCS), 0);
+		sgx.ops->modify_type(sgx.enclave, FREE, 4096, SGX_PT_TCS), 0);
 	assert_int_equal(sgx_model_mapped(FREE), 3);
 	assert_int_equal(sgx_model_mapped(FREE + 4096), 7);
 	assert_int_equal(sgx_model.mappings, before + 1);
-	assert_int_equal(sgx_fixture_accept(&f, FREE,
+	assert_int_equal(sgx_fixture_accept(&sgx, FREE,
 				 SGX_SECINFO_TCS | SGX_SECINFO_MODIFIED),
 		0);
-	f.run.tcs = FREE;
-	sgx_fixture_enter(&f, test_leave, 9, 0, 0, 0);
-	assert_int_equal(f.run.function, SGX_EEXIT);
-	assert_int_equal(f.run.exit_rsi, 9);
+	sgx.run.tcs = FREE;
+	sgx_fixture_enter(&sgx, test_leave, 9, 0, 0, 0);
+	assert_int_equal(sgx.run.function, SGX_EEXIT);
+	assert_int_equal(sgx.run.exit_rsi, 9);
 	/* With another one it could not be entered. */
 	assert_int_equal(sgx_os()->protect(FREE, 4096, 7), -EACCES);
 }
@@ -405,23 +377,24 @@ static void test_protect(void **state)
 {
 	(void)state;
 	add(FREE, 4);
-	assert_int_equal(f.ops->protect(f.enclave, FREE, 4096, 8), -EINVAL);
-	assert_int_equal(f.ops->protect(f.enclave, FREE, 8192, 0), 0);
+	assert_int_equal(sgx.ops->protect(sgx.enclave, FREE, 4096, 8), -EINVAL);
+	assert_int_equal(sgx.ops->protect(sgx.enclave, FREE, 8192, 0), 0);
 	assert_int_equal(sgx_model_mapped(FREE), 0);
-	sgx_fixture_enter(&f, test_load, FREE, 0, 0, 0);
-	assert_int_equal(f.run.exception_vector, SGX_VECTOR_PF);
+	sgx_fixture_enter(&sgx, test_load, FREE, 0, 0, 0);
+	assert_int_equal(sgx.run.exception_vector, SGX_VECTOR_PF);
 	leave_after_fault();
-	assert_int_equal(f.ops->protect(f.enclave, FREE, 4096, PROT_READ), 0);
+	assert_int_equal(
+		sgx.ops->protect(sgx.enclave, FREE, 4096, PROT_READ), 0);
 	assert_int_equal(sgx_model_mapped(FREE), 7);
 	assert_int_equal(sgx_model_mapped(FREE + 4096), 0);
-	sgx_fixture_enter(&f, test_load, FREE, 0, 0, 0);
-	assert_int_equal(f.run.function, SGX_EEXIT);
+	sgx_fixture_enter(&sgx, test_load, FREE, 0, 0, 0);
+	assert_int_equal(sgx.run.function, SGX_EEXIT);
 	/* Over pages of the image: each gets what it had. */
-	assert_int_equal(f.ops->protect(f.enclave, TEXT - 4096,
+	assert_int_equal(sgx.ops->protect(sgx.enclave, TEXT - 4096,
 				 DATA + DATA_SIZE - TEXT + 8192, 0),
 		0);
 	assert_int_equal(sgx_model_mapped(TEXT), 0);
-	assert_int_equal(f.ops->protect(f.enclave, TEXT - 4096,
+	assert_int_equal(sgx.ops->protect(sgx.enclave, TEXT - 4096,
 				 DATA + DATA_SIZE - TEXT + 8192, PROT_READ),
 		0);
 	assert_int_equal(sgx_model_mapped(TEXT - 4096), 7);
@@ -436,8 +409,8 @@ static void *restrict_many(void *arg)
 	int rc = 0;
 
 	for (int i = 0; i < 64 && !rc; i++)
-		rc = f.ops->restrict_permissions(
-			f.enclave, page, 4 * 4096, SGX_SECINFO_R);
+		rc = sgx.ops->restrict_permissions(
+			sgx.enclave, page, 4 * 4096, SGX_SECINFO_R);
 	return (void *)(intptr_t)rc;
 }
 
@@ -460,7 +433,9 @@ static void test_concurrent_ioctls(void **state)
 	assert_int_equal(sgx_model.naps, 0);
 }
 
-#define RUNNING_TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
+#define RUNNING_TEST(name)               \
+	cmocka_unit_test_setup_teardown( \
+		name, sgx_fixture_setup, sgx_fixture_teardown)
 
 int main(void)
 {
