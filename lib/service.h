@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What CAS gives to an attested enclave: everything that the manifest would
+ * say, and what a manifest cannot hold since it is no secret. Canonical CBOR;
+ * CAS makes it, init carries it unread, the kernel takes it once, before the
+ * service starts.
+ */
+#pragma once
+
+#include "lib/manifest.h"
+
+enum {
+	SERVICE_VERSION = 1,
+	SERVICE_SIZE_MAX = 4 * 1024 * 1024,
+	SERVICE_FILES_MAX = 256,
+};
+
+/* A file that exists in the enclave's memory only. */
+struct service_file {
+	struct bytes data;
+	uint64_t mode; /* permission bits, 0 to 07777 */
+	const char *path; /* absolute; may cover a file of a read-only image */
+};
+
+struct service_volume {
+	struct bytes key; /* VOLUME_KEY_SIZE bytes */
+	struct bytes tag; /* the last one CAS acknowledged, VOL_TAG_SIZE bytes;
+			     none: what the directory holds is discarded and a
+			     new volume made, since nothing in it was ever
+			     acknowledged */
+	const char *name; /* of a struct volume_spec of the manifest */
+};
+
+struct service_config {
+	uint64_t version;
+	struct bytes manifest; /* canonical form, without `cas` */
+	struct item_list files; /* of struct service_file */
+	struct item_list volumes; /* of struct service_volume */
+};
+
+extern const struct schema service_config_schema;
+
+/* Decodes and checks; the manifest is checked by manifest_decode(). Errors as
+ * schema_decode(), -EINVAL. */
+must_check int service_config_decode(struct service_config *c, const void *data,
+	size_t size, struct arena *arena, struct err *e);
