@@ -104,8 +104,8 @@ void engine_session_read(struct engine *g, const struct engine_call *c,
 void engine_session_delete(struct engine *g, const struct engine_call *c,
 	const char *name, const struct signature_list *signatures);
 /* body: JSON array of names below prefix that the principal may list. */
-void engine_session_list(struct engine *g, const struct engine_call *c,
-	const char *prefix);
+void engine_session_list(
+	struct engine *g, const struct engine_call *c, const char *prefix);
 /* Nothing is changed: would it be taken, what would it do. body: the effective
  * differences, a line each. */
 void engine_session_diff(struct engine *g, const struct engine_call *c,

@@ -40,15 +40,14 @@ void secret_set_free(struct secret_set *set); /* wipes; NULL is fine */
 
 /* Canonical CBOR, for the store. */
 must_check int secret_set_encode(const struct secret_set *set, struct buf *out);
-must_check int secret_set_decode(const void *data, size_t size,
-	struct secret_set **out, struct err *e);
+must_check int secret_set_decode(
+	const void *data, size_t size, struct secret_set **out, struct err *e);
 
 /* Renews what is due (certificates, rotation). 1: something changed; 0. */
 must_check int secret_set_renew(struct secret_set *set, const struct session *s,
 	const struct secret_env *env, struct err *e);
 /* When something is next due; INT64_MAX: never. */
-int64_t secret_set_due(
-	const struct secret_set *set, const struct session *s);
+int64_t secret_set_due(const struct secret_set *set, const struct session *s);
 
 /*
  * Appends the value in a format: the text behind "name" in a variable, such as

@@ -15,7 +15,7 @@
 #pragma once
 
 #include "lib/buf.h"
-#include "lib/schema.h"
+#include "lib/manifest.h"
 
 enum {
 	SESSION_YAML_MAX = 1024 * 1024,

@@ -25,5 +25,5 @@ must_check int subst(const char *text, subst_fn *lookup, void *arg,
 /* Calls found() for each variable without replacing anything; its result, if
  * not 0, ends the search and is returned. -EINVAL: malformed. */
 typedef int subst_found_fn(void *arg, const char *name, const char *format);
-must_check int subst_each(const char *text, subst_found_fn *found, void *arg,
-	struct err *e);
+must_check int subst_each(
+	const char *text, subst_found_fn *found, void *arg, struct err *e);

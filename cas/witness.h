@@ -52,5 +52,5 @@ must_check int witness_append(struct witness_set *w, uint64_t from_seq,
 	const uint8_t to[WITNESS_HASH_SIZE], unsigned timeout_ms,
 	struct err *e);
 /* How many answered the last call, of how many. */
-void witness_status(const struct witness_set *w, unsigned *answering,
-	unsigned *count);
+void witness_status(
+	const struct witness_set *w, unsigned *answering, unsigned *count);
