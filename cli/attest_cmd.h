@@ -10,6 +10,7 @@
 
 #include "attest/appraise.h"
 #include "attest/evidence.h"
+#include "attest/folder.h"
 #include "cli/options.h"
 
 enum { ATTEST_OK = 0, ATTEST_REJECTED = 1, ATTEST_UNUSABLE = 2 };
@@ -45,31 +46,6 @@ int attest_collateral_show(struct options *o, struct err *e);
 int attest_collateral_fetch(struct options *o, struct err *e);
 
 /* ---- attest_files.c ---- */
-
-enum { ATTEST_FILE_MAX = 1 << 20 };
-
-struct attest_file {
-	uint8_t *data; /* malloc'ed, with a NUL behind it */
-	size_t size;
-};
-
-/*
- * The whole of a file (regular or a pipe), "-" being standard input, of at most
- * ATTEST_FILE_MAX bytes and not empty. what: "quote", "policy", ... for
- * messages. 0 or -errno; free(f->data).
- */
-must_check int attest_file_read(struct attest_file *f, const char *what,
-	const char *path, struct err *e);
-
-/* A folder of collateral. Files that are not there are absent. */
-struct attest_folder {
-	struct attest_file file[16];
-	struct collateral_files files; /* spans of the above */
-};
-
-must_check int attest_folder_read(
-	struct attest_folder *f, const char *path, struct err *e);
-void attest_folder_free(struct attest_folder *f);
 
 /*
  * What --report-data names: up to 128 hexadecimal digits (in pairs), or a file
