@@ -15,6 +15,7 @@
  */
 #pragma once
 
+#include "cas/freshness.h"
 #include "lib/buf.h"
 #include "lib/err.h"
 
@@ -84,17 +85,11 @@ must_check int store_after(
 	struct store *s, uint64_t seq, store_done_fn *done, void *arg);
 
 /* ---- its state ---- */
-enum store_freshness {
-	FRESH_NONE, /* a rolled-back store is not noticed */
-	FRESH_TPM,
-	FRESH_QUORUM,
-};
-
 struct store_status {
 	uint64_t seq; /* last record */
 	uint64_t durable; /* last record that is durable and witnessed */
 	uint8_t head[STORE_HASH_SIZE]; /* of the durable one */
-	enum store_freshness freshness;
+	enum freshness_kind freshness;
 	unsigned witnesses, witnesses_answering;
 	int error; /* of the commit that is being retried; 0: healthy */
 	char error_text[256];
@@ -105,12 +100,12 @@ struct store_status {
 void store_status(struct store *s, struct store_status *out);
 
 /* ---- opening ---- */
-struct witness_set; /* cas/witness.h */
-
 struct store_options {
 	const char *path; /* of the SQLite database */
 	uint8_t key[STORE_KEY_SIZE]; /* cluster key: seals rows and records */
-	struct witness_set *witnesses; /* NULL: none; borrowed */
+	/* Who holds the head; NULL: nobody. Borrowed; the store calls stop()
+	 * when it closes or could not be opened. */
+	struct freshness *freshness;
 	/* Other kinds of back end and of threads, for simulation. */
 	const struct store_backend *backend; /* NULL: SQLite */
 	void *backend_arg;

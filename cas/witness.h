@@ -1,28 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Witnesses: small programs elsewhere that remember the head of CAS's chain, so
- * that an old copy of its store cannot be passed for the present one.
+ * Witnesses: small programs elsewhere that remember the head of CAS's chain
+ * (cas/freshness.h). This is the client: a set of 2f+1 witnesses, of which f+1
+ * make a quorum. Acknowledged is what a quorum has.
  *
- * A witness keeps, for each cluster (32 bytes), {term, seq, head} and only goes
- * forward: append(term, from seq+head, to seq+head) succeeds if it has `from`
- * (or `to` already) and the term is not older. Answers are signed with the
- * witness's key, over the request's nonce. f+1 of 2f+1 make a quorum.
- * Acknowledged is what a quorum has. A new term (a CAS that starts, or takes
- * over) is granted by a quorum, after which older terms are refused by it.
+ * Connections are TLS 1.3. The witness is known by the hash of its key. The
+ * client shows a key derived from the cluster's key, and the hash of that is
+ * the cluster's name at the witness: so nobody else can append to it.
+ *
+ * A new term (a CAS that starts, or takes over) is granted by a quorum, after
+ * which that quorum refuses the older ones. See doc/witness.md.
  */
 #pragma once
 
-#include "lib/err.h"
-#include "lib/types.h"
+#include "cas/freshness.h"
 
-enum { WITNESS_MAX = 9, WITNESS_HASH_SIZE = 32 };
-
-struct witness_state {
-	uint64_t term, seq;
-	uint8_t head[WITNESS_HASH_SIZE];
+enum {
+	WITNESS_MAX = 9,
+	WITNESS_HASH_SIZE = 32,
+	WITNESS_KEY_SIZE = 32,
+	WITNESS_PORT = 18766,
 };
 
-struct witness_set; /* the client: several witnesses */
+struct witness_set;
 
 /* host:port and the SHA-256 of the witness's DER SubjectPublicKeyInfo. */
 struct witness_address {
@@ -30,27 +30,20 @@ struct witness_address {
 	uint8_t key[WITNESS_HASH_SIZE];
 };
 
+/*
+ * key: secret, the same for all who may be in charge of this store; derive it
+ * from the cluster key for this use alone. count: odd, up to WITNESS_MAX.
+ * -EINVAL: an address is malformed, or a witness is there twice.
+ */
 must_check int witness_set_new(const struct witness_address *list,
-	unsigned count, const uint8_t cluster[WITNESS_HASH_SIZE],
+	unsigned count, const uint8_t key[static WITNESS_KEY_SIZE],
 	struct witness_set **out, struct err *e);
+/* NULL is fine. */
 void witness_set_free(struct witness_set *w);
 
-/*
- * Asks all for a new term, and for the newest state that a quorum answers for.
- * *exists false: no witness of the quorum has this cluster. -ETIMEDOUT: no
- * quorum answered within timeout_ms, e names those that did not.
- */
-must_check int witness_open(struct witness_set *w, unsigned timeout_ms,
-	struct witness_state *state, bool *exists, struct err *e);
-/*
- * The chain went on. 0: a quorum has it. -ESTALE: another term is in charge or
- * another head was appended: this CAS must stop. -ETIMEDOUT: try again, the
- * same call is harmless. Blocks, in the committer's thread.
- */
-must_check int witness_append(struct witness_set *w, uint64_t from_seq,
-	const uint8_t from[WITNESS_HASH_SIZE], uint64_t to_seq,
-	const uint8_t to[WITNESS_HASH_SIZE], unsigned timeout_ms,
-	struct err *e);
-/* How many answered the last call, of how many. */
-void witness_status(
-	const struct witness_set *w, unsigned *answering, unsigned *count);
+/* For struct store_options. */
+struct freshness *witness_freshness(struct witness_set *w);
+
+/* The cluster's name at witnesses, which `sconce witness --only` takes. */
+must_check int witness_cluster(const uint8_t key[static WITNESS_KEY_SIZE],
+	uint8_t cluster[static WITNESS_HASH_SIZE]);
