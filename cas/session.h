@@ -278,6 +278,31 @@ must_check int session_decode(
 must_check int session_hash(
 	const struct session *s, uint8_t hash[static SESSION_HASH_SIZE]);
 
+/*
+ * Values of config-fragments that stand in the place of rules: YAML of the
+ * shape that a policy has there, without variables.
+ */
+struct session_rules {
+	struct item_list attestation; /* of struct attest_variant */
+	struct session_security
+		security; /* mode, tolerate, ignore_advisories */
+	void *memory; /* session_rules_free */
+};
+
+/* One variant of `attestation`, or a list of them. Errors as session_parse().
+ */
+must_check int session_parse_attestation(const char *name, const char *text,
+	size_t size, struct session_rules *out, struct err *e);
+/* The map behind `security.attestation`. */
+must_check int session_parse_security(const char *name, const char *text,
+	size_t size, struct session_rules *out, struct err *e);
+/* A text or a list of texts, such as hashes: security.ignore_advisories is
+ * not touched, the list is *out and lives as long as `rules`. */
+must_check int session_parse_texts(const char *name, const char *text,
+	size_t size, struct session_rules *rules, struct text_list *out,
+	struct err *e);
+void session_rules_free(struct session_rules *r); /* frees memory only */
+
 /* Lookups; NULL: there is none. */
 const struct session_service *session_service(
 	const struct session *s, const char *name);
