@@ -15,6 +15,7 @@
  */
 #pragma once
 
+#include "lib/buf.h"
 #include "lib/schema.h"
 
 enum {
@@ -24,6 +25,8 @@ enum {
 	WIRE_REPLY_MAX = 5 * 1024 * 1024,
 	WIRE_EXPORTER_SIZE = 32,
 	WIRE_INSTANCE_SIZE = 16,
+	WIRE_HEAD_SIZE = 4, /* of a frame: its length without these */
+	WIRE_ERROR_MAX = 4096,
 };
 
 #define WIRE_EXPORTER_LABEL "EXPORTER-sconce-cas"
@@ -37,7 +40,8 @@ enum wire_op {
 	 * lease. */
 	WIRE_HELLO,
 	/* volume's state went from `from` to `to` (VOL_TAG_SIZE bytes; from
-	 * none: it was just made). Reply when it can no longer be lost. */
+	 * none: it was just made). Reply when it can no longer be lost. After a
+	 * lost connection it is sent again: success, too, if CAS has `to`. */
 	WIRE_TAG,
 	WIRE_RENEW, /* the lease; reply: lease */
 	WIRE_SECRET_GET, /* secret, format; reply: value */
@@ -46,8 +50,10 @@ enum wire_op {
 	 * instance is over. */
 	WIRE_EXIT,
 	/* Before there is an enclave: a one-time token for a start of
-	 * `session`. Any client may ask; reply: value. */
+	 * `session`. Any client may ask; reply: value, 32 bytes (their digits
+	 * are the manifest's), or none: no token is wanted. */
 	WIRE_TOKEN,
+	WIRE_OPS,
 };
 
 struct wire_request {
@@ -82,6 +88,34 @@ struct wire_reply {
 extern const struct schema wire_request_schema;
 extern const struct schema wire_reply_schema;
 
-/* The report data that evidence must have on a connection: 64 bytes. */
-int wire_binding(const uint8_t exporter[static WIRE_EXPORTER_SIZE],
+/*
+ * Frames of a stream, whose first bytes are data. 1: one is there, *payload
+ * lies within data; 0: more must come; -EMSGSIZE: longer than max (WIRE_*_MAX),
+ * or empty: nothing more can be understood on this connection.
+ */
+must_check int wire_frame(
+	const void *data, size_t size, size_t max, struct bytes *payload);
+
+/* Appends a frame. -EINVAL: r is not what its schema says, e names what;
+ * -EMSGSIZE, -ENOMEM: nothing was appended. */
+must_check int wire_put_request(
+	const struct wire_request *r, struct buf *out, struct err *e);
+must_check int wire_put_reply(
+	const struct wire_reply *r, struct buf *out, struct err *e);
+
+/* Memory for what a frame's payload of size bytes is decoded to. */
+#define WIRE_ARENA_SIZE(size) (2 * (size) + 128 * 1024)
+
+/*
+ * Payload to structure, whose pointers then point into arena. Errors as
+ * schema_decode(); -EINVAL: an operation that this version does not have, or
+ * sizes that cannot be. r->id may be replied to if it is not 0.
+ */
+must_check int wire_get_request(struct wire_request *r, const void *data,
+	size_t size, struct arena *arena, struct err *e);
+must_check int wire_get_reply(struct wire_reply *r, const void *data,
+	size_t size, struct arena *arena, struct err *e);
+
+/* The report data that evidence must have on a connection. 0 or -EIO. */
+must_check int wire_binding(const uint8_t exporter[static WIRE_EXPORTER_SIZE],
 	uint8_t report_data[static 64]);

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "attest/measure.h"
-#include "cli/schema_encode.h"
+#include "lib/schema_encode.h"
 #include "cli/yaml.h"
 
 /* The whole file, at most MANIFEST_SIZE_MAX bytes. */

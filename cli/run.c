@@ -22,7 +22,7 @@
 #include "cli/manifest_file.h"
 #include "cli/program.h"
 #include "cli/run_options.h"
-#include "cli/schema_encode.h"
+#include "lib/schema_encode.h"
 #include "cli/volume_key.h"
 #include "cli/volume_tags.h"
 #include "host/launch.h"

@@ -163,6 +163,8 @@ static int check_field(const struct schema *s, const struct schema_field *f,
 	case SCHEMA_BYTES:
 		if (((const struct bytes *)at)->size > f->max)
 			return bad(e, -ERANGE, s, f, "too long");
+		if (((const struct bytes *)at)->size < f->min)
+			return bad(e, -ERANGE, s, f, "too short");
 		return 0;
 	case SCHEMA_TEXT_LIST:
 	case SCHEMA_TEXT_MAP:

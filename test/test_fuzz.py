@@ -50,6 +50,16 @@ RATLS = [bytes.fromhex("d9ea6082591000") + EVIDENCE[0][:4096] + b"\x58"
 GRAMINE = VECTORS / "ratls/gramine-cert.pem"
 if GRAMINE.exists():
     RATLS.append(ssl.PEM_cert_to_DER_cert(GRAMINE.read_text().strip()))
+HELLO = bytes.fromhex(
+    "a56269640162" + "6f7000"
+    + "64636f646500" + "6773657373696f6e" + "63612f62"
+    + "6865766964656e6365" + "420102")
+REPLY = bytes.fromhex(
+    "a562696401656c65617365183c"
+    + "66636f6e66696743010203" + "6673746174757300"
+    + "696f6e5f65787069727901")
+WIRE = [b"\0" + HELLO, b"\1" + REPLY,
+        b"\2" + len(HELLO).to_bytes(4, "little") + HELLO]
 SEEDS = {
     "fuzz-aesm": [aesm.message(*m) for m in (
         (15, {1: KEY, 3: 1, 4: 32, 9: 10 ** 7}), (16, {1: KEY, 9: 5}),
@@ -66,6 +76,8 @@ SEEDS = {
     "fuzz-evidence": EVIDENCE,
     "fuzz-program": ["/bin/true"],
     "fuzz-quote": EVIDENCE,
+    # A HELLO and a TAG, alone and as frames; a reply.
+    "fuzz-wire": WIRE,
     "fuzz-yaml": ["source:test/fuzz/corpus/yaml/full"],
     "fuzz-qe-identity": QE_IDENTITY,
     "fuzz-rewrite": ["/bin/true", "build:test/fuzz/seed-rewrite"],

@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-#include "cli/schema_encode.h"
+#include "lib/schema_encode.h"
 #include "lib/config.h"
 #include "test/unit/cbor_check.h"
 

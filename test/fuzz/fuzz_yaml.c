@@ -4,7 +4,7 @@
 
 #include "attest/yaml_events.c"
 #include "cli/parse.c"
-#include "cli/schema_encode.h"
+#include "lib/schema_encode.h"
 #include "cli/yaml.c"
 #include "lib/manifest.h"
 

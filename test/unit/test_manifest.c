@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/schema_encode.h"
+#include "lib/schema_encode.h"
 #include "cli/yaml.h"
 #include "lib/cbor.h"
 #include "test/unit/cbor_check.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cli/schema_encode.h"
+#include "lib/schema_encode.h"
 
 #include <string.h>
 
