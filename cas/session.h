@@ -284,23 +284,21 @@ must_check int session_hash(
  */
 struct session_rules {
 	struct item_list attestation; /* of struct attest_variant */
-	struct session_security
-		security; /* mode, tolerate, ignore_advisories */
+	struct session_security security;
+	struct text_list texts;
 	void *memory; /* session_rules_free */
 };
 
-/* One variant of `attestation`, or a list of them. Errors as session_parse().
- */
+/* One variant of `attestation`, or a list of them. Errors as session_parse();
+ * each of these three fills its own part of *out. */
 must_check int session_parse_attestation(const char *name, const char *text,
 	size_t size, struct session_rules *out, struct err *e);
-/* The map behind `security.attestation`. */
+/* The map behind `security.attestation`: mode, tolerate, ... */
 must_check int session_parse_security(const char *name, const char *text,
 	size_t size, struct session_rules *out, struct err *e);
-/* A text or a list of texts, such as hashes: security.ignore_advisories is
- * not touched, the list is *out and lives as long as `rules`. */
+/* A text or a list of texts, such as hashes. */
 must_check int session_parse_texts(const char *name, const char *text,
-	size_t size, struct session_rules *rules, struct text_list *out,
-	struct err *e);
+	size_t size, struct session_rules *out, struct err *e);
 void session_rules_free(struct session_rules *r); /* frees memory only */
 
 /* Lookups; NULL: there is none. */
