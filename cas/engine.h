@@ -72,6 +72,9 @@ struct engine_options {
 	engine_verify_fn *verify;
 	void *verify_arg;
 	uint8_t identity[32]; /* SHA-256 of CAS's SPKI: in manifests */
+	/* Who alone may provision it: SHA-256 of the owner's SPKI. */
+	bool has_owner_key;
+	uint8_t owner_key[32];
 	int64_t (*now)(void *arg);
 	void *now_arg;
 };
@@ -83,10 +86,13 @@ void engine_free(struct engine *g);
 void engine_tick(struct engine *g);
 
 /* ---- the owner (engine_owner.c) ---- */
-/* First come: who becomes the owner, with configuration as YAML text. */
+/* First come (or the key of the options): who becomes the owner, with
+ * configuration as YAML text. By the owner: another configuration. Until then
+ * everything but this and status is -EAGAIN. */
 void engine_provision(struct engine *g, const struct engine_call *c,
 	const char *config, size_t size);
-/* Owner only: state for operation, without any session's contents. */
+/* Owner only: state for operation, without any session's contents. Before
+ * there is an owner, anybody: items "provisioned", "identity". */
 void engine_status(struct engine *g, const struct engine_call *c);
 
 /* ---- sessions (engine_session.c) ---- */
@@ -100,7 +106,11 @@ void engine_session_update(struct engine *g, const struct engine_call *c,
  * name an older version. */
 void engine_session_read(struct engine *g, const struct engine_call *c,
 	const char *name, const uint8_t *hash);
-/* 1.0, if access_policy.delete allows. */
+/* Is hash that of the session as it is now? 0, -ESTALE. For those who may read
+ * it; for anybody with a key if the session has a salt. */
+void engine_session_verify(struct engine *g, const struct engine_call *c,
+	const char *name, const uint8_t hash[static 32]);
+/* 1.0, if access_policy.delete allows. Values and volume keys are gone. */
 void engine_session_delete(struct engine *g, const struct engine_call *c,
 	const char *name, const struct signature_list *signatures);
 /* body: JSON array of names below prefix that the principal may list. */
@@ -110,7 +120,8 @@ void engine_session_list(
  * differences, a line each. */
 void engine_session_diff(struct engine *g, const struct engine_call *c,
 	const char *yaml, size_t size);
-/* What would be said to this evidence, with every reason. */
+/* What would be said to this evidence, with every reason
+ * (engine_service.c). */
 void engine_session_dry_run(struct engine *g, const struct engine_call *c,
 	const char *name, const char *service, const void *evidence,
 	size_t size);
