@@ -43,16 +43,24 @@ must_check int secret_set_encode(const struct secret_set *set, struct buf *out);
 must_check int secret_set_decode(
 	const void *data, size_t size, struct secret_set **out, struct err *e);
 
-/* Renews what is due (certificates, rotation). 1: something changed; 0. */
+/*
+ * Renews what is due (certificates, tokens, rotation, imports of what was
+ * renewed there) and what is made of it; forgets previous values after their
+ * grace. 1: something changed; 0. After an error the set is as it was, but an
+ * import that fails is no error: the value that is there stays and it is tried
+ * again a minute later. s: the session that the set was made for.
+ */
 must_check int secret_set_renew(struct secret_set *set, const struct session *s,
 	const struct secret_env *env, struct err *e);
 /* When something is next due; INT64_MAX: never. */
-int64_t secret_set_due(const struct secret_set *set, const struct session *s);
+int64_t secret_set_due(const struct secret_set *set);
 
 /*
  * Appends the value in a format: the text behind "name" in a variable, such as
- * "", "hex", "crt:pem", "privatekey", "pkcs8:der", "chain". -ENOENT: no such
- * secret; -EINVAL: a format that its kind does not have (e lists those it has).
+ * "", "hex", "crt:pem", "privatekey", "pkcs8:der", "chain" (doc/secrets.md).
+ * "previous" or "previous:FORMAT" is the value before the last rotation, while
+ * its grace lasts; else the present one. -ENOENT: no such secret; -EINVAL: a
+ * format that its kind does not have (e lists those it has).
  */
 must_check int secret_format(const struct secret_set *set, const char *name,
 	const char *format, struct buf *out, struct err *e);
@@ -64,9 +72,11 @@ must_check int secret_public(const struct secret_set *set,
 /* The value with what belongs to it, for importers. */
 must_check int secret_export(const struct secret_set *set, const char *name,
 	struct buf *out, struct err *e);
-/* An attested service puts a value: ascii, binary of at most 64 KiB. Whether
- * it may was decided by the caller. */
+/* An attested service puts a value: ascii, binary of 1 byte to 64 KiB. Whether
+ * it may was decided by the caller. -EPERM: given in the policy, or imported.
+ */
 must_check int secret_write(struct secret_set *set, const struct session *s,
-	const char *name, const void *value, size_t size, struct err *e);
+	const char *name, const void *value, size_t size, int64_t now,
+	struct err *e);
 /* "ascii", "x509-ca", ... */
 const char *secret_kind_name(enum secret_kind kind);
