@@ -172,6 +172,8 @@ static void decode_config(void *raw)
 	if (config_decode(&config, raw, params.config_size, &arena, &e))
 		boot_refuse("launch configuration: %s", e.text);
 	check_manifest(&arena);
+	if (!config.program)
+		boot_refuse("neither launcher nor manifest name a program");
 	signal_admit_from_host(config.signals);
 	inetsock_allow(config.network);
 }

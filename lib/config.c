@@ -31,8 +31,8 @@ static const struct schema_field config_fields[] = {
 	{"mounts", SCHEMA_STRUCT_LIST, 0, AT(mounts),
 		.max = MANIFEST_MOUNTS_MAX, .sub = &mount_schema},
 	{"network", SCHEMA_BOOL, 0, AT(network)},
-	{"program", SCHEMA_TEXT, SCHEMA_RAW | SCHEMA_ABSOLUTE, AT(program),
-		.min = 2, .max = MANIFEST_PATH_MAX},
+	{"program", SCHEMA_TEXT, SCHEMA_RAW | SCHEMA_ABSOLUTE | SCHEMA_OPTIONAL,
+		AT(program), .min = 2, .max = MANIFEST_PATH_MAX},
 	{"signals", SCHEMA_FLAGS, 0, AT(signals), .max = 31,
 		.names = manifest_signal_names},
 	{"threads", SCHEMA_UINT, 0, AT(threads), .max = 1 << 20},
@@ -47,6 +47,8 @@ static const struct schema_field config_fields[] = {
 		.max = MANIFEST_SIZE_MAX},
 	{"attestation", SCHEMA_FLAGS, 0, AT(attestation), .max = 3,
 		.names = manifest_attestation_names},
+	{"cas_addresses", SCHEMA_TEXT_LIST, SCHEMA_RAW, AT(cas_addresses),
+		.min = 1, .max = 64},
 	{"volume_sources", SCHEMA_STRUCT_LIST, 0, AT(volume_sources),
 		.max = MANIFEST_VOLUMES_MAX, .sub = &source_schema},
 };
@@ -174,7 +176,7 @@ int config_admit(struct config *c, const struct manifest *m, uint64_t memory,
 {
 	int ret;
 
-	if (strcmp(c->program, m->program) != 0)
+	if (c->program != NULL && strcmp(c->program, m->program) != 0)
 		return err_setf(e, -EPERM,
 			"program %.150s; the manifest wants %.150s", c->program,
 			m->program);
@@ -188,6 +190,7 @@ int config_admit(struct config *c, const struct manifest *m, uint64_t memory,
 	if (ret < 0)
 		return ret;
 	/* These are the manifest's alone; the host's word is not looked at. */
+	c->program = m->program;
 	c->workdir = m->workdir;
 	c->hostname = m->hostname;
 	c->mounts = m->mounts;

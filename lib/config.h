@@ -30,7 +30,8 @@ enum { VOLUME_KEY_SIZE = 32 };
 
 struct config {
 	uint64_t version;
-	const char *program; /* absolute path inside the enclave's file tree */
+	const char *program; /* absolute path inside the enclave's file tree;
+				NULL: as the manifest says */
 	struct text_list args; /* argv, argv[0] included */
 	struct text_list env; /* "NAME=value" */
 	const char *workdir;
@@ -45,6 +46,8 @@ struct config {
 	struct item_list volumes; /* of struct volume_spec */
 	struct item_list volume_sources; /* of struct volume_source */
 	struct bytes manifest; /* canonical form; empty: a development run */
+	struct text_list cas_addresses; /* IP:PORT, tried in turn; with a
+					   manifest that names a CAS */
 };
 
 extern const struct schema config_schema;
@@ -57,6 +60,8 @@ must_check int config_decode(struct config *c, const void *data, size_t size,
  * Restricts @c to what @m admits: @c then is what is to be run, with memory
  * for new lists from @arena. Bounds of @m on memory and cpus are checked
  * against what the host gave (@memory bytes, @cpus).
+ *
+ * With @c->program NULL any program is admitted.
  *
  * -EPERM with the reason in @e if the host asked for something else than @m
  * says: another program, arguments or environment it may not choose, mounts,

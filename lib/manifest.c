@@ -46,10 +46,10 @@ const struct schema mount_schema = {"mount", mount_fields,
 
 static const char *const tag_policy_names[] = {
 	"rollback_protected", "ephemeral", "no_rollback_protection"};
-static const char *const volume_key_names[] = {"given"};
+static const char *const volume_key_names[] = {"given", "cas", "sealed"};
 static const struct schema_field volume_fields[] = {
 	{"ro", SCHEMA_BOOL, 0, AT(volume_spec, ro)},
-	{"key", SCHEMA_ENUM, 0, AT(volume_spec, key), .max = 0,
+	{"key", SCHEMA_ENUM, 0, AT(volume_spec, key), .max = 2,
 		.names = volume_key_names},
 	{"name", SCHEMA_TEXT, SCHEMA_REQUIRED, AT(volume_spec, name), .min = 1,
 		.max = 64},
@@ -92,7 +92,20 @@ static const struct schema_field limits_fields[] = {
 static const struct schema limits_schema = {"limits", limits_fields,
 	ARRAY_SIZE(limits_fields), sizeof(struct manifest_limits), NULL};
 
+static const struct schema_field cas_fields[] = {
+	{"key", SCHEMA_TEXT, SCHEMA_REQUIRED, AT(manifest_cas, key), .min = 64,
+		.max = 64},
+	{"token", SCHEMA_TEXT, SCHEMA_OPTIONAL, AT(manifest_cas, token),
+		.min = 1, .max = 1024},
+	{"session", SCHEMA_TEXT, SCHEMA_REQUIRED, AT(manifest_cas, session),
+		.min = 3, .max = 2048},
+};
+static const struct schema cas_schema = {"cas", cas_fields,
+	ARRAY_SIZE(cas_fields), sizeof(struct manifest_cas), NULL};
+
 static const struct schema_field manifest_fields[] = {
+	{"cas", SCHEMA_STRUCT, SCHEMA_OPTIONAL, AT(manifest, cas),
+		.sub = &cas_schema},
 	{"env", SCHEMA_STRUCT, 0, AT(manifest, env), .sub = &env_schema},
 	{"args", SCHEMA_STRUCT, 0, AT(manifest, args), .sub = &args_schema},
 	{"root", SCHEMA_RESERVED, 0, .offset = 0},
@@ -101,7 +114,7 @@ static const struct schema_field manifest_fields[] = {
 	{"mounts", SCHEMA_STRUCT_LIST, 0, AT(manifest, mounts),
 		.max = MANIFEST_MOUNTS_MAX, .sub = &mount_schema},
 	{"network", SCHEMA_BOOL, 0, AT(manifest, network)},
-	{"program", SCHEMA_TEXT, SCHEMA_REQUIRED | SCHEMA_ABSOLUTE,
+	{"program", SCHEMA_TEXT, SCHEMA_OPTIONAL | SCHEMA_ABSOLUTE,
 		AT(manifest, program), .min = 2, .max = MANIFEST_PATH_MAX},
 	{"signals", SCHEMA_FLAGS, 0, AT(manifest, signals), .max = 31,
 		.names = manifest_signal_names},
@@ -183,12 +196,57 @@ static int check_volumes(const struct manifest *m, struct err *e)
 				"volume %s: an image has no tag_policy: its "
 				"hash names it",
 				v[i].name);
+		if (v[i].key == VOLUME_KEY_SEALED &&
+			(v[i].image != NULL ||
+				v[i].tag_policy == VOLUME_ROLLBACK_PROTECTED))
+			return err_setf(e, -EINVAL,
+				"volume %s: key sealed; wanted no image, and "
+				"tag_policy no_rollback_protection: who puts "
+				"the volume back can put its tag back as well",
+				v[i].name);
 		if (v[i].ro && v[i].tag_policy == VOLUME_EPHEMERAL)
 			return err_setf(e, -EINVAL,
 				"volume %s: ephemeral and read-only",
 				v[i].name);
 	}
 	return 0;
+}
+
+static bool says_nothing(const struct manifest *m)
+{
+	const struct manifest *none = &manifest_defaults;
+	const struct manifest_limits *l = &m->limits;
+
+	return m->program == NULL && strcmp(m->workdir, none->workdir) == 0 &&
+		strcmp(m->hostname, none->hostname) == 0 && !m->network &&
+		m->signals == none->signals &&
+		m->attestation == none->attestation && m->args.host == 0 &&
+		(l->cpus | l->files | l->memory | l->threads) == 0 &&
+		(m->args.list.count | m->env.set.count | m->env.pass.count |
+			m->mounts.count | m->volumes.count) == 0;
+}
+
+static int check_cas(const struct manifest *m, struct err *e)
+{
+	const char *slash = strrchr(m->cas.session, '/');
+	size_t digits = 0;
+
+	while (digits < 64 && strchr("0123456789abcdef", m->cas.key[digits]))
+		digits++;
+	if (digits < 64)
+		return err_setf(e, -EINVAL,
+			"cas.key: '%.64s'; wanted 64 hexadecimal digits in "
+			"lower case, as `sconce cas attest` prints them",
+			m->cas.key);
+	if (slash == NULL || slash == m->cas.session || slash[1] == '\0')
+		return err_setf(e, -EINVAL,
+			"cas.session: '%.200s'; wanted SESSION/SERVICE",
+			m->cas.session);
+	return says_nothing(m) ? 0
+			       : err_setf(e, -EINVAL,
+					 "manifest: has cas and more; wanted "
+					 "version and cas only: CAS says the "
+					 "rest");
 }
 
 int manifest_check(const struct manifest *m, struct err *e)
@@ -198,6 +256,11 @@ int manifest_check(const struct manifest *m, struct err *e)
 	if (m->version != MANIFEST_VERSION)
 		return err_setf(e, -EINVAL, "manifest.version: %llu; wanted %d",
 			(unsigned long long)m->version, MANIFEST_VERSION);
+	if (m->cas.key != NULL)
+		return check_cas(m, e);
+	if (m->program == NULL)
+		return err_setf(
+			e, -EINVAL, "key 'program' is missing in manifest");
 	for (size_t i = 0; i < m->mounts.count; i++) {
 		int ret = check_mount(&mounts[i], e);
 

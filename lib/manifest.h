@@ -51,6 +51,8 @@ enum volume_tag_policy {
 /* Where its key comes from. */
 enum volume_key_source {
 	VOLUME_KEY_GIVEN, /* the launcher gives it: for development */
+	VOLUME_KEY_CAS, /* struct service_volume (lib/service.h) */
+	VOLUME_KEY_SEALED, /* made at the first start, sealed to the enclave */
 };
 
 struct volume_spec {
@@ -90,9 +92,17 @@ struct manifest_limits {
 	uint64_t threads;
 };
 
+/* The rest is whatever that session of that CAS says. */
+struct manifest_cas {
+	const char *key; /* SHA-256 of CAS's SubjectPublicKeyInfo, 64 lower
+			    case hexadecimal digits; NULL: no CAS */
+	const char *session; /* "name/service" */
+	const char *token; /* known to who may start it, once; or NULL */
+};
+
 struct manifest {
 	uint64_t version;
-	const char *program;
+	const char *program; /* NULL if there is a CAS */
 	const char *workdir;
 	const char *hostname;
 	bool network;
@@ -103,6 +113,7 @@ struct manifest {
 	struct item_list mounts; /* of struct mount_spec */
 	struct item_list volumes; /* of struct volume_spec */
 	uint64_t attestation; /* enum manifest_attestation */
+	struct manifest_cas cas;
 };
 
 extern const struct schema manifest_schema;

@@ -3,6 +3,7 @@
 
 #include <linux/errno.h>
 
+#include "lib/bytes.h"
 #include "lib/string.h"
 
 void arena_init(struct arena *a, void *base, size_t size)
@@ -62,6 +63,8 @@ bool schema_is_absent(const struct schema_field *f, const void *object)
 		return ((const struct text_map *)at)->count == 0;
 	case SCHEMA_STRUCT_LIST:
 		return ((const struct item_list *)at)->count == 0;
+	case SCHEMA_STRUCT:
+		return bytes_zero(at, f->sub->size);
 	default:
 		return false;
 	}

@@ -63,7 +63,7 @@ enum schema_kind {
 
 enum schema_flags {
 	SCHEMA_RAW = 1, /* texts are bytes, not necessarily UTF-8 */
-	SCHEMA_OPTIONAL = 2, /* may be absent: NULL or count 0 */
+	SCHEMA_OPTIONAL = 2, /* may be absent: NULL, count 0, all zeros */
 	SCHEMA_REQUIRED = 4, /* YAML must give it */
 	SCHEMA_ABSOLUTE = 8, /* a text that begins with '/' */
 };

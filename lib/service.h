@@ -44,3 +44,15 @@ extern const struct schema service_config_schema;
  * schema_decode(), -EINVAL. */
 must_check int service_config_decode(struct service_config *c, const void *data,
 	size_t size, struct arena *arena, struct err *e);
+
+/* NULL: there is none of that name. */
+const struct service_volume *service_volume_find(
+	const struct service_config *c, const char *name);
+
+/*
+ * Does @c fit its own manifest, decoded as @m? There is one service_volume for
+ * each volume whose key comes from CAS, and none else; @m names no CAS. 0, or
+ * -EINVAL with the reason in @e.
+ */
+must_check int service_config_match(const struct service_config *c,
+	const struct manifest *m, struct err *e);

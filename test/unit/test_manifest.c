@@ -154,7 +154,7 @@ static void test_bad_yaml(void **state)
 			"m.yaml:2:10: program: 'x/y'; wanted an absolute path"},
 		{"version: 1\nprogram: /x\nprogam: /y\n",
 			"m.yaml:3:1: unknown key 'progam' in manifest; wanted "
-			"one of env, args,"},
+			"one of cas, env, args,"},
 		{"version: 1\nversion: 1\n",
 			"m.yaml:2:1: key 'version' is there twice"},
 		{"version: 1\nprogram: /x\nroot: abc\n",
