@@ -33,6 +33,7 @@ enum secret_kind {
 	SECRET_X509_CA,
 	SECRET_JWT,
 	SECRET_CONFIG_FRAGMENT,
+	SECRET_IMPORTED, /* the policy does not say: as in `import` */
 };
 
 enum key_type {
@@ -62,11 +63,14 @@ struct session_ref {
 struct secret_spec {
 	const char *name;
 	uint64_t kind; /* enum secret_kind */
-	uint64_t size; /* ascii: characters, binary: bytes; default 20 */
+	uint64_t size; /* ascii: characters, binary: bytes; default 20; also of
+			  values that are given */
 	uint64_t key_type;
-	const char *value; /* given, not generated; of binary: hex, or base64
-			      after "base64:"; of config-fragment: the canonical
-			      YAML as text */
+	const char
+		*value; /* given, not generated; of binary: hexadecimal
+			   digits; of keys and certificates: PEM; of
+			   config-fragment: YAML, read by session_fragment_*()
+			 */
 	const char *charset; /* ascii, 1.0: characters to choose from */
 	bool migrate; /* private keys survive updates */
 	/* public-key, x509, x509-ca, jwt: names of other secrets */
@@ -75,7 +79,7 @@ struct secret_spec {
 	const char *common_name;
 	uint64_t endpoint;
 	struct text_list san; /* "dns:...", "ip:..." */
-	uint64_t valid_for; /* s; 0: 10 years; renewed after 2/3 of it */
+	uint64_t valid_for; /* s; default 10 years; renewed after 2/3 of it */
 	/* jwt */
 	const char *algorithm; /* ES256, ES384, EdDSA */
 	struct text_map payload;
@@ -134,7 +138,9 @@ struct attest_variant {
 	 * this session of this CAS; else 64 or 128 hex digits */
 	const char *config_id;
 	/* 1.0, other fields of evidence (attest/appraise.h): mrtd, rtmr0,
-	 * measurement, host_data, ... => hex digits */
+	 * measurement, host_data, ... => "V[,V...]": one of these values;
+	 * ">=V": at least; "V/M": V where the mask M has ones. V and M:
+	 * hexadecimal digits, or decimal where the field is a number. */
 	struct text_map fields;
 };
 
@@ -160,10 +166,11 @@ struct session_service {
 	const char *otp_secret;
 	/* Older way to name the root file system: path is "/" or empty. */
 	const char *fspf_path, *fspf_key, *fspf_tag;
+	uint64_t fspf_update_policy; /* enum volume_tag_policy */
 	/* 1.0 */
 	uint64_t instances; /* at most so many at a time, 0: any number */
 	uint64_t starts_per_hour; /* 0: any number */
-	uint64_t lease; /* s; 0: 60 */
+	uint64_t lease; /* s; default 60 */
 	uint64_t on_expiry; /* enum lease_expiry */
 	bool network; /* default true; 0.3: always */
 	struct manifest_limits limits;
@@ -202,15 +209,17 @@ struct session_security {
 enum principal_kind {
 	PRINCIPAL_CREATOR,
 	PRINCIPAL_KEY, /* SHA-256 of a TLS client key's SPKI */
-	PRINCIPAL_SIGNER, /* SHA-256 of the SPKI whose signature counts */
+	PRINCIPAL_SIGNER, /* whose signature counts: spki and its hash, or a
+			     variable that has a key as PEM */
 	PRINCIPAL_ANY,
 	PRINCIPAL_NONE,
 	PRINCIPAL_AT_LEAST, /* `need` of `rules` */
 	PRINCIPAL_VARIABLE,
 };
 
-/* A rule of access_policy: a tree, kept as a list in which the children of
- * rule i stand behind it, each with its own below it (pre-order). */
+/* A rule of access_policy: trees, kept as a list in which the children of
+ * rule i stand behind it, each with its own below it (pre-order). Any tree of
+ * the list suffices. */
 struct access_rule {
 	uint64_t kind; /* enum principal_kind */
 	uint64_t need, count; /* AT_LEAST: of so many children */
@@ -225,13 +234,13 @@ enum access_right {
 	ACCESS_UPDATE,
 	ACCESS_CREATE_SESSIONS,
 	ACCESS_LIST_SESSIONS,
-	ACCESS_DELETE, /* 1.0; before: nobody */
+	ACCESS_DELETE, /* 1.0, default: as update; before: nobody */
 	ACCESS_RIGHTS,
 };
 
 /* 1.0: how changes are decided on in CAS itself. */
 struct session_board {
-	uint64_t open_for; /* s until a proposal expires; 0: 7 days */
+	uint64_t open_for; /* s until a proposal expires; default 7 days */
 	uint64_t open_at_least; /* s before which nothing takes effect */
 	struct item_list veto; /* of struct access_rule */
 };
@@ -253,6 +262,9 @@ struct session {
 	struct item_list volumes; /* of struct session_volume */
 	struct item_list images; /* of struct session_image */
 	struct item_list access[ACCESS_RIGHTS]; /* of struct access_rule */
+	/* The whole access_policy is that secret's value; access is as without
+	 * a policy. */
+	const char *access_variable;
 	struct session_security security;
 	struct session_board board;
 	struct session_requirements requirements;

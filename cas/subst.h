@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Variables in texts of a policy: $$SCONE::NAME[:FORMAT][|escape(json)]$$, and
- * @@N in arguments: what the host gave as its argument N.
+ * @@N in arguments: what the host gave as its argument N, from 1 on.
+ *
+ * NAME has letters, digits and "_-.~"; FORMAT also ':'. The one name with
+ * colons is "self::software_identity". "$$" in front of anything else, and "@@"
+ * that no digit follows, are just text.
  */
 #pragma once
 
@@ -21,6 +25,11 @@ typedef int subst_fn(void *arg, const char *name, const char *format,
  */
 must_check int subst(const char *text, subst_fn *lookup, void *arg,
 	const struct text_list *host, struct buf *out, struct err *e);
+
+/* True if the text is one variable and nothing else. */
+bool subst_is_variable(const char *text);
+/* The N of each @@N once: -EINVAL if one is there twice or is none. */
+must_check int subst_check_host(const struct text_list *texts, struct err *e);
 
 /* Calls found() for each variable without replacing anything; its result, if
  * not 0, ends the search and is returned. -EINVAL: malformed. */

@@ -101,8 +101,7 @@ int cbor_get_bytes(struct cbor_reader *r, const uint8_t **data, size_t *size)
 	return get_string(r, CBOR_BYTES, data, size);
 }
 
-/* Length of the UTF-8 sequence at @s, 0 if there is none (RFC 3629). */
-static size_t utf8_length(const uint8_t *s, size_t size)
+size_t cbor_utf8_length(const uint8_t *s, size_t size)
 {
 	uint8_t low = 0x80, high = 0xbf;
 	size_t n;
@@ -141,7 +140,7 @@ int cbor_get_text(struct cbor_reader *r, const char **text, size_t *size)
 	if (ret < 0)
 		return ret;
 	for (size_t i = 0, n; i < *size; i += n) {
-		n = utf8_length(data + i, *size - i);
+		n = cbor_utf8_length(data + i, *size - i);
 		if (n == 0)
 			return -EBADMSG;
 	}

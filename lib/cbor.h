@@ -60,6 +60,10 @@ must_check int cbor_get_tag(struct cbor_reader *r, uint64_t *tag);
  * CBOR_DEPTH arrays, maps and tags within each other. -EBADMSG beyond. */
 must_check int cbor_skip(struct cbor_reader *r);
 
+/* Length of the UTF-8 sequence at @s, 0 if there is none (RFC 3629). @size > 0.
+ */
+size_t cbor_utf8_length(const uint8_t *s, size_t size);
+
 /* True if everything was read. */
 bool cbor_reader_at_end(const struct cbor_reader *r);
 

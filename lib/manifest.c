@@ -89,7 +89,7 @@ static const struct schema_field limits_fields[] = {
 	{"threads", SCHEMA_UINT, 0, AT(manifest_limits, threads),
 		.max = 1 << 20},
 };
-static const struct schema limits_schema = {"limits", limits_fields,
+const struct schema manifest_limits_schema = {"limits", limits_fields,
 	ARRAY_SIZE(limits_fields), sizeof(struct manifest_limits), NULL};
 
 static const struct schema_field cas_fields[] = {
@@ -110,7 +110,7 @@ static const struct schema_field manifest_fields[] = {
 	{"args", SCHEMA_STRUCT, 0, AT(manifest, args), .sub = &args_schema},
 	{"root", SCHEMA_RESERVED, 0, .offset = 0},
 	{"limits", SCHEMA_STRUCT, 0, AT(manifest, limits),
-		.sub = &limits_schema},
+		.sub = &manifest_limits_schema},
 	{"mounts", SCHEMA_STRUCT_LIST, 0, AT(manifest, mounts),
 		.max = MANIFEST_MOUNTS_MAX, .sub = &mount_schema},
 	{"network", SCHEMA_BOOL, 0, AT(manifest, network)},

@@ -117,6 +117,7 @@ struct manifest {
 };
 
 extern const struct schema manifest_schema;
+extern const struct schema manifest_limits_schema;
 extern const struct schema mount_schema;
 extern const struct schema volume_spec_schema;
 /* Indexed by signal number - 1, NULL where the host never may. */
