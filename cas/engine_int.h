@@ -61,7 +61,7 @@ struct held {
 	bool stale; /* no longer in the tree */
 	uint64_t seq; /* of the record that made it */
 	size_t bytes;
-	const struct session *session;
+	struct session *session;
 	uint8_t hash[SESSION_HASH_SIZE];
 	/* Filled by engine_secrets(). */
 	uint64_t secrets_seq;
@@ -96,12 +96,19 @@ struct engine_importer {
 	const uint8_t *hash;
 };
 void engine_secret_env(struct engine_importer *i, struct secret_env *env);
+/* True if one of the exports is to that session; *by (may be NULL): which. */
+bool engine_exports(struct engine *g, const struct item_list *exports,
+	const struct session *to, const uint8_t hash[SESSION_HASH_SIZE],
+	const struct session_ref **by);
+/* h is the version that the importer wants. */
+bool engine_pinned(const struct session_ref *from, const struct held *h);
+void held_free_all(struct engine *g);
 /* Puts the set into x as the values of the session. */
 must_check int engine_secrets_put(
 	struct store_txn *x, const char *session, const struct secret_set *set);
 
 /* ---- volumes (engine_volume.c) ---- */
-/* A row of STORE_VOLUME; the key's name is volume_row_key(). */
+/* A row of STORE_VOLUME; its key: volume_row_key(). */
 struct volume_record {
 	uint8_t key[VOL_KEY_SIZE];
 	bool has_tag;
@@ -128,6 +135,9 @@ struct volume_place {
 must_check int engine_volume_place(struct engine *g, const struct session *s,
 	const uint8_t hash[SESSION_HASH_SIZE], const struct session_volume *v,
 	struct volume_place *out, struct err *e);
+/* Own volumes: -ENAMETOOLONG. */
+must_check int volume_row_key(
+	const char *session, const char *volume, struct volume_place *out);
 /* -ENOENT: no such row; -EBADMSG. */
 must_check int engine_volume_get(struct engine *g,
 	const struct volume_place *at, struct volume_record *out,
@@ -176,10 +186,13 @@ void answer_item_number(struct answer *a, const char *name, uint64_t number);
 void answer_send(struct answer *a);
 /* status and text of e. */
 void answer_fail(struct answer *a, int status, const char *text);
-/* When x, which is submitted, is durable; if that fails, the error. */
-void answer_submit(struct answer *a, struct store_txn *x);
+/* When x, which is submitted, is durable; if that fails, the error, which is
+ * also what it returns: nothing happened then. */
+int answer_submit(struct answer *a, struct store_txn *x);
 /* When record seq is durable. */
 void answer_after(struct answer *a, uint64_t seq);
+/* The engine goes: waiting answers are not given. */
+void answers_leave(struct engine *g);
 /* Without an answer in the making. */
 void engine_fail(struct engine *g, const struct engine_call *c, int status,
 	const char *text);
