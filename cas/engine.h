@@ -6,7 +6,8 @@
  * comes from outside, so that simulations drive it as servers do.
  *
  * Each operation calls reply() once, perhaps before it returns. What the reply
- * points to lives until reply() returns. Errors:
+ * points to lives until reply() returns. What is passed in is the caller's
+ *again when the call returns. Errors:
  *	EACCES		this principal may not (nor learns whether it is there)
  *	EPERM		the policy forbids it to everybody
  *	EKEYREJECTED	evidence is not what the policy wants
@@ -19,6 +20,7 @@
  */
 #pragma once
 
+#include "cas/secret.h"
 #include "cas/store.h"
 #include "lib/schema.h"
 
@@ -77,6 +79,8 @@ struct engine_options {
 	uint8_t owner_key[32];
 	int64_t (*now)(void *arg);
 	void *now_arg;
+	secret_key_fn *ready_key; /* RSA keys made in advance; may be NULL */
+	void *ready_key_arg;
 };
 
 must_check int engine_new(
@@ -91,6 +95,10 @@ void engine_tick(struct engine *g);
  * everything but this and status is -EAGAIN. */
 void engine_provision(struct engine *g, const struct engine_call *c,
 	const char *config, size_t size);
+bool engine_provisioned(const struct engine *g);
+/* Whether this principal may fetch the log: the owner, and auditors of the
+ * owner's configuration. */
+bool engine_may_audit(const struct engine *g, const struct principal *who);
 /* Owner only: state for operation, without any session's contents. Before
  * there is an owner, anybody: items "provisioned", "identity". */
 void engine_status(struct engine *g, const struct engine_call *c);

@@ -1,0 +1,495 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The routes of the API and what each does: mostly, ask the engine. */
+#include <errno.h>
+#include <openssl/evp.h>
+#include <stdlib.h>
+
+#include "cas/audit.h"
+#include "cas/api.h"
+#include "cas/http.h"
+#include "lib/string.h"
+
+enum { AUDIT_PAGE = 1000 };
+
+/* ---- what is sent ---- */
+
+/* A change: YAML as it is, or {"session": yaml, "comment": text,
+ * "signatures": [{"key": base64 of SPKI, "value": base64}]}. */
+struct change {
+	json_t *json; /* NULL: the body is the YAML */
+	const char *yaml;
+	size_t size;
+	const char *comment;
+	struct signature signature[32];
+	struct signature_list signatures;
+};
+
+static void change_fini(struct change *ch)
+{
+	for (size_t i = 0; i < ch->signatures.count; i++) {
+		free((void *)(uintptr_t)ch->signature[i].spki.data);
+		free((void *)(uintptr_t)ch->signature[i].value.data);
+	}
+	json_decref(ch->json);
+}
+
+/* *out->data is malloc'ed. */
+static int from_base64(const json_t *j, struct bytes *out)
+{
+	size_t size = json_string_length(j), pad = 0;
+	const char *text = json_string_value(j);
+	uint8_t *data;
+	int n;
+
+	if (!text || !size || size % 4 || size > 16384)
+		return -EINVAL;
+	data = malloc(size / 4 * 3);
+	if (!data)
+		return -ENOMEM;
+	n = EVP_DecodeBlock(data, (const uint8_t *)text, (int)size);
+	while (pad < 2 && text[size - 1 - pad] == '=')
+		pad++;
+	if (n < 0 || (size_t)n < pad) {
+		free(data);
+		return -EINVAL;
+	}
+	*out = (struct bytes){data, (size_t)n - pad};
+	return 0;
+}
+
+static int signature_read(const json_t *j, struct signature *out)
+{
+	int ret = from_base64(json_object_get(j, "key"), &out->spki);
+
+	if (ret)
+		return ret;
+	ret = from_base64(json_object_get(j, "value"), &out->value);
+	if (ret)
+		free((void *)(uintptr_t)out->spki.data);
+	return ret;
+}
+
+static int signatures_read(struct change *ch, const json_t *list)
+{
+	size_t n = json_array_size(list);
+
+	ch->signatures.item = ch->signature;
+	if (!list)
+		return 0;
+	if (!json_is_array(list) || n > ARRAY_SIZE(ch->signature))
+		return -EINVAL;
+	for (size_t i = 0; i < n; i++) {
+		int ret = signature_read(
+			json_array_get(list, i), &ch->signature[i]);
+
+		if (ret)
+			return ret;
+		ch->signatures.count++;
+	}
+	return 0;
+}
+
+static bool is_json(const struct http_call *c)
+{
+	const char *type = evhttp_find_header(
+		evhttp_request_get_input_headers(c->req), "Content-Type");
+
+	return type && string_has_prefix(type, "application/json");
+}
+
+static json_t *json_body(struct http_call *c)
+{
+	json_error_t error;
+	json_t *j = json_loadb((const char *)c->body, c->body_size,
+		JSON_REJECT_DUPLICATES, &error);
+
+	if (json_is_object(j))
+		return j;
+	http_reply_error(c, -EINVAL, "body: %s; wanted a JSON object",
+		j ? "no object" : error.text);
+	json_decref(j);
+	return NULL;
+}
+
+/* False: the client was answered. */
+static bool change_read(struct http_call *c, struct change *ch)
+{
+	*ch = (struct change){
+		.yaml = (const char *)c->body, .size = c->body_size};
+	if (!is_json(c))
+		return true;
+	ch->json = json_body(c);
+	if (!ch->json)
+		return false;
+	ch->yaml = json_string_value(json_object_get(ch->json, "session"));
+	ch->size = json_string_length(json_object_get(ch->json, "session"));
+	ch->comment = json_string_value(json_object_get(ch->json, "comment"));
+	if (ch->yaml &&
+		!signatures_read(ch, json_object_get(ch->json, "signatures")))
+		return true;
+	change_fini(ch);
+	http_reply_error(c, -EINVAL,
+		"body: wanted {\"session\": YAML, \"signatures\": [{\"key\": "
+		"base64, \"value\": base64}]}");
+	return false;
+}
+
+/* A hash of the query. 0; -ENOENT: it is not there; -EINVAL: answered. */
+static int hash_read(struct http_call *c, uint8_t hash[32])
+{
+	const char *text = http_query(c, "hash");
+
+	if (!text)
+		return -ENOENT;
+	if (string_from_hex(text, hash, 32))
+		return 0;
+	http_reply_error(c, -EINVAL, "hash: wanted 64 hexadecimal digits");
+	return -EINVAL;
+}
+
+/* ---- sessions ---- */
+
+static void sessions_create(struct http_call *c)
+{
+	struct change ch;
+
+	if (!change_read(c, &ch))
+		return;
+	engine_session_create(c->server->engine, &c->engine, ch.yaml, ch.size,
+		&ch.signatures);
+	change_fini(&ch);
+}
+
+static void sessions_update(struct http_call *c)
+{
+	struct change ch;
+
+	if (!change_read(c, &ch))
+		return;
+	engine_session_update(c->server->engine, &c->engine, ch.yaml, ch.size,
+		&ch.signatures);
+	change_fini(&ch);
+}
+
+static void sessions_delete(struct http_call *c)
+{
+	struct change ch = {.signatures.item = ch.signature};
+
+	if (c->body_size) {
+		json_t *j = json_body(c);
+
+		if (!j)
+			return;
+		ch.json = j;
+		if (signatures_read(&ch, json_object_get(j, "signatures"))) {
+			change_fini(&ch);
+			http_reply_error(c, -EINVAL,
+				"body: wanted {\"signatures\": [...]}");
+			return;
+		}
+	}
+	engine_session_delete(
+		c->server->engine, &c->engine, c->rest, &ch.signatures);
+	change_fini(&ch);
+}
+
+static void sessions_read(struct http_call *c)
+{
+	uint8_t hash[32];
+	int ret = hash_read(c, hash);
+
+	if (ret != -EINVAL)
+		engine_session_read(c->server->engine, &c->engine, c->rest,
+			ret ? NULL : hash);
+}
+
+static void sessions_verify(struct http_call *c)
+{
+	uint8_t hash[32];
+	int ret = hash_read(c, hash);
+
+	if (!ret)
+		engine_session_verify(
+			c->server->engine, &c->engine, c->rest, hash);
+	else if (ret == -ENOENT)
+		http_reply_error(c, -EINVAL, "hash: missing");
+}
+
+static void sessions_list(struct http_call *c)
+{
+	const char *prefix = http_query(c, "prefix");
+
+	engine_session_list(
+		c->server->engine, &c->engine, prefix ? prefix : "");
+}
+
+static void sessions_diff(struct http_call *c)
+{
+	engine_session_diff(c->server->engine, &c->engine,
+		(const char *)c->body, c->body_size);
+}
+
+static void sessions_dry_run(struct http_call *c)
+{
+	const char *service = http_query(c, "service");
+
+	if (service)
+		engine_session_dry_run(c->server->engine, &c->engine, c->rest,
+			service, c->body, c->body_size);
+	else
+		http_reply_error(c, -EINVAL, "service: missing");
+}
+
+static void public_value(struct http_call *c)
+{
+	const char *session = http_query(c, "session");
+	const char *secret = http_query(c, "secret");
+	const char *format = http_query(c, "format");
+
+	if (session && secret)
+		engine_public_value(c->server->engine, &c->engine, session,
+			secret, format ? format : "");
+	else
+		http_reply_error(c, -EINVAL, "%s: missing",
+			session ? "secret" : "session");
+}
+
+/* ---- proposals ---- */
+
+static void proposal_open(struct http_call *c)
+{
+	struct change ch;
+
+	if (!change_read(c, &ch))
+		return;
+	engine_proposal_open(c->server->engine, &c->engine, ch.yaml, ch.size,
+		ch.comment ? ch.comment : "");
+	change_fini(&ch);
+}
+
+static void proposal_vote(struct http_call *c)
+{
+	json_t *j = json_body(c), *yes;
+	struct signature s;
+
+	if (!j)
+		return;
+	yes = json_object_get(j, "yes");
+	if (!json_is_boolean(yes) ||
+		signature_read(json_object_get(j, "signature"), &s)) {
+		http_reply_error(c, -EINVAL,
+			"body: wanted {\"yes\": true or false, \"reason\": "
+			"text, \"signature\": {\"key\", \"value\"}}");
+	} else {
+		const char *reason = json_string_value(
+			json_object_get(j, "reason"));
+
+		engine_proposal_vote(c->server->engine, &c->engine, c->rest,
+			json_is_true(yes), reason ? reason : "", &s);
+		free((void *)(uintptr_t)s.spki.data);
+		free((void *)(uintptr_t)s.value.data);
+	}
+	json_decref(j);
+}
+
+static void proposal_read(struct http_call *c)
+{
+	engine_proposal_read(c->server->engine, &c->engine, c->rest);
+}
+
+static void proposal_list(struct http_call *c)
+{
+	engine_proposal_list(
+		c->server->engine, &c->engine, http_query(c, "session"));
+}
+
+static void proposal_withdraw(struct http_call *c)
+{
+	engine_proposal_withdraw(c->server->engine, &c->engine, c->rest);
+}
+
+/* ---- CAS itself ---- */
+
+static void provision(struct http_call *c)
+{
+	engine_provision(c->server->engine, &c->engine, (const char *)c->body,
+		c->body_size);
+}
+
+static void owner_status(struct http_call *c)
+{
+	engine_status(c->server->engine, &c->engine);
+}
+
+static void version(struct http_call *c)
+{
+	static const struct span_list items[] = {
+		{"version", SCONCE_VERSION}, {"api", "1"}, {0}};
+
+	http_reply(c, &(struct engine_reply){.items = items});
+}
+
+static void attestation(struct http_call *c)
+{
+	const char *nonce = http_query(c, "nonce");
+	struct buf out = {0};
+	struct err e = {0};
+	int ret;
+
+	if (!nonce || strnlen(nonce, 129) > 128) {
+		http_reply_error(c, -EINVAL,
+			"nonce: wanted 1 to 128 characters of the caller's");
+		return;
+	}
+	ret = evidence_of_server(c->server, nonce, &out, &e);
+	if (ret)
+		http_reply_error(c, ret, "%s", e.text);
+	else
+		http_reply_body(c, out.data, out.size);
+	buf_fini(&out);
+}
+
+static void openapi(struct http_call *c)
+{
+	struct buf out = {0};
+
+	if (http_openapi(&out))
+		http_reply_error(c, -ENOMEM, "no memory");
+	else
+		http_reply_body(c, out.data, out.size);
+	buf_fini(&out);
+}
+
+/* ---- the log ---- */
+
+static void audit_checkpoint_get(struct http_call *c)
+{
+	struct server *s = c->server;
+	struct buf out = {0};
+	int ret = audit_checkpoint(s->store, s->cluster, s->identity, &out);
+
+	if (ret)
+		http_reply_error(c, ret, "the log has no checkpoint yet");
+	else
+		http_reply_body(c, out.data, out.size);
+	buf_fini(&out);
+}
+
+static void audit_log(struct http_call *c)
+{
+	const char *text = http_query(c, "from");
+	uint64_t from = text ? strtoull(text, NULL, 10) : 1;
+	struct store_status st;
+	struct buf out = {0};
+	struct err e = {0};
+	int ret = 0;
+
+	if (!engine_may_audit(c->server->engine, &c->engine.who)) {
+		http_reply_error(c, -EACCES,
+			"the log is for the owner and the auditors that the "
+			"owner named");
+		return;
+	}
+	store_status(c->server->store, &st);
+	if (!from)
+		from = 1;
+	if (from <= st.durable)
+		ret = audit_export(c->server->store, from,
+			u64_min(st.durable, from + AUDIT_PAGE - 1), &out, &e);
+	if (ret)
+		http_reply_error(c, ret, "%s", e.text);
+	else
+		http_reply_body(c, out.data, out.size);
+	buf_fini(&out);
+}
+
+/* ---- the table ---- */
+
+#define GET EVHTTP_REQ_GET
+#define POST EVHTTP_REQ_POST
+#define PUT EVHTTP_REQ_PUT
+#define DELETE EVHTTP_REQ_DELETE
+#define YAML "application/yaml"
+#define JSON "application/json"
+#define TEXT "text/plain; charset=utf-8"
+#define LINES "application/x-ndjson"
+
+const struct http_route http_routes[] = {
+	{GET, "/v1/version", version, "version", "Version of CAS and its API",
+		.anybody = true},
+	{GET, "/v1/attestation", attestation, "attestation",
+		"What this CAS is, and evidence for it", .answer = ANSWER_RAW,
+		.member = JSON, .anybody = true,
+		.param = {{"nonce", "Of the caller, up to 128 characters",
+			true}}},
+	{GET, "/v1/openapi.json", openapi, "openapi", "This description",
+		.answer = ANSWER_RAW, .member = JSON, .anybody = true},
+	{POST, "/v1/sessions", sessions_create, "sessionCreate",
+		"Create a session", .body = YAML},
+	{PUT, "/v1/sessions", sessions_update, "sessionUpdate",
+		"Replace the session whose hash is its predecessor",
+		.body = YAML},
+	{GET, "/v1/sessions", sessions_list, "sessionList", "Names of sessions",
+		.answer = ANSWER_JSON, .member = "sessions",
+		.param = {{"prefix", "Only names that begin with it"}}},
+	{GET, "/v1/sessions/{name}", sessions_read, "sessionRead",
+		"The policy, without what CAS generated", .answer = ANSWER_TEXT,
+		.member = "session",
+		.param = {{"hash", "Of an older version"}}},
+	{DELETE, "/v1/sessions/{name}", sessions_delete, "sessionDelete",
+		"Delete a session with its secrets and volume keys",
+		.body = JSON},
+	{GET, "/v1/verify/{name}", sessions_verify, "sessionVerify",
+		"Whether the session has that hash now",
+		.param = {{"hash", "64 hexadecimal digits", true}}},
+	{POST, "/v1/diff", sessions_diff, "sessionDiff",
+		"What a new version would change", .body = YAML,
+		.answer = ANSWER_TEXT, .member = "differences"},
+	{POST, "/v1/dry-run/{name}", sessions_dry_run, "sessionDryRun",
+		"What would be said to this evidence, and why",
+		.body = "application/octet-stream", .answer = ANSWER_TEXT,
+		.member = "explanation",
+		.param = {{"service", "Of the session", true}}},
+	{GET, "/v1/values", public_value, "publicValue",
+		"Public part of a secret", .answer = ANSWER_RAW, .member = TEXT,
+		.anybody = true,
+		.param = {{"session", "Its name", true},
+			{"secret", "Its name", true},
+			{"format", "As behind the name in a variable"}}},
+	{POST, "/v1/proposals/{id}/votes", proposal_vote, "proposalVote",
+		"Vote, with a signature", .body = JSON},
+	{POST, "/v1/proposals", proposal_open, "proposalOpen",
+		"Propose a change to the board", .body = YAML},
+	{GET, "/v1/proposals", proposal_list, "proposalList",
+		"Proposals that the caller may read", .answer = ANSWER_JSON,
+		.member = "proposals",
+		.param = {{"session", "Only of this one"}}},
+	{GET, "/v1/proposals/{id}", proposal_read, "proposalRead",
+		"A proposal with its effects and votes", .answer = ANSWER_JSON,
+		.member = "proposal"},
+	{DELETE, "/v1/proposals/{id}", proposal_withdraw, "proposalWithdraw",
+		"Take a proposal back", .body = NULL},
+	{POST, "/v1/owner/provision", provision, "provision",
+		"Become the owner, or change the owner's configuration",
+		.body = YAML},
+	{GET, "/v1/owner/status", owner_status, "ownerStatus",
+		"State of operation", .body = NULL},
+	{GET, "/v1/audit/log", audit_log, "auditLog",
+		"Records of the log, a line each", .answer = ANSWER_RAW,
+		.member = LINES,
+		.param = {{"from", "Number of the first one"}}},
+	{GET, "/v1/audit/checkpoint", audit_checkpoint_get, "auditCheckpoint",
+		"Signed head of the log", .answer = ANSWER_RAW, .member = JSON,
+		.anybody = true},
+	{GET, "/metrics", metrics_get, "metrics", "For Prometheus",
+		.answer = ANSWER_RAW,
+		.member = "text/plain; version=0.0.4; charset=utf-8",
+		.anybody = true, .unlimited = true},
+	{GET, "/healthz", healthz_get, "healthz",
+		"200 if changes and the log can be kept, else 503",
+		.anybody = true, .unlimited = true},
+	{GET, "/readyz", readyz_get, "readyz",
+		"200 if it has an owner and is healthy", .anybody = true,
+		.unlimited = true},
+	{0},
+};

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sconce-cas: options, then server_run(). Started by people through `sconce cas
+ * start`, which puts it into an enclave.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "cas/http.h"
+#include "cas/server.h"
+#include "lib/string.h"
+
+enum { EXIT_USAGE = 2, RATE = 2000, BURST = 4000 };
+
+static const char usage[] =
+	"usage: sconce-cas --state DIR --collateral DIR [OPTIONS]\n"
+	"\n"
+	"The configuration and attestation service. `sconce cas start` runs\n"
+	"it in an enclave.\n"
+	"\n"
+	"  --state DIR            folder of the database and the sealed key\n"
+	"  --collateral DIR       what evidence is judged with: a folder of\n"
+	"                         `sconce collateral fetch` or `sconce las`, "
+	"or\n"
+	"                         a folder of such folders\n"
+	"  --listen ADDR:PORT     for people (default 127.0.0.1:8081)\n"
+	"  --enclaves ADDR:PORT   for services (default 127.0.0.1:18765)\n"
+	"  --witness ADDR:PORT=KEY  a witness and the hash of its key; an odd\n"
+	"                         number of times\n"
+	"  --owner KEY            hash of the only key that may provision it\n"
+	"  --emulated             also judge emulated platforms by "
+	"root_ca.pem\n"
+	"                         of their folders; policies must allow them\n"
+	"  --rate N               requests a second for each client (2000; 0:\n"
+	"                         any)\n"
+	"  --native               run without an enclave: for development, as\n"
+	"                         nothing is protected from this machine\n"
+	"  --ready FILE           written when it can be used: key and ports\n"
+	"  --openapi              print the description of the API\n"
+	"  --version, --help\n";
+
+enum choice {
+	OPT_STATE = 256,
+	OPT_COLLATERAL,
+	OPT_LISTEN,
+	OPT_ENCLAVES,
+	OPT_WITNESS,
+	OPT_OWNER,
+	OPT_EMULATED,
+	OPT_RATE,
+	OPT_NATIVE,
+	OPT_READY,
+	OPT_OPENAPI,
+	OPT_VERSION,
+	OPT_HELP,
+};
+
+static const struct option options[] = {
+	{"state", required_argument, NULL, OPT_STATE},
+	{"collateral", required_argument, NULL, OPT_COLLATERAL},
+	{"listen", required_argument, NULL, OPT_LISTEN},
+	{"enclaves", required_argument, NULL, OPT_ENCLAVES},
+	{"witness", required_argument, NULL, OPT_WITNESS},
+	{"owner", required_argument, NULL, OPT_OWNER},
+	{"emulated", no_argument, NULL, OPT_EMULATED},
+	{"rate", required_argument, NULL, OPT_RATE},
+	{"native", no_argument, NULL, OPT_NATIVE},
+	{"ready", required_argument, NULL, OPT_READY},
+	{"openapi", no_argument, NULL, OPT_OPENAPI},
+	{"version", no_argument, NULL, OPT_VERSION},
+	{"help", no_argument, NULL, OPT_HELP},
+	{0},
+};
+
+static int add_witness(
+	struct server_options *o, const char *text, struct err *e)
+{
+	const char *sign = strrchr(text, '=');
+	struct witness_address *w = &o->witness[o->witnesses];
+	size_t len = sign ? (size_t)(sign - text) : 0;
+
+	if (o->witnesses == WITNESS_MAX)
+		return err_setf(
+			e, -EINVAL, "--witness: more than %d", WITNESS_MAX);
+	if (!sign || len >= sizeof(w->address) ||
+		!string_from_hex(sign + 1, w->key, sizeof(w->key)))
+		return err_setf(e, -EINVAL,
+			"--witness %s: wanted ADDRESS:PORT=KEY, the key's hash "
+			"as `sconce witness` prints it",
+			text);
+	memcpy(w->address, text, len);
+	w->address[len] = '\0';
+	o->witnesses++;
+	return 0;
+}
+
+static int read_rate(struct server_options *o, const char *text, struct err *e)
+{
+	char *end;
+
+	errno = 0;
+	o->rate = strtoull(text, &end, 10);
+	o->burst = 2 * o->rate;
+	return errno || end == text || *end || *text == '-' || o->rate > 1000000
+		? err_setf(e, -EINVAL, "--rate %s: wanted 0 to 1000000", text)
+		: 0;
+}
+
+static int openapi(void)
+{
+	struct buf out = {0};
+	int ret = http_openapi(&out);
+
+	if (!ret)
+		fwrite(out.data, 1, out.size, stdout);
+	buf_fini(&out);
+	return ret ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+/* 0; -ENOENT: it was something that is done already, *status. */
+static int take(
+	struct server_options *o, int option, int *status, struct err *e)
+{
+	switch (option) {
+	case OPT_STATE:
+		o->state = optarg;
+		return 0;
+	case OPT_COLLATERAL:
+		o->collateral = optarg;
+		return 0;
+	case OPT_LISTEN:
+		o->listen = optarg;
+		return 0;
+	case OPT_ENCLAVES:
+		o->enclave_listen = optarg;
+		return 0;
+	case OPT_WITNESS:
+		return add_witness(o, optarg, e);
+	case OPT_OWNER:
+		o->has_owner = string_from_hex(
+			optarg, o->owner, sizeof(o->owner));
+		return o->has_owner
+			? 0
+			: err_setf(e, -EINVAL,
+				  "--owner %s: wanted 64 hexadecimal digits",
+				  optarg);
+	case OPT_EMULATED:
+		o->emulated = true;
+		return 0;
+	case OPT_RATE:
+		return read_rate(o, optarg, e);
+	case OPT_NATIVE:
+		o->native = true;
+		return 0;
+	case OPT_READY:
+		o->ready = optarg;
+		return 0;
+	case OPT_OPENAPI:
+		*status = openapi();
+		return -ENOENT;
+	case OPT_VERSION:
+		puts("sconce-cas " SCONCE_VERSION);
+		return -ENOENT;
+	case OPT_HELP:
+		fputs(usage, stdout);
+		return -ENOENT;
+	default:
+		return err_setf(e, -EINVAL, "see sconce-cas --help");
+	}
+}
+
+static int check(const struct server_options *o, struct err *e)
+{
+	if (!o->state || !o->collateral)
+		return err_setf(e, -EINVAL, "%s: missing; see --help",
+			o->state ? "--collateral" : "--state");
+	if (o->witnesses && o->witnesses % 2 == 0)
+		return err_setf(e, -EINVAL,
+			"%u witnesses: wanted an odd number, of which more "
+			"than half must answer",
+			o->witnesses);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct server_options o = {.listen = "127.0.0.1:8081",
+		.enclave_listen = "127.0.0.1:18765",
+		.rate = RATE,
+		.burst = BURST};
+	int option, ret = 0, status = EXIT_SUCCESS;
+	struct err e = {0};
+
+	while (!ret &&
+		(option = getopt_long(argc, argv, "", options, NULL)) >= 0)
+		ret = take(&o, option, &status, &e);
+	if (ret == -ENOENT)
+		return status;
+	if (!ret && optind < argc)
+		ret = err_setf(&e, -EINVAL, "%s: not an option; see --help",
+			argv[optind]);
+	if (!ret)
+		ret = check(&o, &e);
+	if (ret) {
+		fprintf(stderr, "sconce-cas: %s\n", e.text);
+		return EXIT_USAGE;
+	}
+	ret = server_run(&o, &e);
+	if (ret)
+		fprintf(stderr, "sconce-cas: %s\n", e.text);
+	return ret ? EXIT_FAILURE : EXIT_SUCCESS;
+}
