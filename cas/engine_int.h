@@ -24,7 +24,7 @@ enum {
 };
 
 struct services; /* engine_service.c's own */
-struct usage; /* engine_owner.c's: what a name space takes */
+struct owner; /* cas/engine_owner.h */
 
 struct engine {
 	struct engine_options o;
@@ -37,7 +37,8 @@ struct engine {
 	/* Answers that are not given yet (struct answer). */
 	struct list answers;
 	struct owner *owner; /* NULL: not provisioned */
-	void *usage_tree;
+	void *usage_tree; /* struct usage, by name */
+	struct list usages;
 	struct list proposals; /* open ones: engine_board.c */
 	/* Denials are told singly at this rate, else counted. */
 	uint64_t denied_untold;
@@ -160,6 +161,13 @@ void engine_audit(struct store_txn *x, const struct session *session,
 void engine_audit_denied(struct engine *g, const struct session *session,
 	const struct audit_event *event);
 
+/* What was not told singly since; then it is forgotten. */
+void denied_tell(struct engine *g);
+/* The answer -EACCES, the same whether the session is there or not. s: whose
+ * key reads the log, or NULL. */
+void engine_deny(struct engine *g, const struct engine_call *c,
+	const char *what, const char *name, const struct session *s);
+
 /* ---- answers (engine_answer.c) ---- */
 enum { ANSWER_ITEMS = 16 };
 
@@ -203,7 +211,17 @@ bool engine_parent(const char *name, char *out);
 /* True if name is below the name space ("/": everything but "/"). */
 bool engine_is_below(const char *name, const char *namespace);
 
+/* -EINVAL: cannot be a session's name. */
+must_check int engine_name_check(const char *name, struct err *e);
+
 /* ---- the engine's parts ---- */
+must_check int owner_load(struct engine *g, struct err *e);
+void owner_free(struct engine *g);
+must_check int usage_load(struct engine *g, struct err *e);
+void usage_free(struct engine *g);
+must_check int board_load(struct engine *g, struct err *e);
+void board_free(struct engine *g);
+void board_tick(struct engine *g, int64_t now);
 must_check int services_new(struct engine *g, struct err *e);
 void services_free(struct engine *g);
 void services_tick(struct engine *g, int64_t now);
