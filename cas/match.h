@@ -44,10 +44,9 @@ struct match_binding {
 	/* Report data of this connection, MATCH_BINDING_SIZE bytes; NULL: of
 	 * no connection (dry run). */
 	const uint8_t *report_data;
-	/* SHA-256 of the manifests that stand for this service: of `sconce run
-	 * --cas`, with the one-time token if there is one. */
-	const uint8_t (*config)[MATCH_HASH_SIZE];
-	size_t config_count;
+	/* SHA-256 of the manifest that stands for this service: of `sconce run
+	 * --cas`, with the one-time token if the session wants one. */
+	uint8_t config[MATCH_HASH_SIZE];
 };
 
 struct match_reason {
