@@ -13,10 +13,10 @@
 #include <openssl/obj_mac.h>
 #include <openssl/objects.h>
 #include <openssl/x509.h>
-#include <string.h>
 
 #include "crypto/sha256.h"
 #include "lib/err.h"
+#include "lib/string.h"
 
 enum { SPKI_MAX = 1024, ANYBODY = 63 };
 
@@ -56,6 +56,9 @@ const struct item_list *access_rules(
 	case ACCESS_UPDATE:
 		return &creator_only;
 	case ACCESS_DELETE:
+		if (s->version && string_has_prefix(s->version, "1."))
+			return access_rules(s, ACCESS_UPDATE);
+		break;
 	case ACCESS_RIGHTS:
 		break;
 	}
@@ -199,8 +202,8 @@ static int group_judge(struct decision *d, const struct item_list *rules,
 	return 0;
 }
 
-static int variable_judge(struct decision *d, const char *name, unsigned depth,
-	struct outcome *out)
+static int variable_judge(struct decision *d, const struct access_rule *asked,
+	unsigned depth, struct outcome *out)
 {
 	const struct item_list *rules;
 	const struct access_rule *rule;
@@ -208,17 +211,18 @@ static int variable_judge(struct decision *d, const char *name, unsigned depth,
 
 	if (!d->r->variable)
 		return err_setf(d->e, -EINVAL,
-			"access rule: variable %s cannot be used here", name);
-	ret = d->r->variable(d->r->arg, name, &rules, d->e);
+			"access rule: variable %s cannot be used here",
+			asked->variable);
+	ret = d->r->variable(d->r->arg, asked, &rules, d->e);
 	if (ret)
 		return ret;
 	rule = rules->item;
 	for (size_t i = 0; i < rules->count; i++)
-		if (rule[i].kind == PRINCIPAL_VARIABLE)
+		if (rule[i].variable)
 			return err_setf(d->e, -EINVAL,
 				"access rule: variable %s gives another "
 				"variable; wanted rules",
-				name);
+				asked->variable);
 	return rules_judge(d, rules, depth + 1, out);
 }
 
@@ -231,9 +235,9 @@ static int variables_find(struct decision *d, const struct item_list *rules)
 	for (size_t i = 0; i < rules->count; i++) {
 		int ret;
 
-		if (rule[i].kind != PRINCIPAL_VARIABLE || !d->r->variable)
+		if (!rule[i].variable || !d->r->variable)
 			continue;
-		ret = d->r->variable(d->r->arg, rule[i].variable, &more, d->e);
+		ret = d->r->variable(d->r->arg, &rule[i], &more, d->e);
 		if (ret)
 			return ret;
 		organisations_find(d, more);
@@ -255,6 +259,8 @@ static int rule_judge(struct decision *d, const struct item_list *rules,
 			(int)ACCESS_DEPTH_MAX);
 	rule += (*at)++;
 	d->closed &= rule->kind == PRINCIPAL_NONE;
+	if (rule->variable)
+		return variable_judge(d, rule, depth, out);
 	switch ((enum principal_kind)rule->kind) {
 	case PRINCIPAL_CREATOR:
 		out->keys = key_bit(d, &r->present, r->creator);
@@ -276,7 +282,6 @@ static int rule_judge(struct decision *d, const struct item_list *rules,
 	case PRINCIPAL_AT_LEAST:
 		return group_judge(d, rules, rule, at, depth, out);
 	case PRINCIPAL_VARIABLE:
-		return variable_judge(d, rule->variable, depth, out);
 	default:
 		return err_setf(d->e, -EINVAL, "access rule of kind %u",
 			(unsigned)rule->kind);

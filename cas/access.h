@@ -27,9 +27,9 @@ struct access_keys {
 	size_t count;
 };
 
-/* The rules that a variable stands for, the same at each call; they live until
- * the decision is made. Variables in them are refused. */
-typedef int access_variable_fn(void *arg, const char *variable,
+/* The rules that a rule with a variable stands for, the same at each call; they
+ * live until the decision is made. Variables in them are refused. */
+typedef int access_variable_fn(void *arg, const struct access_rule *rule,
 	const struct item_list **rules, struct err *e);
 
 struct access_request {
@@ -44,7 +44,7 @@ struct access_request {
 /*
  * The rules of a right: several stand for any of them. What the policy does
  * not say: read and update CREATOR, create_sessions as update, list_sessions as
- * read, delete nobody.
+ * read, delete as update (before 1.0: nobody).
  */
 const struct item_list *access_rules(
 	const struct session *s, enum access_right right);

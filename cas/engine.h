@@ -7,7 +7,7 @@
  *
  * Each operation calls reply() once, perhaps before it returns. What the reply
  * points to lives until reply() returns. What is passed in is the caller's
- *again when the call returns. Errors:
+ * again when the call returns. Errors:
  *	EACCES		this principal may not (nor learns whether it is there)
  *	EPERM		the policy forbids it to everybody
  *	EKEYREJECTED	evidence is not what the policy wants

@@ -310,11 +310,19 @@ static int import_value(void *arg, const struct session_ref *from,
 	return ret;
 }
 
+static struct evp_pkey_st *ready_key(void *arg, enum key_type type)
+{
+	const struct engine_importer *i = arg;
+
+	return i->g->o.ready_key(i->g->o.ready_key_arg, type);
+}
+
 void engine_secret_env(struct engine_importer *i, struct secret_env *env)
 {
 	*env = (struct secret_env){
 		.now = engine_now(i->g),
 		.import = import_value,
+		.ready_key = i->g->o.ready_key ? ready_key : NULL,
 		.arg = i,
 	};
 }

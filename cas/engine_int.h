@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include "cas/access.h"
 #include "cas/engine.h"
 #include "cas/secret.h"
 #include "cas/session.h"
@@ -146,6 +147,15 @@ must_check int engine_volume_get(struct engine *g,
 void engine_volume_put(struct store_txn *x, const struct volume_place *at,
 	const struct volume_record *r);
 
+/* ---- who may (engine_access.c) ---- */
+/* By the rules of h. Errors as access_decide(). */
+must_check int engine_may_keys(struct engine *g, struct held *h,
+	enum access_right right, const struct access_keys *present,
+	const struct access_keys *signed_by, struct err *e);
+/* The same for one who brings no signatures. */
+must_check int engine_may(struct engine *g, struct held *h,
+	enum access_right right, const struct principal *who, struct err *e);
+
 /* ---- what a session or CAS must be like ---- */
 /* -EAGAIN with the cure in e, unless CAS has an owner. */
 must_check int engine_ready(const struct engine *g, struct err *e);
@@ -204,6 +214,11 @@ void answers_leave(struct engine *g);
 /* Without an answer in the making. */
 void engine_fail(struct engine *g, const struct engine_call *c, int status,
 	const char *text);
+
+/* An older version, by its hash; *out is freed with session_free(). -ENOENT */
+must_check int engine_version(struct engine *g, const char *name,
+	const uint8_t hash[SESSION_HASH_SIZE], struct session **out,
+	struct err *e);
 
 /* ---- name spaces ---- */
 /* "shop/db": "shop"; "shop": "/"; "/": false. out: SESSION_NAME_MAX + 1. */

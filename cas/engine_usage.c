@@ -77,7 +77,7 @@ static int usage_row(void *arg, const char *key, size_t key_size,
 		return -ENOMEM;
 	u->sessions += l->sessions;
 	u->bytes += (int64_t)size;
-	if (!l->sessions || key_size != strlen(top))
+	if (!l->sessions || key[0] == '/' || key_size != strlen(top))
 		return 0;
 	u = usage_of(l->g, "/");
 	if (!u)
