@@ -33,11 +33,13 @@ void cmd_las_print_options(void);
 int cmd_quote(int argc, char **argv);
 int cmd_collateral(int argc, char **argv);
 int cmd_sign(int argc, char **argv);
+int cmd_witness(int argc, char **argv);
 void cmd_volume_print_options(void);
 void cmd_image_print_options(void);
 void cmd_quote_print_options(void);
 void cmd_collateral_print_options(void);
 void cmd_sign_print_options(void);
+void cmd_witness_print_options(void);
 int cmd_version(int argc, char **argv);
 int cmd_help(int argc, char **argv);
 

@@ -82,6 +82,11 @@ int cmd_sign(int argc, char **argv)
 	return start("sconce-sign", WORDS("sign"), argc, argv);
 }
 
+int cmd_witness(int argc, char **argv)
+{
+	return start("sconce-witness", WORDS("witness"), argc, argv);
+}
+
 /* For `sconce help NAME`, behind the usage. */
 static void help_of(const char *program, const char *const *words)
 {
@@ -111,4 +116,9 @@ void cmd_collateral_print_options(void)
 void cmd_sign_print_options(void)
 {
 	help_of("sconce-sign", WORDS("sign", "--help"));
+}
+
+void cmd_witness_print_options(void)
+{
+	help_of("sconce-witness", WORDS("witness", "--help"));
 }
