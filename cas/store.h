@@ -106,7 +106,7 @@ struct store_status {
 	/* Of the commit that is being retried; 0: healthy; -ESTALE: final,
 	 * another CAS is in charge. */
 	int error;
-	char error_text[256];
+	char error_text[512]; /* as in struct err */
 	uint64_t rows, bytes; /* of the map */
 	uint64_t commits; /* groups */
 };
