@@ -26,18 +26,22 @@ static const char usage[] =
 	"                         `sconce collateral fetch` or `sconce las`, "
 	"or\n"
 	"                         a folder of such folders\n"
-	"  --listen ADDR:PORT     for people (default 127.0.0.1:8081)\n"
-	"  --enclaves ADDR:PORT   for services (default 127.0.0.1:18765)\n"
-	"  --witness ADDR:PORT=KEY  a witness and the hash of its key; an odd\n"
-	"                         number of times\n"
+	"  --witness KEY          hash of a witness's key; an odd number of "
+	"them\n"
 	"  --owner KEY            hash of the only key that may provision it\n"
 	"  --emulated             also judge emulated platforms by "
 	"root_ca.pem\n"
 	"                         of their folders; policies must allow them\n"
-	"  --rate N               requests a second for each client (2000; 0:\n"
-	"                         any)\n"
 	"  --native               run without an enclave: for development, as\n"
 	"                         nothing is protected from this machine\n"
+	"  --host                 what follows comes from the operator: only "
+	"the\n"
+	"                         options below, which decide about no secret\n"
+	"  --listen ADDR:PORT     for people (default 127.0.0.1:8081)\n"
+	"  --enclaves ADDR:PORT   for services (default 127.0.0.1:18765)\n"
+	"  --witness-at KEY=ADDR:PORT  where a witness is\n"
+	"  --rate N               requests a second for each client (2000; 0:\n"
+	"                         any)\n"
 	"  --ready FILE           written when it can be used: key and ports\n"
 	"  --openapi              print the description of the API\n"
 	"  --version, --help\n";
@@ -48,6 +52,8 @@ enum choice {
 	OPT_LISTEN,
 	OPT_ENCLAVES,
 	OPT_WITNESS,
+	OPT_WITNESS_AT,
+	OPT_HOST,
 	OPT_OWNER,
 	OPT_EMULATED,
 	OPT_RATE,
@@ -64,6 +70,8 @@ static const struct option options[] = {
 	{"listen", required_argument, NULL, OPT_LISTEN},
 	{"enclaves", required_argument, NULL, OPT_ENCLAVES},
 	{"witness", required_argument, NULL, OPT_WITNESS},
+	{"witness-at", required_argument, NULL, OPT_WITNESS_AT},
+	{"host", no_argument, NULL, OPT_HOST},
 	{"owner", required_argument, NULL, OPT_OWNER},
 	{"emulated", no_argument, NULL, OPT_EMULATED},
 	{"rate", required_argument, NULL, OPT_RATE},
@@ -78,23 +86,42 @@ static const struct option options[] = {
 static int add_witness(
 	struct server_options *o, const char *text, struct err *e)
 {
-	const char *sign = strrchr(text, '=');
 	struct witness_address *w = &o->witness[o->witnesses];
-	size_t len = sign ? (size_t)(sign - text) : 0;
 
 	if (o->witnesses == WITNESS_MAX)
 		return err_setf(
 			e, -EINVAL, "--witness: more than %d", WITNESS_MAX);
-	if (!sign || len >= sizeof(w->address) ||
-		!string_from_hex(sign + 1, w->key, sizeof(w->key)))
+	if (!string_from_hex(text, w->key, sizeof(w->key)))
 		return err_setf(e, -EINVAL,
-			"--witness %s: wanted ADDRESS:PORT=KEY, the key's hash "
-			"as `sconce witness` prints it",
+			"--witness %s: wanted the 64 hexadecimal digits that "
+			"`sconce witness` prints",
 			text);
-	memcpy(w->address, text, len);
-	w->address[len] = '\0';
 	o->witnesses++;
 	return 0;
+}
+
+static int place_witness(
+	struct server_options *o, const char *text, struct err *e)
+{
+	char hex[2 * WITNESS_HASH_SIZE + 1];
+	uint8_t key[WITNESS_HASH_SIZE];
+
+	snprintf(hex, sizeof(hex), "%s", text);
+	if (!string_from_hex(hex, key, sizeof(key)) ||
+		text[sizeof(hex) - 1] != '=')
+		return err_setf(e, -EINVAL,
+			"--witness-at %s: wanted KEY=ADDRESS:PORT", text);
+	for (unsigned i = 0; i < o->witnesses; i++) {
+		struct witness_address *w = &o->witness[i];
+
+		if (memcmp(w->key, key, sizeof(key)) == 0)
+			return string_copy(w->address, sizeof(w->address),
+				       text + sizeof(hex))
+				? err_setf(e, -EINVAL, "--witness-at: too long")
+				: 0;
+	}
+	return err_setf(
+		e, -EINVAL, "--witness-at %s: no --witness has that key", text);
 }
 
 static int read_rate(struct server_options *o, const char *text, struct err *e)
@@ -139,6 +166,10 @@ static int take(
 		return 0;
 	case OPT_WITNESS:
 		return add_witness(o, optarg, e);
+	case OPT_WITNESS_AT:
+		return place_witness(o, optarg, e);
+	case OPT_HOST:
+		return 0;
 	case OPT_OWNER:
 		o->has_owner = string_from_hex(
 			optarg, o->owner, sizeof(o->owner));
@@ -172,8 +203,20 @@ static int take(
 	}
 }
 
+/* Options that the operator may give to a CAS in an enclave: none of them
+ * changes what it believes or protects. */
+static bool is_operators(int option)
+{
+	return option == OPT_LISTEN || option == OPT_ENCLAVES ||
+		option == OPT_WITNESS_AT || option == OPT_RATE;
+}
+
 static int check(const struct server_options *o, struct err *e)
 {
+	for (unsigned i = 0; i < o->witnesses; i++)
+		if (!o->witness[i].address[0])
+			return err_setf(e, -EINVAL,
+				"--witness-at: missing for witness %u", i + 1);
 	if (!o->state || !o->collateral)
 		return err_setf(e, -EINVAL, "%s: missing; see --help",
 			o->state ? "--collateral" : "--state");

@@ -23,8 +23,8 @@ struct option_row {
 struct options {
 	/* NULL: not given; a flag that is given: "". */
 	const char *value[OPTIONS_MAX];
-	/* All values of the option with `repeated` (a table has one at most).
-	 */
+	/* All values of the option with `repeated`: a command takes one such
+	 * at most. */
 	const char *repeated[OPTIONS_REPEATED];
 	size_t repeated_count;
 	char **path; /* what is no option; NULL at the end */

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The owner's and users' commands towards a CAS: a program of its own
+ * (sconce-client, beside sconce).
+ *
+ * Exit status: 0 done, 1 CAS refused or a check failed, 2 unusable input.
+ */
+#pragma once
+
+#include "cli/cas_client.h"
+#include "cli/options.h"
+
+enum { CLIENT_OK = 0, CLIENT_REFUSED = 1, CLIENT_UNUSABLE = 2 };
+
+enum client_option {
+	CLIENT_CAS,
+	CLIENT_KEY,
+	CLIENT_IDENTITY,
+	CLIENT_JSON,
+	CLIENT_OUT,
+	CLIENT_HASH,
+	CLIENT_SIGNATURE,
+	CLIENT_COMMENT,
+	CLIENT_REASON,
+	CLIENT_REJECT,
+	CLIENT_SIGN_KEY,
+	CLIENT_MRENCLAVE,
+	CLIENT_MANIFEST,
+	CLIENT_COLLATERAL,
+	CLIENT_EMULATED,
+	CLIENT_TOLERATE,
+	CLIENT_ROLLBACK,
+	CLIENT_NATIVE,
+	CLIENT_ENCLAVES,
+	CLIENT_DEFAULT,
+	CLIENT_FORMAT,
+	CLIENT_SERVICE,
+	CLIENT_FROM,
+	CLIENT_STATE,
+	CLIENT_IMAGE,
+	CLIENT_WITNESS,
+	CLIENT_OWNER,
+	CLIENT_LISTEN,
+	CLIENT_RATE,
+	CLIENT_MEMORY,
+	CLIENT_LAS,
+	CLIENT_OPTIONS,
+};
+
+/* ---- client_cas.c ---- */
+int client_cas_attest(struct options *o, struct err *e);
+int client_cas_provision(struct options *o, struct err *e);
+int client_cas_status(struct options *o, struct err *e);
+int client_cas_key(struct options *o, struct err *e);
+/* ---- client_start.c ---- */
+int client_cas_image(struct options *o, struct err *e);
+int client_cas_manifest(struct options *o, struct err *e);
+int client_cas_start(struct options *o, struct err *e);
+/* ---- client_session.c ---- */
+int client_session_create(struct options *o, struct err *e);
+int client_session_update(struct options *o, struct err *e);
+int client_session_read(struct options *o, struct err *e);
+int client_session_delete(struct options *o, struct err *e);
+int client_session_list(struct options *o, struct err *e);
+int client_session_verify(struct options *o, struct err *e);
+int client_session_effects(struct options *o, struct err *e);
+int client_session_dry_run(struct options *o, struct err *e);
+int client_secret_public(struct options *o, struct err *e);
+/* ---- client_board.c ---- */
+int client_proposal_open(struct options *o, struct err *e);
+int client_proposal_vote(struct options *o, struct err *e);
+int client_proposal_show(struct options *o, struct err *e);
+int client_proposal_list(struct options *o, struct err *e);
+int client_proposal_withdraw(struct options *o, struct err *e);
+/* ---- client_audit.c ---- */
+int client_audit_fetch(struct options *o, struct err *e);
+
+/* ---- client_main.c ---- */
+/* The CAS of the options. */
+must_check int client_open(
+	const struct options *o, struct cas_client **out, struct err *e);
+/*
+ * One request; its answer goes to standard output: with --json as it is, else
+ * member `member` (NULL: each member on a line). 0 or -errno.
+ */
+must_check int client_show(const struct options *o, const char *method,
+	const char *path, const char *type, const struct buf *body,
+	const char *member, struct err *e);
+/* A whole file of at most 2 MiB; "-": standard input. */
+must_check int client_read(
+	const char *what, const char *path, struct buf *out, struct err *e);
+/* Writes to --output or standard output. */
+must_check int client_write(
+	const struct options *o, const struct buf *data, struct err *e);
