@@ -11,8 +11,9 @@
  * KEY (64 hexadecimal digits), SESSION and TOKEN ("": none) are the manifest's
  * and can be relied on; the rest is the host's word: where CAS may be found
  * (ADDRESS:PORT, numeric) and the arguments that the host wants for the
- * program. Its standard streams are the launcher's; "/" is empty memory, there
- * are /proc and /dev (with attestation, of which process 1 may use all).
+ * program. Its standard streams are the launcher's. "/" is empty memory, with
+ * /proc and /dev (and attestation, of which process 1 may use all), and stays
+ * so for process 1: the service's file tree is where its children begin.
  *
  * init starts all of its threads before it configures: they do not count
  * against the service's bound on threads, later ones do. Its descriptors are
@@ -20,7 +21,7 @@
  */
 #pragma once
 
-#include "lib/types.h"
+#include <stdint.h>
 
 /*
  * One write, once: canonical struct service_config (lib/service.h). It sleeps
@@ -74,5 +75,5 @@ struct service_tag_reply {
  */
 #define SERVICE_FINISH "/dev/sconce/finish"
 
-static_assert_size(struct service_tag_request, 152);
-static_assert_size(struct service_tag_reply, 16);
+_Static_assert(sizeof(struct service_tag_request) == 152, "no padding");
+_Static_assert(sizeof(struct service_tag_reply) == 16, "no padding");

@@ -14,6 +14,7 @@
 #include "abi/entry.h"
 #include "abi/ring.h"
 #include "crypto/sha256.h"
+#include "init_cas_hash.h"
 #include "init_hash.h"
 #include "kernel/aspace.h"
 #include "kernel/boot.h"
@@ -30,6 +31,7 @@
 #include "kernel/memfile.h"
 #include "kernel/process.h"
 #include "kernel/sched.h"
+#include "kernel/service.h"
 #include "kernel/shared.h"
 #include "kernel/signal.h"
 #include "kernel/socket.h"
@@ -129,7 +131,7 @@ static void *read_config(void)
 static void check_manifest(struct arena *arena)
 {
 	static const uint8_t none[64];
-	struct manifest m;
+	static struct manifest m;
 	uint8_t id[64], digest[64] = {0};
 	struct err e = {0};
 
@@ -154,8 +156,9 @@ static void check_manifest(struct arena *arena)
 			"without a manifest");
 	if (manifest_decode(&m, config.manifest.data, config.manifest.size,
 		    arena, &e) ||
-		config_admit(
-			&config, &m, params.memory_max, params.cpus, arena, &e))
+		(m.cas.key ? service_prepare(&config, &m, &e)
+			   : config_admit(&config, &m, params.memory_max,
+				     params.cpus, arena, &e)))
 		boot_refuse("%s", e.text);
 }
 
@@ -172,10 +175,8 @@ static void decode_config(void *raw)
 	if (config_decode(&config, raw, params.config_size, &arena, &e))
 		boot_refuse("launch configuration: %s", e.text);
 	check_manifest(&arena);
-	if (!config.program)
+	if (!config.program && !service_is_on())
 		boot_refuse("neither launcher nor manifest name a program");
-	signal_admit_from_host(config.signals);
-	inetsock_allow(config.network);
 }
 
 static void init_xstate(void)
@@ -191,7 +192,7 @@ static void init_xstate(void)
 	kpages_free(scratch, 1);
 }
 
-static void mount_all(void)
+static int mount_all(struct err *e)
 {
 	const struct mount_spec *m = config.mounts.item;
 	static const char *const kinds[] = {
@@ -199,21 +200,40 @@ static void mount_all(void)
 		[MOUNT_TMPFS] = "tmpfs",
 		[MOUNT_PROC] = "proc",
 		[MOUNT_DEV] = "dev",
+		[MOUNT_SCONCE] = "sconce",
 	};
 	int err;
 
 	vfs_init();
-	volfs_mount_all(&config, true);
-	for (size_t i = 0; i < config.mounts.count; i++, m++) {
-		if (m->type >= ARRAY_SIZE(kinds))
-			boot_refuse("mount %s: unknown kind", m->target);
+	err = volfs_mount_all(&config, true, e);
+	for (size_t i = 0; !err && i < config.mounts.count; i++, m++) {
 		err = vfs_mount(
 			kinds[m->type], m->source, m->target, m->ro, m->size);
 		if (err)
-			boot_refuse("mount %s (%s) failed: error %d", m->target,
-				kinds[m->type], -err);
+			err_setf(e, err, "mount %s (%s) failed: error %d",
+				m->target, kinds[m->type], -err);
 	}
-	volfs_mount_all(&config, false);
+	return err ? err : volfs_mount_all(&config, false, e);
+}
+
+static void limit(int which, uint64_t bound)
+{
+	init_process->rlimit[which][0] = bound;
+	init_process->rlimit[which][1] = bound;
+}
+
+int boot_apply(const struct config *c, struct err *e)
+{
+	config = *c;
+	signal_admit_from_host(c->signals);
+	inetsock_allow(c->network);
+	if (c->threads) /* init and the volumes' writer do not count */
+		limit(RLIMIT_NPROC,
+			c->threads + (uint64_t)init_process->thread_count +
+				(c->volumes.count > 0));
+	if (c->files)
+		limit(RLIMIT_NOFILE, c->files);
+	return mount_all(e);
 }
 
 /*
@@ -252,7 +272,8 @@ static struct file *load_init(void)
 	kernel_fpu_begin();
 	sha256(data, size, digest);
 	kernel_fpu_end();
-	if (memcmp(digest, init_hash, sizeof(digest)))
+	if (memcmp(digest, service_is_on() ? init_cas_hash : init_hash,
+		    sizeof(digest)))
 		boot_refuse(
 			"init is not the program this kernel was built with "
 			"(SHA-256 differs)");
@@ -279,23 +300,23 @@ static void open_streams(void)
 	}
 }
 
-/* init -- PROGRAM ARGS...; its environment is the program's. */
+/* init -- PROGRAM ARGS..., its environment is the program's; or what
+ * service_prepare() made. */
 static void exec_first(struct file *init, struct trapframe *f)
 {
-	static const char *const head[] = {"init", "--"};
-	size_t head_count = ARRAY_SIZE(head), n = config.args.count;
-	const char **argv = kzalloc((head_count + n + 2) * sizeof(*argv));
+	const char *const head[] = {"init", "--", config.program};
+	size_t head_count = config.program ? ARRAY_SIZE(head) : 0;
+	size_t n = config.args.count;
+	const char **argv = kzalloc((head_count + n + 1) * sizeof(*argv));
 	const char **envp = kzalloc((config.env.count + 1) * sizeof(*envp));
 	struct err e = {0};
 	int err;
 
 	if (!argv || !envp)
 		boot_refuse("no memory for the program's arguments");
-	memcpy(argv, head, sizeof(head));
-	argv[head_count] = config.program;
+	memcpy(argv, head, head_count * sizeof(*argv));
 	if (n)
-		memcpy(argv + head_count + 1, config.args.item,
-			n * sizeof(*argv));
+		memcpy(argv + head_count, config.args.item, n * sizeof(*argv));
 	if (config.env.count)
 		memcpy(envp, config.env.item, config.env.count * sizeof(*envp));
 	err = exec_load_first(curproc, init, "/init", argv, envp, f, &e);
@@ -309,6 +330,7 @@ static void exec_first(struct file *init, struct trapframe *f)
 static void boot_init(struct trapframe *f)
 {
 	struct process *p = curproc;
+	struct err e = {0};
 	struct file *init;
 	int err;
 
@@ -318,7 +340,9 @@ static void boot_init(struct trapframe *f)
 	if (vdso_init())
 		boot_refuse("no memory for the vDSO");
 	clock_publish();
-	mount_all();
+	err = boot_apply(&config, &e);
+	if (err)
+		boot_refuse("%s", e.text);
 	p->files = fdtable_new();
 	p->fs = fs_ctx_new();
 	if (!p->files || !p->fs)
@@ -348,12 +372,6 @@ static void make_process_one(void)
 	p->gid = p->egid = p->sgid = (uint32_t)config.gid;
 	if (!p->actions || process_new_thread(p, &frame, &t))
 		boot_refuse("no memory for process 1");
-	if (config.threads) /* init and the volumes' writer do not count */
-		p->rlimit[RLIMIT_NPROC][0] = p->rlimit[RLIMIT_NPROC][1] =
-			config.threads + 1 + (config.volumes.count > 0);
-	if (config.files)
-		p->rlimit[RLIMIT_NOFILE][0] = p->rlimit[RLIMIT_NOFILE][1] =
-			config.files;
 	t->start = boot_init;
 	sched_wake(t);
 }

@@ -17,6 +17,7 @@
 #include "kernel/klog.h"
 #include "kernel/pidfd.h"
 #include "kernel/process.h"
+#include "kernel/service.h"
 #include "kernel/signal.h"
 #include "kernel/sys.h"
 #include "kernel/thread.h"
@@ -163,7 +164,7 @@ static int share(struct process *p, const struct process *from, uint64_t flags)
 	if (flags & CLONE_FS)
 		p->fs = fs_ctx_get(from->fs);
 	else
-		err = fs_ctx_copy(from->fs, &p->fs);
+		err = fs_ctx_copy(service_fs_of(from), &p->fs);
 	if (err)
 		return err;
 	if (flags & CLONE_FILES)

@@ -31,6 +31,7 @@
 #include "kernel/kalloc.h"
 #include "kernel/klog.h"
 #include "kernel/ptimer.h"
+#include "kernel/service.h"
 #include "kernel/signal.h"
 #include "kernel/vfs.h"
 #include "kernel/volfs.h"
@@ -405,6 +406,8 @@ void process_kill(struct process *p, int wait_status)
 	p->exiting = true;
 	p->exit_status = wait_status;
 	doom(p, NULL);
+	if (p == init_process)
+		service_tags_end();
 }
 
 void process_exit_group(int wait_status)

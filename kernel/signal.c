@@ -338,7 +338,7 @@ void signal_admit_from_host(uint64_t signals)
 
 void signal_from_host(int signo)
 {
-	struct process *app = process_find(2);
+	struct process *app = process_next(1);
 	struct ksiginfo info;
 
 	if (signo < 1 || signo > NSIG_KERNEL || !init_process ||

@@ -16,6 +16,7 @@
 #include "kernel/wait.h"
 #include "lib/list.h"
 
+struct fs_ctx;
 struct process;
 
 /*
@@ -67,6 +68,7 @@ struct thread {
 	/* identity */
 	int32_t tid;
 	struct process *proc;
+	struct fs_ctx *fs; /* where it is, if not where proc is */
 	struct list proc_node; /* proc->threads */
 	struct list hash_node; /* tid table (process.c) */
 	char comm[16];

@@ -327,6 +327,7 @@ int devfs_mount(struct mount *m, const char *source, uint64_t size);
 int attestfs_mount(struct mount *m, const char *source, uint64_t size);
 int sysfs_mount(struct mount *m, const char *source, uint64_t size);
 int volfs_mount(struct mount *m, const char *source, uint64_t index);
+int servicefs_mount(struct mount *m, const char *source, uint64_t size);
 
 /* ---- changes, for inotify (inotify.c) ---- */
 /* mask IN_*; d is the name concerned. Never sleeps. */

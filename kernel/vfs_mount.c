@@ -46,6 +46,7 @@ static const struct {
 	{"proc", procfs_mount},
 	{"dev", devfs_mount},
 	{"sys", sysfs_mount},
+	{"sconce", servicefs_mount},
 	{"attestation", attestfs_mount},
 	{"volume", volfs_mount},
 };

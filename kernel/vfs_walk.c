@@ -313,10 +313,15 @@ static int step(struct state *s, bool *more)
 	return cross_mounts(s);
 }
 
+static struct fs_ctx *where(void)
+{
+	return current->fs ? current->fs : curproc->fs;
+}
+
 static int find_start(
 	struct state *s, int dfd, const char *path, struct file **file)
 {
-	struct fs_ctx *fs = curproc->fs;
+	struct fs_ctx *fs = where();
 	struct file *f;
 
 	s->root = dentry_get(fs->root);
@@ -461,8 +466,8 @@ int walk_from_user(int dfd, uint64_t u_path, unsigned flags, struct walk *w)
 		hash = (hash << 9 | hash >> 55) ^ word;
 	}
 	k = &known[hash * 0x9e3779b97f4a7c15 >> 32 & (KNOWN - 1)];
-	start = path[0] == '/'    ? curproc->fs->root
-		: dfd == AT_FDCWD ? curproc->fs->cwd
+	start = path[0] == '/'    ? where()->root
+		: dfd == AT_FDCWD ? where()->cwd
 				  : NULL;
 	if (k->generation == generation && k->start == start && start &&
 		k->flags == flags && !memcmp(k->path, path, PATH_SHORT) &&

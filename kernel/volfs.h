@@ -6,6 +6,8 @@
  *	volfs_file.c	open files, pages that are mapped shared
  *	volfs_host.c	struct volume_ops over host calls
  *	volfs_mount.c	opening with key and tag; the writer in the background
+ *	volfs_tags.c	who keeps the tags
+ *	volfs_sealed.c	keys that only this enclave can open
  *
  * A volume belongs to this enclave while it is mounted, so names are cached
  * for ever and nothing is asked of the host but blocks.
@@ -28,6 +30,7 @@ struct volfs {
 	struct volfs_node *bucket[1024]; /* by number */
 	struct list node; /* of all mounted volumes */
 	struct volfs_host *host;
+	struct volfs_tags *tags; /* NULL: nobody keeps them */
 };
 
 struct volfs_node {
@@ -70,6 +73,8 @@ void volfs_host_env(
 	struct volfs_host *h, size_t cache_size, struct volume_env *env);
 /* Who keeps the tags from now on; NULL: nobody. */
 void volfs_host_tags(struct volfs_host *h, struct volfs_tags *tags);
+/* The descriptor of the directory. */
+int volfs_host_dir(const struct volfs_host *h);
 /* Not authentic: it only says which tag to look for. */
 int volfs_host_uuid(struct volfs_host *h, uint8_t uuid[VOL_UUID_SIZE]);
 /* Removes all files of an ephemeral volume; 0 too if there are none. */
@@ -82,17 +87,29 @@ int volfs_host_wipe(struct volfs_host *h);
 int volfs_tags_open(const char *path, const uint8_t uuid[VOL_UUID_SIZE],
 	const uint8_t key[VOL_KEY_SIZE], struct volfs_tags **out,
 	uint8_t tag[VOL_TAG_SIZE]);
+/* CAS keeps them, by way of process 1 (service.h). name stays where it is.
+ * -ENOMEM. */
+int volfs_tags_of_cas(const char *name, struct volfs_tags **out);
 int volfs_tags_push(struct volfs_tags *t, const uint8_t from[VOL_TAG_SIZE],
 	const uint8_t to[VOL_TAG_SIZE], bool durable);
 void volfs_tags_free(struct volfs_tags *t); /* NULL is fine */
 
+/* ---- volfs_sealed.c ---- */
+/* The key of a volume that it keeps sealed to this enclave, in the file
+ * key.sealed; made at the first time, if there is neither that nor a volume
+ * (and not readonly). */
+int volfs_sealed_key(struct volfs_host *h, bool readonly,
+	uint8_t key[VOL_KEY_SIZE], struct err *e);
+
 /* ---- volfs_mount.c ---- */
-/* Mounts the volume at / of the configuration, or all others, or ends the
- * enclave. */
-void volfs_mount_all(const struct config *c, bool root);
+/* Mounts the volume at / of the configuration, which stays where it is, or all
+ * others. */
+int volfs_mount_all(const struct config *c, bool root, struct err *e);
 /* Process 1 runs: what is not synced is committed from time to time. */
 void volfs_start_writer(void);
 /* The last thing before the enclave ends: everything is committed. */
 void volfs_shutdown(void);
+/* All of it now, and no change any more: the service is over. */
+int volfs_finish(void);
 /* sync(2). */
 void volfs_sync(void);

@@ -401,6 +401,11 @@ void volfs_host_tags(struct volfs_host *h, struct volfs_tags *tags)
 	h->tags = tags;
 }
 
+int volfs_host_dir(const struct volfs_host *h)
+{
+	return h->dir;
+}
+
 int volfs_host_uuid(struct volfs_host *h, uint8_t uuid[VOL_UUID_SIZE])
 {
 	/* Up to the UUID; of a new volume one copy was never written. */

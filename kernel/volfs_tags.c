@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Where the newest tag of a volume is kept until a trust service does it: the
- * same file, in the same format, as `sconce volume` uses. The host can put
- * the whole file back, so this protects against mistakes, not against root.
+ * Who keeps the newest tag of a volume: CAS, or, for development, the same
+ * file, in the same format, as `sconce volume` uses. The host can put the
+ * whole file back, so that protects against mistakes, not against root.
  */
 #include "abi/hostfile.h"
 #include "kernel/fpu.h"
 #include "kernel/fsabi.h"
 #include "kernel/hostcall.h"
 #include "kernel/kalloc.h"
+#include "kernel/service.h"
 #include "kernel/uio.h"
 #include "kernel/volfs.h"
 #include "lib/bytes.h"
@@ -16,6 +17,7 @@
 #include "volume/tagfile.h"
 
 struct volfs_tags {
+	const char *cas; /* the name that CAS knows; NULL: a file */
 	int fd;
 	uint8_t uuid[VOL_UUID_SIZE];
 	uint8_t key[VOL_KEY_SIZE];
@@ -104,6 +106,32 @@ int volfs_tags_open(const char *path, const uint8_t uuid[VOL_UUID_SIZE],
 	return 0;
 }
 
+int volfs_tags_of_cas(const char *name, struct volfs_tags **out)
+{
+	*out = kzalloc(sizeof(**out));
+	if (!*out)
+		return -ENOMEM;
+	(*out)->cas = name;
+	(*out)->fd = -1;
+	return 0;
+}
+
+/* CAS answers when it can no longer lose a tag: so none that it has needs to be
+ * pushed again to make it durable. */
+static int push_to_cas(struct volfs_tags *t, const uint8_t *from,
+	const uint8_t *to, bool durable)
+{
+	int err = 0;
+
+	if (t->sequence && memcmp(from, to, VOL_TAG_SIZE) == 0 &&
+		memcmp(to, t->tag, VOL_TAG_SIZE) == 0)
+		return 0;
+	err = service_tag_push(t->cas, from, to, durable);
+	t->sequence = !err; /* else nobody knows what it has */
+	memcpy(t->tag, to, VOL_TAG_SIZE);
+	return err;
+}
+
 static int slot_write(struct volfs_tags *t, unsigned i, const uint8_t *tag)
 {
 	struct tagfile_slot s;
@@ -124,6 +152,8 @@ int volfs_tags_push(struct volfs_tags *t, const uint8_t from[VOL_TAG_SIZE],
 	unsigned slot = 1 - t->safe;
 	int err;
 
+	if (t->cas)
+		return push_to_cas(t, from, to, durable);
 	if (memcmp(t->tag, from, VOL_TAG_SIZE) != 0)
 		return -ESTALE;
 	err = slot_write(t, slot, to);

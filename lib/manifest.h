@@ -31,6 +31,7 @@ enum mount_type {
 	MOUNT_TMPFS,
 	MOUNT_PROC,
 	MOUNT_DEV,
+	MOUNT_SCONCE, /* of the kernel alone */
 };
 
 struct mount_spec {

@@ -550,6 +550,11 @@ weak int identity_key(void *ctx, const struct sgx_keyrequest *request,
 
 /* ---- encrypted volumes: they have tests of their own ---- */
 
+weak int servicefs_mount(struct mount *m, const char *source, uint64_t size)
+{
+	return -ENODEV;
+}
+
 int volfs_mount(struct mount *m, const char *name, uint64_t index)
 {
 	return -ENOSYS;

@@ -18,6 +18,7 @@
 #include "kernel/hostready.h"
 #include "kernel/kalloc.h"
 #include "kernel/klog.h"
+#include "kernel/service.h"
 #include "kernel/uaccess.h"
 #include "kernel/vfs.h"
 
@@ -226,6 +227,15 @@ void panic(const char *fmt, ...)
 
 void hostready_finish(void)
 {
+}
+
+void service_tags_end(void)
+{
+}
+
+struct fs_ctx *service_fs_of(const struct process *p)
+{
+	return p->fs;
 }
 
 void volfs_shutdown(void);

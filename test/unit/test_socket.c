@@ -447,9 +447,13 @@ static void test_no_network(void **state)
 
 	(void)state;
 	inetsock_allow(false);
+	/* Process 1 needs it to reach CAS, whatever programs may. */
+	assert_true(CALL(socket, AF_INET, SOCK_DGRAM, 0) >= 0);
+	init_process = NULL;
 	for (int i = 0; i < 3; i++)
 		assert_int_equal(
 			CALL(socket, families[i], SOCK_DGRAM, 0), -EACCES);
+	init_process = &env_process;
 	inetsock_allow(true);
 	assert_true(CALL(socket, AF_INET, SOCK_DGRAM, 0) >= 0);
 }
