@@ -50,8 +50,9 @@ enum wire_op {
 	 * instance is over. */
 	WIRE_EXIT,
 	/* Before there is an enclave: a one-time token for a start of
-	 * `session`. Any client may ask; reply: value, 32 bytes (their digits
-	 * are the manifest's), or none: no token is wanted. */
+	 * `session`. Any client may ask, and does before each start; reply:
+	 * value, the token as text (its manifest has it), or none: no token is
+	 * wanted, or there is no such session. */
 	WIRE_TOKEN,
 	WIRE_OPS,
 };

@@ -11,7 +11,7 @@
 
 #include "lib/err.h"
 
-enum { CAS_ADDRESS_MAX = 256, CAS_PATH_MAX = 4096 };
+enum { CAS_ADDRESS_MAX = 256, CAS_PATH_MAX = 1024 };
 
 struct cas_known {
 	char address[CAS_ADDRESS_MAX]; /* HOST:PORT for people */

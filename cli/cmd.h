@@ -34,6 +34,8 @@ int cmd_quote(int argc, char **argv);
 int cmd_collateral(int argc, char **argv);
 int cmd_sign(int argc, char **argv);
 int cmd_witness(int argc, char **argv);
+int cmd_exec(int argc, char **argv);
+void cmd_exec_print_options(void);
 void cmd_volume_print_options(void);
 void cmd_image_print_options(void);
 void cmd_quote_print_options(void);

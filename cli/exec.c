@@ -87,6 +87,11 @@ int cmd_witness(int argc, char **argv)
 	return start("sconce-witness", WORDS("witness"), argc, argv);
 }
 
+int cmd_exec(int argc, char **argv)
+{
+	return start("sconce-exec", WORDS("sconce", "exec"), argc, argv);
+}
+
 /* For `sconce help NAME`, behind the usage. */
 static void help_of(const char *program, const char *const *words)
 {
@@ -121,4 +126,9 @@ void cmd_sign_print_options(void)
 void cmd_witness_print_options(void)
 {
 	help_of("sconce-witness", WORDS("witness", "--help"));
+}
+
+void cmd_exec_print_options(void)
+{
+	help_of("sconce-exec", WORDS("sconce", "exec", "--help"));
 }

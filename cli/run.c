@@ -36,10 +36,12 @@ extern char **environ;
 struct run {
 	struct run_options options;
 	struct manifest_file manifest;
+	struct run_cas cas;
 	char *program;
 	char *workdir;
 	char hostname[65];
 	const char **args;
+	size_t args_count;
 	const char **env;
 	size_t env_count;
 	struct mount_spec mounts[MANIFEST_MOUNTS_MAX];
@@ -118,6 +120,12 @@ static const char *env_value(const struct run *r, const char *name)
 	return NULL;
 }
 
+/* Something else than the command line says what runs. */
+static bool is_owned(const struct run *r)
+{
+	return r->options.manifest != NULL || r->options.cas.session != NULL;
+}
+
 static bool is_below(const char *path, const char *target)
 {
 	size_t len = strlen(target);
@@ -131,7 +139,7 @@ static bool sees_host(const struct run *r, const char *path)
 {
 	const struct mount_spec *m = r->manifest.manifest.mounts.item;
 
-	if (r->options.manifest != NULL)
+	if (is_owned(r))
 		return r->manifest.manifest.mounts.count > 0 &&
 			m[0].type == MOUNT_HOST &&
 			strcmp(m[0].source, "/") == 0 &&
@@ -153,6 +161,9 @@ static int find_program(struct run *r, struct err *e)
 	bool check;
 	int ret = 0;
 
+	/* CAS says it; what the command line has are arguments for that. */
+	if (r->options.cas.session != NULL)
+		return 0;
 	if (r->options.args_count == 0 && r->options.manifest == NULL)
 		return err_setf(e, -EINVAL,
 			"run: no program; usage: sconce run [OPTIONS] -- "
@@ -187,8 +198,9 @@ static int make_args(struct run *r, struct err *e)
 		return err_setf(e, -ENOMEM, "no memory");
 	for (size_t i = 0; i < count; i++)
 		r->args[i] = r->options.args[i];
-	if (count == 0)
-		r->args[0] = r->program;
+	r->args_count = count;
+	if (count == 0 && r->program != NULL)
+		r->args[r->args_count++] = r->program;
 	return 0;
 }
 
@@ -229,7 +241,7 @@ static void make_mounts(struct run *r)
 	};
 
 	/* A manifest's mounts are the kernel's business. */
-	if (r->options.manifest != NULL)
+	if (is_owned(r))
 		return;
 	for (size_t i = 0; i < ARRAY_SIZE(standard); i++)
 		r->mounts[r->mounts_count++] = standard[i];
@@ -255,7 +267,11 @@ static int check_volume(
 		return err_setf(e, -EINVAL,
 			"--volume-key: no volume %s; wanted --volume-dir too",
 			v->spec.name);
-	if (r->options.manifest == NULL)
+	if (r->options.cas.session != NULL && v->key_file != NULL)
+		return err_setf(e, -EINVAL,
+			"--volume-key: %s: keys are CAS's to give",
+			v->spec.name);
+	if (!is_owned(r))
 		return v->spec.path != NULL
 			? 0
 			: err_setf(e, -EINVAL,
@@ -267,7 +283,8 @@ static int check_volume(
 			"--volume-dir: the target of %s is the manifest's to "
 			"say",
 			v->spec.name);
-	if (!manifest_has_volume(r, v->spec.name))
+	if (r->options.manifest != NULL &&
+		!manifest_has_volume(r, v->spec.name))
 		return err_setf(e, -EPERM, "--volume-dir: %s has no volume %s",
 			r->options.manifest, v->spec.name);
 	return 0;
@@ -308,8 +325,7 @@ static int make_config(struct run *r, struct err *e)
 	struct config c = {
 		.version = CONFIG_VERSION,
 		.program = r->program,
-		.args = {r->args,
-			o->args_count > 0 ? (size_t)o->args_count : 1},
+		.args = {r->args, r->args_count},
 		.env = {r->env, r->env_count},
 		.workdir = r->workdir,
 		.hostname = o->hostname != NULL ? o->hostname : r->hostname,
@@ -321,10 +337,14 @@ static int make_config(struct run *r, struct err *e)
 		.attestation = ATTESTATION_ALL,
 		.volume_sources = {r->sources, r->volumes_count},
 		.manifest = {r->manifest.canonical, r->manifest.canonical_size},
+		.cas_addresses = {r->cas.addresses, r->cas.addresses_count},
 	};
 	int ret;
 
-	if (o->manifest == NULL) /* else they are the kernel's business */
+	if (o->cas.session != NULL)
+		c.manifest = (struct bytes){
+			r->cas.manifest, r->cas.manifest_size};
+	if (!is_owned(r)) /* else they are the kernel's business */
 		c.volumes = (struct item_list){r->volumes, r->volumes_count};
 	getrlimit(RLIMIT_NOFILE, &files);
 	c.files = files.rlim_cur < 1 << 20 ? files.rlim_cur : 1 << 20;
@@ -381,14 +401,33 @@ static int make_bounds(struct run *r, struct err *e)
 	return 0;
 }
 
+/* What the command line says of CAS, and CAS of tokens. */
+static int prepare_cas(struct run *r, struct err *e)
+{
+	const struct run_options *o = &r->options;
+	int ret;
+
+	if (o->cas.session == NULL && o->cas.cas == NULL)
+		return 0;
+	if (o->manifest != NULL)
+		return err_setf(e, -EINVAL,
+			"run: --manifest and --cas: one of them says what is "
+			"run");
+	ret = run_cas_find(&r->cas, &o->cas, e);
+	return ret < 0 ? ret : run_cas_manifest(&r->cas, &o->cas, e);
+}
+
 static int prepare(struct run *r, struct err *e)
 {
 	const struct run_options *o = &r->options;
 	int ret = 0;
 
+	/* The likeliest mistake has the best message. */
+	if (o->cas.cas != NULL && o->cas.session == NULL)
+		return run_cas_find(&r->cas, &o->cas, e);
 	if (o->manifest != NULL)
 		ret = manifest_file_load(&r->manifest, o->manifest, e);
-	if (ret == 0 && o->manifest != NULL &&
+	if (ret == 0 && is_owned(r) &&
 		(o->mounts_count > 0 || o->workdir != NULL ||
 			o->hostname != NULL))
 		ret = err_setf(e, -EINVAL,
@@ -408,6 +447,8 @@ static int prepare(struct run *r, struct err *e)
 		ret = make_bounds(r, e);
 	if (ret == 0)
 		ret = probe_mode(o->mode, &r->launch.mode, e);
+	if (ret == 0)
+		ret = prepare_cas(r, e);
 	if (ret == 0 && o->faithful && r->launch.mode == LAUNCH_HARDWARE)
 		ret = err_set(e, -EINVAL, "--faithful", "hardware mode",
 			"emulated mode", "add --mode emulated");
@@ -417,7 +458,10 @@ static int prepare(struct run *r, struct err *e)
 		r->hostname[0] == '\0')
 		snprintf(r->hostname, sizeof(r->hostname), "sconce");
 	make_mounts(r);
-	r->launch.program = r->program;
+	r->launch.program = r->program != NULL ? r->program
+					       : r->options.cas.session;
+	if (r->options.cas.session != NULL)
+		r->launch.init = "sconce-init-cas";
 	r->launch.trace = o->trace;
 	r->launch.stats = o->stats;
 	r->launch.stats_path = o->stats_path;
@@ -425,8 +469,10 @@ static int prepare(struct run *r, struct err *e)
 	r->launch.calls = o->calls;
 	r->launch.las = o->las;
 	r->launch.faithful = o->faithful;
-	r->launch.has_manifest = o->manifest != NULL;
-	memcpy(r->launch.config_id, r->manifest.hash, sizeof(r->manifest.hash));
+	r->launch.has_manifest = is_owned(r);
+	memcpy(r->launch.config_id,
+		o->manifest != NULL ? r->manifest.hash : r->cas.hash,
+		sizeof(r->manifest.hash));
 	return make_config(r, e);
 }
 
@@ -441,7 +487,7 @@ static void print_notes(const struct run *r)
 	if (probe_fallback())
 		fprintf(stderr, "sconce: hardware mode lacks %s\n",
 			probe_fallback());
-	if (!r->launch.has_manifest)
+	if (!is_owned(r))
 		fprintf(stderr,
 			"sconce: development run without a manifest: the "
 			"host's files and environment pass through\n");
@@ -508,10 +554,12 @@ int cmd_run(int argc, char **argv)
 		run_options_fini(&r.options);
 		return cmd_fail(&e, LAUNCH_FAILED);
 	}
-	/* An unreadable manifest is not a missing program. */
+	/* An unreadable manifest, or an unknown CAS, is not a missing program.
+	 */
 	ret = prepare(&r, &e);
 	if (ret < 0) {
-		status = r.options.manifest != NULL && r.env == NULL
+		status = r.options.cas.session != NULL ||
+				(r.options.manifest != NULL && r.env == NULL)
 			? LAUNCH_FAILED
 			: status_of(ret);
 

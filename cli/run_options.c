@@ -98,6 +98,36 @@ static int set_manifest(struct run_options *o, const char *value, struct err *e)
 	return 0;
 }
 
+static int set_cas(struct run_options *o, const char *value, struct err *e)
+{
+	(void)e;
+	o->cas.cas = value;
+	return 0;
+}
+
+static int set_session(struct run_options *o, const char *value, struct err *e)
+{
+	if (strchr(value, '/') == NULL)
+		return bad_value(e, "--session", value,
+			"NAME/SERVICE, as in shop/db/mariadb");
+	o->cas.session = value;
+	return 0;
+}
+
+static int set_cas_key(struct run_options *o, const char *value, struct err *e)
+{
+	(void)e;
+	o->cas.key = value;
+	return 0;
+}
+
+static int set_token(struct run_options *o, const char *value, struct err *e)
+{
+	(void)e;
+	o->cas.token = value;
+	return 0;
+}
+
 static int add_mount(
 	struct run_options *o, const struct mount_spec *m, struct err *e)
 {
@@ -370,6 +400,17 @@ static const struct option options[] = {
 		"where the enclave comes from", set_mode},
 	{"manifest", 0, VALUE_NEEDED, "FILE",
 		"what may run; its hash becomes CONFIGID", set_manifest},
+	{"cas", 0, VALUE_NEEDED, "HOST:PORT",
+		"what to run is said by this CAS (default: the usual one)",
+		set_cas},
+	{"session", 0, VALUE_NEEDED, "NAME/SERVICE",
+		"... in this session; PROGRAM is left out", set_session},
+	{"cas-key", 0, VALUE_NEEDED, "HASH",
+		"key of that CAS (default: as `sconce cas attest` noted)",
+		set_cas_key},
+	{"token", 0, VALUE_NEEDED, "TEXT",
+		"of one start (default: CAS is asked whether it wants one)",
+		set_token},
 	{"trace", 0, VALUE_ALLOWED, "host",
 		"print system calls, as strace does, or calls to the host",
 		set_trace},

@@ -2,6 +2,7 @@
 /* The command line of `sconce run`, parsed but not yet looked at. */
 #pragma once
 
+#include "cli/run_cas.h"
 #include "host/launch.h"
 #include "lib/config.h"
 #include "lib/err.h"
@@ -22,6 +23,7 @@ struct run_options {
 	uint64_t cpus; /* 0: not given */
 	enum launch_mode mode;
 	const char *manifest;
+	struct run_cas_options cas; /* session NULL: without a CAS */
 	const char *workdir;
 	const char *hostname;
 	bool trace, stats, quiet, faithful, trace_host;

@@ -98,7 +98,8 @@ int host_run(const struct launch *launch, int *wait_status, struct err *e)
 	err = files_load("sconce-kernel.sig", &sig, e);
 	if (err)
 		goto unload_kernel;
-	init_fd = files_open("sconce-init", e);
+	init_fd = files_open(
+		launch->init != NULL ? launch->init : "sconce-init", e);
 	if (init_fd < 0) {
 		err = init_fd;
 		goto unload_sig;

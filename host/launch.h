@@ -36,6 +36,10 @@ struct launch {
 	 */
 	const char *program;
 
+	/* File beside the kernel's with the first program, which the kernel
+	 * knows by its hash; NULL: "sconce-init". */
+	const char *init;
+
 	enum launch_mode mode;
 	uint64_t memory; /* bytes the programs may commit, page aligned */
 	unsigned cpus; /* enclave threads, 1..TCS_MAX */

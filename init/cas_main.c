@@ -5,7 +5,7 @@
  *
  *	init-cas KEY SESSION TOKEN [ADDRESS...] -- [HOSTARG...]
  *
- * Two threads. The first has the connection (init/carrier.h) and never waits
+ * Two threads. The first has the connection (cas/carrier.h) and never waits
  * for anything else, so that tags get through whatever the second does: hand
  * the configuration to the kernel, start the program, wait for its end, have
  * everything committed. They talk by a pipe and one pid.
@@ -22,7 +22,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "init/carrier.h"
+#include "cas/carrier.h"
 #include "init/device.h"
 #include "init/program.h"
 #include "lib/bytes.h"

@@ -4,7 +4,7 @@
  * sent) or UP. Every request has a deadline; one that passes without a reply
  * means that CAS or the way to it is gone, as no reply ever comes late.
  */
-#include "init/carrier.h"
+#include "cas/carrier.h"
 
 #include <errno.h>
 #include <openssl/crypto.h>

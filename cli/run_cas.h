@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What is to be known of a CAS and a session before an enclave (or with
+ * `sconce exec` a program) can ask for its configuration: where it is, by which
+ * key it is known, and whether a one-time token is needed.
+ */
+#pragma once
+
+#include "lib/err.h"
+#include "lib/manifest_cas.h"
+
+enum { RUN_CAS_ADDRESSES = 8, RUN_CAS_ADDRESS = 64, RUN_CAS_TOKEN = 1024 };
+
+/* As on the command line; NULL: not given. */
+struct run_cas_options {
+	const char *cas; /* HOST:PORT; NULL: the user's usual one */
+	const char *session; /* "name/service" */
+	const char *key; /* hexadecimal; NULL: as `sconce cas attest` noted */
+	const char *token; /* NULL: CAS is asked for one */
+};
+
+struct run_cas {
+	uint8_t key[32];
+	char address[RUN_CAS_ADDRESSES][RUN_CAS_ADDRESS]; /* numeric */
+	const char *addresses[RUN_CAS_ADDRESSES];
+	size_t addresses_count;
+	char token[RUN_CAS_TOKEN]; /* "": none is needed */
+	uint8_t manifest[MANIFEST_CAS_MAX];
+	size_t manifest_size;
+	uint8_t hash[32]; /* of the manifest */
+};
+
+/* Key and addresses: names are resolved here, not in the enclave. -EINVAL,
+ * -ENOENT: this user knows no such CAS; -EHOSTUNREACH. */
+must_check int run_cas_find(
+	struct run_cas *c, const struct run_cas_options *o, struct err *e);
+/* The token, by asking CAS in a program of its own; and the manifest. */
+must_check int run_cas_manifest(
+	struct run_cas *c, const struct run_cas_options *o, struct err *e);
