@@ -237,7 +237,6 @@ void engine_deny(struct engine *g, const struct engine_call *c,
 			.actor = c->who.present ? c->who.key : NULL,
 		});
 	err_setf(&e, -EACCES,
-		"%.400s: no such session, or not for this key; ask its owner",
-		name);
+		"%.400s: not there, or not for this key; ask its owner", name);
 	engine_fail(g, c, -EACCES, e.text);
 }

@@ -91,38 +91,104 @@ static int resolve(void *arg, const struct access_rule *rule,
 	return 0;
 }
 
+/* ---- questions ---- */
+
+/* The rules of a right, with everything that is needed to judge them. */
+struct question {
+	struct resolver r;
+	struct session *whole; /* access_policy that is a variable */
+	struct access_request q;
+};
+
+static void question_free(struct question *q)
+{
+	for (size_t i = 0; q && i < q->r.count; i++)
+		session_free(q->r.item[i].s);
+	if (q)
+		session_free(q->whole);
+	free(q);
+}
+
+static int question_new(struct engine *g, struct held *h,
+	enum access_right right, struct question **out, struct err *e)
+{
+	struct question *q = calloc(1, sizeof(*q));
+	int ret = 0;
+
+	*out = q;
+	if (!q)
+		return err_setf(e, -ENOMEM, "no memory");
+	q->r.g = g;
+	q->r.h = h;
+	q->q = (struct access_request){
+		.rules = access_rules(h->session, right),
+		.creator = h->session->creator,
+		.variable = resolve,
+		.arg = &q->r,
+	};
+	if (!h->session->access_variable)
+		return 0;
+	ret = rules_read(&q->r, h->session->access_variable, "", &q->whole, e);
+	if (!ret)
+		q->q.rules = access_rules(q->whole, right);
+	return ret;
+}
+
 int engine_may_keys(struct engine *g, struct held *h, enum access_right right,
 	const struct access_keys *present, const struct access_keys *signed_by,
 	struct err *e)
 {
-	struct resolver *r = calloc(1, sizeof(*r));
-	struct session *whole = NULL;
-	struct access_request q = {
-		.rules = access_rules(h->session, right),
-		.creator = h->session->creator,
-		.present = *present,
-		.signed_by = *signed_by,
-		.variable = resolve,
-		.arg = r,
-	};
-	int ret = 0;
+	struct question *q;
+	int ret = question_new(g, h, right, &q, e);
 
-	if (!r)
-		return err_setf(e, -ENOMEM, "no memory");
-	r->g = g;
-	r->h = h;
-	if (h->session->access_variable) {
-		ret = rules_read(r, h->session->access_variable, "", &whole, e);
-		if (!ret)
-			q.rules = access_rules(whole, right);
+	if (!ret) {
+		q->q.present = *present;
+		q->q.signed_by = *signed_by;
+		ret = access_decide(&q->q, e);
 	}
-	if (!ret)
-		ret = access_decide(&q, e);
-	for (size_t i = 0; i < r->count; i++)
-		session_free(r->item[i].s);
-	session_free(whole);
-	free(r);
+	question_free(q);
 	return ret;
+}
+
+static bool rules_name(struct question *q, const struct item_list *rules,
+	bool by_signature, const uint8_t key[32])
+{
+	const struct access_rule *rule = rules->item;
+	const struct item_list *more;
+
+	if (by_signature ? access_wants_signature(rules, key)
+			 : access_mentions(rules, q->q.creator, key))
+		return true;
+	for (size_t i = 0; i < rules->count; i++)
+		if (rule[i].variable &&
+			!resolve(&q->r, &rule[i], &more, NULL) &&
+			(by_signature ? access_wants_signature(more, key)
+				      : access_mentions(
+						more, q->q.creator, key)))
+			return true;
+	return false;
+}
+
+bool engine_names(struct engine *g, struct held *h, enum access_right right,
+	bool by_signature, const uint8_t key[32])
+{
+	struct question *q;
+	bool named = !question_new(g, h, right, &q, NULL) &&
+		rules_name(q, q->q.rules, by_signature, key);
+
+	question_free(q);
+	return named;
+}
+
+bool engine_vetoes(struct engine *g, struct held *h, bool by_signature,
+	const uint8_t key[32])
+{
+	struct question *q;
+	bool named = !question_new(g, h, ACCESS_UPDATE, &q, NULL) &&
+		rules_name(q, &h->session->board.veto, by_signature, key);
+
+	question_free(q);
+	return named;
 }
 
 int engine_may(struct engine *g, struct held *h, enum access_right right,

@@ -202,8 +202,8 @@ static bool keeps_key(const struct session_volume *v)
 	return !v->import.count && !v->key;
 }
 
-static int volume_row_make(struct change *ch, const struct session_volume *v,
-	struct store_txn *x, struct err *e)
+static no_inline int volume_row_make(struct change *ch,
+	const struct session_volume *v, struct store_txn *x, struct err *e)
 {
 	struct volume_record r = {0};
 	struct volume_place at;
@@ -225,7 +225,8 @@ out:
 	return ret;
 }
 
-static int volumes_put(struct change *ch, struct store_txn *x, struct err *e)
+static no_inline int volumes_put(
+	struct change *ch, struct store_txn *x, struct err *e)
 {
 	const struct session_volume *v = ch->next ? ch->next->volumes.item
 						  : NULL;
@@ -262,18 +263,18 @@ static int first_row(void *arg, const char *key, size_t key_size,
 	return strlen(self) != key_size || memcmp(key, self, key_size) != 0;
 }
 
-static int delete_apply(struct change *ch, struct store_txn *x, struct err *e)
+static no_inline int delete_apply(
+	struct change *ch, struct store_txn *x, struct err *e)
 {
-	char below[SESSION_NAME_MAX + 2];
 	char key[HISTORY_KEY_MAX];
 	struct forgetting f = {.x = x};
 	size_t n = strlen(ch->name);
 	bool root = strcmp(ch->name, "/") == 0;
 	int ret;
 
-	memcpy(below, ch->name, n);
-	below[n] = '/';
-	if (store_each(ch->g->store, STORE_SESSION, below, root ? 0 : n + 1,
+	memcpy(key, ch->name, n);
+	key[n] = '/';
+	if (store_each(ch->g->store, STORE_SESSION, key, root ? 0 : n + 1,
 		    first_row, ch->name))
 		return err_setf(e, -EBUSY,
 			"%s: has sessions below it; delete them first",

@@ -85,6 +85,18 @@ int change_parse(struct change *ch, struct engine *g, enum change_kind kind,
 	return change_begin(ch, e);
 }
 
+int change_parse_any(struct change *ch, struct engine *g,
+	const struct principal *who, const char *yaml, size_t size,
+	struct err *e)
+{
+	int ret = change_parse(ch, g, CHANGE_UPDATE, who, yaml, size, e);
+
+	if (ret || ch->old)
+		return ret;
+	change_fini(ch);
+	return change_parse(ch, g, CHANGE_CREATE, who, yaml, size, e);
+}
+
 int change_decode(struct change *ch, struct engine *g, enum change_kind kind,
 	const void *policy, size_t size, struct err *e)
 {
@@ -100,16 +112,21 @@ int change_decode(struct change *ch, struct engine *g, enum change_kind kind,
 	return change_begin(ch, e);
 }
 
-int change_delete(
-	struct change *ch, struct engine *g, const char *name, struct err *e)
+int change_named(struct change *ch, struct engine *g, enum change_kind kind,
+	const char *name, struct err *e)
 {
-	int ret;
-
-	*ch = (struct change){.g = g, .kind = CHANGE_DELETE};
+	*ch = (struct change){.g = g, .kind = kind};
 	ch->name = strdup(name);
 	if (!ch->name)
 		return err_setf(e, -ENOMEM, "no memory");
-	ret = change_look(ch, e);
+	return change_look(ch, e);
+}
+
+int change_delete(
+	struct change *ch, struct engine *g, const char *name, struct err *e)
+{
+	int ret = change_named(ch, g, CHANGE_DELETE, name, e);
+
 	if (!ret && ch->old)
 		memcpy(ch->hash, ch->old->hash, sizeof(ch->hash));
 	return ret;
@@ -117,6 +134,8 @@ int change_delete(
 
 void change_fini(struct change *ch)
 {
+	if (!ch->g)
+		return;
 	session_free(ch->next);
 	engine_unhold(ch->g, ch->old);
 	engine_unhold(ch->g, ch->parent);
@@ -176,16 +195,9 @@ int change_allow(const struct change *ch, const struct access_keys *present,
 	enum access_right right;
 	struct held *ruler = change_ruler(ch, &right);
 
-	if (ruler) {
-		int ret = engine_may_keys(
+	if (ruler)
+		return engine_may_keys(
 			ch->g, ruler, right, present, signed_by, e);
-
-		if (!ret && ch->kind == CHANGE_CREATE && !present->count)
-			ret = err_setf(e, -EACCES,
-				"no client certificate; its key would be the "
-				"creator");
-		return ret;
-	}
 	if (ch->kind != CHANGE_CREATE)
 		return err_setf(e, -EACCES, "%s: no such session", ch->name);
 	return allow_open(ch, present, e);

@@ -37,17 +37,24 @@ const char *change_name(enum change_kind kind);
 /*
  * Reads what is wanted, and looks at what is there; says nothing yet of
  * whether it may be. who: becomes the creator of what is created. kind: as the
- * caller wants; a proposal's is found by change_kind_find(). -EINVAL: with line
- * and column; -ENOMEM. Ends with change_fini() also after errors.
+ * caller wants; _any: an update if there is such a session, else a creation.
+ * -EINVAL: with line and column; -ENOMEM. Ends with change_fini() also after
+ * errors.
  */
 must_check int change_parse(struct change *ch, struct engine *g,
 	enum change_kind kind, const struct principal *who, const char *yaml,
 	size_t size, struct err *e);
+must_check int change_parse_any(struct change *ch, struct engine *g,
+	const struct principal *who, const char *yaml, size_t size,
+	struct err *e);
 must_check int change_delete(
 	struct change *ch, struct engine *g, const char *name, struct err *e);
 /* The same of a canonical form that has its creator already. */
 must_check int change_decode(struct change *ch, struct engine *g,
 	enum change_kind kind, const void *policy, size_t size, struct err *e);
+/* Only what is there, nothing wanted. */
+must_check int change_named(struct change *ch, struct engine *g,
+	enum change_kind kind, const char *name, struct err *e);
 void change_fini(struct change *ch);
 
 /* What is signed: engine_message(). */

@@ -48,6 +48,16 @@ struct engine {
 	struct services *services;
 };
 
+/* Of the last record: an answer that waits for it shows nothing that may still
+ * be lost. */
+static inline uint64_t store_seq(const struct engine *g)
+{
+	struct store_status st;
+
+	store_status(g->store, &st);
+	return st.seq;
+}
+
 static inline int64_t engine_now(const struct engine *g)
 {
 	return g->o.now(g->o.now_arg);
@@ -120,7 +130,7 @@ struct volume_record {
 	uint8_t holder[ENGINE_INSTANCE_SIZE]; /* who writes it now */
 };
 
-enum { VOLUME_ROW_KEY_MAX = SESSION_NAME_MAX + 1 + 1024 };
+enum { VOLUME_ROW_KEY_MAX = SESSION_NAME_MAX + 1 + 255 };
 
 /* Whose volume it is, in the end. */
 struct volume_place {
@@ -155,6 +165,13 @@ must_check int engine_may_keys(struct engine *g, struct held *h,
 /* The same for one who brings no signatures. */
 must_check int engine_may(struct engine *g, struct held *h,
 	enum access_right right, const struct principal *who, struct err *e);
+
+/* The rules of a right (of the board's veto) name this key: for a signer, or
+ * for one who comes with a TLS key. */
+bool engine_names(struct engine *g, struct held *h, enum access_right right,
+	bool by_signature, const uint8_t key[32]);
+bool engine_vetoes(struct engine *g, struct held *h, bool by_signature,
+	const uint8_t key[32]);
 
 /* ---- what a session or CAS must be like ---- */
 /* -EAGAIN with the cure in e, unless CAS has an owner. */

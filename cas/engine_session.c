@@ -48,18 +48,20 @@ static int change_judge(struct change *ch, const struct engine_call *c,
 	struct access_keys present = {&c->who.key, c->who.present};
 	struct access_keys signed_by = {(const uint8_t(*)[32])keys, 0};
 	struct err bad = {0};
-	int ret = change_signers(
-		ch, signatures, keys, &signed_by.count, &bad);
+	int ret = change_signers(ch, signatures, keys, &signed_by.count, &bad);
 
 	if (ret) {
 		*e = bad;
 		return ret;
 	}
 	ret = change_allow(ch, &present, &signed_by, e);
-	if (!ret)
+	if (!ret && ch->kind == CHANGE_CREATE && !c->who.present)
+		ret = err_setf(e, -EACCES,
+			"no client certificate; its key would be the creator");
+	if (!ret) {
 		ret = change_direct(ch, e);
-	if (!ret)
-		return change_fits(ch, e);
+		return ret ? ret : change_fits(ch, e);
+	}
 	if (!change_may_know(ch, &c->who))
 		return ch->kind == CHANGE_CREATE && ret == -EPERM ? ret
 								  : -EACCES;
@@ -83,8 +85,7 @@ static void change_run(struct change *ch, const struct engine_call *c,
 		return;
 	}
 	x = store_begin(ch->g->store);
-	ret = change_apply(
-		ch, c->who.present ? c->who.key : NULL, x, &e);
+	ret = change_apply(ch, c->who.present ? c->who.key : NULL, x, &e);
 	if (ret) {
 		store_abort(x);
 		refuse(ch, c, ret, e.text);
@@ -162,8 +163,8 @@ void engine_session_delete(struct engine *g, const struct engine_call *c,
 
 /* ---- trials ---- */
 
-static int trial_judge(struct change *ch, const struct engine_call *c,
-	struct err *e)
+static int trial_judge(
+	struct change *ch, const struct engine_call *c, struct err *e)
 {
 	struct store_txn *x;
 	int ret = change_judge(ch, c, NULL, e);
@@ -198,10 +199,9 @@ static bool diff_allowed(const struct change *ch, const struct engine_call *c)
 	if (change_may_know(ch, &c->who))
 		return true;
 	if (!ruler)
-		return !change_allow(ch, &present, &(struct access_keys){0},
-			NULL);
-	return access_mentions(access_rules(ruler->session, right),
-		ruler->session->creator, c->who.key);
+		return !change_allow(
+			ch, &present, &(struct access_keys){0}, NULL);
+	return engine_names(ch->g, ruler, right, false, c->who.key);
 }
 
 void engine_session_diff(struct engine *g, const struct engine_call *c,
@@ -214,12 +214,7 @@ void engine_session_diff(struct engine *g, const struct engine_call *c,
 
 	if (!ready(g, c))
 		return;
-	ret = change_parse(&ch, g, CHANGE_UPDATE, &c->who, yaml, size, &e);
-	if (!ret && !ch.old) {
-		change_fini(&ch);
-		ret = change_parse(
-			&ch, g, CHANGE_CREATE, &c->who, yaml, size, &e);
-	}
+	ret = change_parse_any(&ch, g, &c->who, yaml, size, &e);
 	if (ret) {
 		engine_fail(g, c, ret, e.text[0] ? e.text : "no memory");
 		goto out;
