@@ -68,7 +68,7 @@ static int walk_record(void *arg, uint64_t seq, const void *data, size_t size)
 {
 	struct walk *w = arg;
 	struct buf plain = {0};
-	struct store_record r;
+	struct store_record r = {0};
 	int ret;
 
 	if (seq < w->next)
