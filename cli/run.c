@@ -189,18 +189,22 @@ static int find_program(struct run *r, struct err *e)
 	return ret;
 }
 
+/* With a CAS, whose arguments begin with the program, all are the host's; so
+ * argv[0] is a placeholder. */
 static int make_args(struct run *r, struct err *e)
 {
+	const char *first = r->options.cas.session;
 	size_t count = (size_t)r->options.args_count;
 
+	if (first == NULL && count == 0)
+		first = r->program;
 	r->args = calloc(count + 2, sizeof(*r->args));
 	if (r->args == NULL)
 		return err_setf(e, -ENOMEM, "no memory");
+	if (first != NULL)
+		r->args[r->args_count++] = first;
 	for (size_t i = 0; i < count; i++)
-		r->args[i] = r->options.args[i];
-	r->args_count = count;
-	if (count == 0 && r->program != NULL)
-		r->args[r->args_count++] = r->program;
+		r->args[r->args_count++] = r->options.args[i];
 	return 0;
 }
 

@@ -136,6 +136,14 @@ static int admit(
 	if (!err)
 		err = service_config_match(c, &m, e);
 	*next = asked;
+	if (!err) {
+		/* What the host said of arguments, CAS has made its own of. */
+		next->args = (struct text_list){
+			arena_alloc(&arena, sizeof(char *)), 1};
+		if (!next->args.item)
+			return err_setf(e, -ENOMEM, "no memory for arguments");
+		next->args.item[0] = m.program;
+	}
 	return err ? err
 		   : config_admit(next, &m, boot_memory(), (uint64_t)cpu_count,
 			     &arena, e);
