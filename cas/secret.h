@@ -29,9 +29,9 @@ struct secret_env {
 
 /*
  * Makes all values of s in the order of their dependencies. Values of old_set
- * migrate: ascii and binary with the same name, kind and size, private keys
- * with `migrate` in both. old, old_set: NULL for a new session. -EINVAL:
- * cycles, kinds that do not fit; what import gives.
+ * migrate: ascii and binary with the same name, kind and size (or written by a
+ * service), private keys with `migrate` in both. old, old_set: NULL for a new
+ * session. -EINVAL: cycles, kinds that do not fit; what import gives.
  */
 must_check int secret_set_make(const struct session *s,
 	const struct session *old, const struct secret_set *old_set,
@@ -46,9 +46,10 @@ must_check int secret_set_decode(
 /*
  * Renews what is due (certificates, tokens, rotation, imports of what was
  * renewed there) and what is made of it; forgets previous values after their
- * grace. 1: something changed; 0. After an error the set is as it was, but an
- * import that fails is no error: the value that is there stays and it is tried
- * again a minute later. s: the session that the set was made for.
+ * grace. 1: something changed; 0. What cannot be renewed stays as it is and is
+ * tried again a minute later: then e, if it has no error before, says what. s:
+ * the session that the set was made for. -ENOMEM, -EINVAL (another session):
+ * the set is as it was.
  */
 must_check int secret_set_renew(struct secret_set *set, const struct session *s,
 	const struct secret_env *env, struct err *e);
@@ -78,5 +79,5 @@ must_check int secret_export(const struct secret_set *set, const char *name,
 must_check int secret_write(struct secret_set *set, const struct session *s,
 	const char *name, const void *value, size_t size, int64_t now,
 	struct err *e);
-/* "ascii", "x509-ca", ... */
-const char *secret_kind_name(enum secret_kind kind);
+/* "ascii", "x509-ca", ...; of enum secret_kind. */
+const char *secret_kind_name(uint64_t kind);
