@@ -138,7 +138,10 @@ void engine_public_value(struct engine *g, const struct engine_call *c,
 	const char *session, const char *secret, const char *format);
 
 /* ---- proposals (engine_board.c) ---- */
-/* The message that members sign: text, ends with the new session's hash. */
+/* The message that members sign: text, ends with the new session's hash.
+ * action: "create", "update", "delete" (hash: of the present version), or
+ * "reject" for votes against any of these. predecessor NULL: create.
+ * (cas/message.c) */
 must_check int engine_message(const char *action, const char *session,
 	const uint8_t *predecessor, const uint8_t hash[static 32],
 	struct buf *out);

@@ -12,16 +12,23 @@
  *	    sessions: 1000
  *	    bytes: 67108864
  *	    changes_per_minute: 60
+ *	auditors:			# SHA-256 of their keys, hexadecimal
+ *	  - 5b...
  */
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "attest/yaml_events.h"
 #include "cas/engine_int.h"
 #include "cas/engine_owner.h"
+#include "lib/string.h"
 
-enum { CONFIG_MAX = 64 * 1024, LIMITS_MAX = 256, NAME_MAX_ = 200 };
+enum {
+	CONFIG_MAX = 64 * 1024,
+	LIMITS_MAX = 256,
+	AUDITORS_MAX = 64,
+	TEXT_MAX = 200,
+};
 
 static const char owner_row[] = "owner";
 
@@ -38,6 +45,7 @@ static void owner_drop(struct owner *o)
 	for (size_t i = 0; i < o->limit_count; i++)
 		free(o->limits[i].namespace);
 	free(o->limits);
+	free(o->auditors);
 	free(o->name);
 	free(o);
 }
@@ -76,9 +84,9 @@ static int read_text(struct yaml_events *y, const char *key, char **out)
 	text = yaml_events_text(y);
 	if (*out)
 		return yaml_events_fail(y, "%s: is there twice", key);
-	if (!text[0] || strlen(text) > NAME_MAX_)
+	if (!text[0] || strlen(text) > TEXT_MAX)
 		return yaml_events_fail(y, "%s: %zu bytes; wanted 1 to %d", key,
-			strlen(text), (int)NAME_MAX_);
+			strlen(text), (int)TEXT_MAX);
 	*out = strdup(text);
 	return *out ? yaml_events_next(y) : -ENOMEM;
 }
@@ -158,6 +166,36 @@ static int read_limits(struct yaml_events *y, struct owner *o)
 	return ret ? ret : yaml_events_next(y);
 }
 
+static int read_auditors(struct yaml_events *y, struct owner *o)
+{
+	int ret = yaml_events_want(y, YAML_SEQUENCE_START_EVENT, "auditors");
+
+	if (!ret && o->auditors)
+		return yaml_events_fail(y, "auditors: is there twice");
+	if (!ret)
+		ret = yaml_events_next(y);
+	if (ret)
+		return ret;
+	o->auditors = calloc(AUDITORS_MAX, sizeof(*o->auditors));
+	if (!o->auditors)
+		return -ENOMEM;
+	while (!ret && y->event.type != YAML_SEQUENCE_END_EVENT) {
+		ret = yaml_events_want(y, YAML_SCALAR_EVENT, "auditors");
+		if (ret)
+			return ret;
+		if (o->auditor_count == AUDITORS_MAX ||
+			!string_from_hex(yaml_events_text(y),
+				o->auditors[o->auditor_count], 32))
+			return yaml_events_fail(y,
+				"auditors: '%.80s'; wanted at most %d hashes "
+				"of keys, 64 hexadecimal digits each",
+				yaml_events_text(y), (int)AUDITORS_MAX);
+		o->auditor_count++;
+		ret = yaml_events_next(y);
+	}
+	return ret ? ret : yaml_events_next(y);
+}
+
 static int read_config(struct yaml_events *y, struct owner *o)
 {
 	int ret = yaml_events_begin(y);
@@ -174,13 +212,17 @@ static int read_config(struct yaml_events *y, struct owner *o)
 		if (ret)
 			return ret;
 		strncat(key, yaml_events_text(y), sizeof(key) - 1);
-		if (strcmp(key, "name") != 0 && strcmp(key, "limits") != 0)
+		if (strcmp(key, "name") != 0 && strcmp(key, "limits") != 0 &&
+			strcmp(key, "auditors") != 0)
 			return yaml_events_fail(y,
-				"unknown key '%s'; wanted name or limits", key);
+				"unknown key '%s'; wanted name, limits or "
+				"auditors",
+				key);
 		ret = yaml_events_next(y);
 		if (!ret)
-			ret = key[0] == 'n' ? read_text(y, key, &o->name)
-					    : read_limits(y, o);
+			ret = key[0] == 'n'     ? read_text(y, key, &o->name)
+				: key[0] == 'l' ? read_limits(y, o)
+						: read_auditors(y, o);
 	}
 	if (!ret && !o->name)
 		return yaml_events_fail(
@@ -228,6 +270,23 @@ int owner_load(struct engine *g, struct err *e)
 }
 
 /* ---- operations ---- */
+
+bool engine_provisioned(const struct engine *g)
+{
+	return g->owner != NULL;
+}
+
+bool engine_may_audit(const struct engine *g, const struct principal *who)
+{
+	const struct owner *o = g->owner;
+
+	if (!o || !who->present)
+		return false;
+	for (size_t i = 0; i < o->auditor_count; i++)
+		if (memcmp(o->auditors[i], who->key, 32) == 0)
+			return true;
+	return memcmp(o->key, who->key, 32) == 0;
+}
 
 /* 0, or why this key may not become (or be) the owner. */
 static int owner_may(

@@ -17,6 +17,9 @@ struct owner {
 	char *name;
 	struct owner_limits *limits;
 	size_t limit_count;
+	/* Who may fetch the log. */
+	uint8_t (*auditors)[32];
+	size_t auditor_count;
 };
 
 /* Never NULL. */
