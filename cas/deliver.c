@@ -325,6 +325,7 @@ static int make_volume(
 	}
 	if (ret < 0)
 		return ret;
+	spec.ro = spec.ro || kept->read_only;
 	if (kept->has_tag)
 		tag = kept->tag;
 	return add_volume(d, &spec, kept->key, tag);

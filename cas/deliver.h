@@ -24,6 +24,7 @@ struct deliver_volume {
 	uint8_t key[VOL_KEY_SIZE];
 	bool has_tag;
 	uint8_t tag[VOL_TAG_SIZE];
+	bool read_only; /* its owner lets it be read only */
 };
 
 /* Of volume v of this session, imported ones too. -EPERM, -ENOENT, with the

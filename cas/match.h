@@ -36,6 +36,8 @@ must_check int match_rules_new(const struct session *s,
 	const struct session_service *service, subst_fn *lookup, void *arg,
 	struct match_rules **out, struct err *e);
 void match_rules_free(struct match_rules *r); /* NULL is fine */
+/* security.attestation's one_time_password_shared_secret, or NULL. */
+const char *match_rules_otp(const struct match_rules *r);
 /* enum attest_mode: after variables. */
 uint64_t match_rules_mode(const struct match_rules *r);
 
@@ -47,6 +49,8 @@ struct match_binding {
 	/* SHA-256 of the manifest that stands for this service: of `sconce run
 	 * --cas`, with the one-time token if the session wants one. */
 	uint8_t config[MATCH_HASH_SIZE];
+	/* The token is not known (dry run): any configuration is taken. */
+	bool any_token;
 };
 
 struct match_reason {

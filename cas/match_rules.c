@@ -331,6 +331,11 @@ void match_rules_free(struct match_rules *r)
 	free(r);
 }
 
+const char *match_rules_otp(const struct match_rules *r)
+{
+	return r->security.otp_secret;
+}
+
 uint64_t match_rules_mode(const struct match_rules *r)
 {
 	return r->security.mode;
