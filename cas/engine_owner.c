@@ -227,8 +227,6 @@ static int read_config(struct yaml_events *y, struct owner *o)
 	if (!ret && !o->name)
 		return yaml_events_fail(
 			y, "no name; add `name:`, under which status shows it");
-	if (!ret)
-		ret = yaml_events_next(y);
 	return ret ? ret : yaml_events_end(y);
 }
 
