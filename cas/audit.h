@@ -17,6 +17,7 @@
 /* Exit codes of `sconce audit verify`, as graded. */
 enum audit_result {
 	AUDIT_OK = 0,
+	AUDIT_FAILED = 2, /* not looked at: usage, files, memory */
 	AUDIT_TRUNCATED = 14, /* shorter than a checkpoint that is known */
 	AUDIT_ROLLED_BACK = 16, /* an older log in place of a newer one */
 	AUDIT_FORKED = 17, /* another record where one was known */
