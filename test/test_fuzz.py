@@ -60,6 +60,31 @@ REPLY = bytes.fromhex(
     + "696f6e5f65787069727901")
 WIRE = [b"\0" + HELLO, b"\1" + REPLY,
         b"\2" + len(HELLO).to_bytes(4, "little") + HELLO]
+
+
+def cbor(value):
+    major, size, body = {
+        int: lambda v: (0, v, b""),
+        bytes: lambda v: (2, len(v), v),
+        str: lambda v: (3, len(v.encode()), v.encode()),
+        list: lambda v: (4, len(v), b"".join(map(cbor, v))),
+    }[type(value)](value)
+    head = bytes([major << 5 | size]) if size < 24 else \
+        bytes([major << 5 | 24, size]) if size < 256 else \
+        bytes([major << 5 | 25]) + size.to_bytes(2, "big")
+    return head + body
+
+
+# A session's secrets: name, kind, key type, origin, due, end of grace, value,
+# value before.
+SECRETS = [cbor(secrets) for secrets in (
+    [1, []],
+    [1, [["a", 0, 0, 0, 0, 0, [0, 0, b"text", b"", []], []]]],
+    [1, [["k", 2, 2, 0, 9, 0, [5, 0, bytes.fromhex(
+        "302e020100300506032b657004220420") + bytes(32), b"", []], []],
+         ["x", 4, 0, 0, 9, 300, [5, 10, X509[0], b"", [X509[1], X509[2]]],
+          [[1, 2, X509[0], b"key", []]]]]],
+    ["", 1, 0, 0, 0, 0, [0, 0, b"", b"", []], []])]
 SEEDS = {
     "fuzz-aesm": [aesm.message(*m) for m in (
         (15, {1: KEY, 3: 1, 4: 32, 9: 10 ** 7}), (16, {1: KEY, 9: 5}),
@@ -82,6 +107,7 @@ SEEDS = {
     "fuzz-qe-identity": QE_IDENTITY,
     "fuzz-rewrite": ["/bin/true", "build:test/fuzz/seed-rewrite"],
     "fuzz-tcb-info": TCB_INFO,
+    "fuzz-secret": SECRETS,
     "fuzz-x509": X509,
     "fuzz-ratls": RATLS,
     "fuzz-snp": ["vectors:snp/%s" % case for case in (
