@@ -11,6 +11,7 @@
  * of standard input, and says what became of it.
  */
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -151,6 +152,7 @@ int main(int argc, char **argv)
 	if (argc < 5 || n > WITNESS_MAX ||
 		!string_from_hex(argv[1], key, sizeof(key)))
 		return 2;
+	signal(SIGPIPE, SIG_IGN);
 	b.timeout_ms = (unsigned)atoi(argv[3]);
 	for (unsigned i = 0; i < n; i++)
 		if (parse(argv[4 + i], &list[i]) < 0)

@@ -53,7 +53,7 @@ struct freshness_ops {
 	 * the next open() gives. Whoever called open() calls it, also if the
 	 * store turned out to be unfit. Any thread, after the last append. */
 	int (*stop)(struct freshness *f, struct err *e);
-	/* How many answered the last call, of how many. Any thread. */
+	/* How many are there, of how many. Any thread. */
 	void (*status)(
 		struct freshness *f, unsigned *answering, unsigned *count);
 };

@@ -33,7 +33,8 @@ struct witness_address {
 /*
  * key: secret, the same for all who may be in charge of this store; derive it
  * from the cluster key for this use alone. count: odd, up to WITNESS_MAX.
- * -EINVAL: an address is malformed, or a witness is there twice.
+ * -EINVAL: an address is malformed, or a witness is there twice. The process
+ * ignores SIGPIPE.
  */
 must_check int witness_set_new(const struct witness_address *list,
 	unsigned count, const uint8_t key[static WITNESS_KEY_SIZE],
