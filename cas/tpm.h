@@ -10,16 +10,19 @@
  * one start from a record that he names. Two instances cannot both start from
  * one clean stop: who does not see the counter exactly one higher refuses.
  *
- * The counter (an NV index) can be advanced only with a secret derived from
- * the key; sessions are salted to a key of the TPM, which is remembered from
- * provisioning, so that a bus or another TPM cannot answer in its place. The
- * TPM itself is trusted, and who emulates it (a cloud's vTPM) likewise.
+ * The counter (an NV index) can be read and advanced only with a secret that is
+ * derived from the key. Each request and each answer is under an HMAC of that
+ * secret with fresh nonces, so neither the system nor the bus can make up a
+ * value or replay one. The secret itself reaches the TPM once, when the counter
+ * is made, encrypted to a key of the TPM: whoever poses as the TPM at that
+ * moment is believed. The TPM is trusted, and who emulates it (a cloud's vTPM)
+ * likewise.
  */
 #pragma once
 
 #include "cas/freshness.h"
 
-enum { TPM_KEY_SIZE = 32, TPM_NAME_SIZE = 34, TPM_INDEX = 0x01800ca5 };
+enum { TPM_KEY_SIZE = 32, TPM_INDEX = 0x01800ca5 };
 
 struct tpm;
 
@@ -27,6 +30,8 @@ struct tpm;
  * passes one to tpm_new() has verified that signature. */
 struct tpm_permit {
 	uint64_t counter; /* as the refusal named it: it works once */
+	/* A record that the chain must contain: the last one that the owner
+	 * knows of, from a checkpoint. Later ones of the store are taken. */
 	uint64_t seq;
 	uint8_t head[FRESHNESS_HASH_SIZE];
 };
