@@ -32,6 +32,9 @@ static int magic_target(
 
 	if (!p)
 		return -ENOENT;
+	/* What process 1 has open is no program's business. */
+	if (n->kind != NODE_EXE && p == init_process && curproc != p)
+		return -EACCES;
 	if (n->kind == NODE_CWD || n->kind == NODE_ROOT) {
 		if (!p->fs)
 			return -ENOENT;

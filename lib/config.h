@@ -61,7 +61,7 @@ must_check int config_decode(struct config *c, const void *data, size_t size,
  * for new lists from @arena. Bounds of @m on memory and cpus are checked
  * against what the host gave (@memory bytes, @cpus).
  *
- * With @c->program NULL any program is admitted.
+ * With @c->program NULL any program is admitted. @m names no CAS.
  *
  * -EPERM with the reason in @e if the host asked for something else than @m
  * says: another program, arguments or environment it may not choose, mounts,

@@ -3,6 +3,7 @@
 
 #include <linux/errno.h>
 
+#include "lib/service.h"
 #include "lib/string.h"
 
 static const char *const host_args_names[] = {"none", "append", "replace"};
@@ -92,20 +93,9 @@ static const struct schema_field limits_fields[] = {
 const struct schema manifest_limits_schema = {"limits", limits_fields,
 	ARRAY_SIZE(limits_fields), sizeof(struct manifest_limits), NULL};
 
-static const struct schema_field cas_fields[] = {
-	{"key", SCHEMA_TEXT, SCHEMA_REQUIRED, AT(manifest_cas, key), .min = 64,
-		.max = 64},
-	{"token", SCHEMA_TEXT, SCHEMA_OPTIONAL, AT(manifest_cas, token),
-		.min = 1, .max = 1024},
-	{"session", SCHEMA_TEXT, SCHEMA_REQUIRED, AT(manifest_cas, session),
-		.min = 3, .max = 2048},
-};
-static const struct schema cas_schema = {"cas", cas_fields,
-	ARRAY_SIZE(cas_fields), sizeof(struct manifest_cas), NULL};
-
 static const struct schema_field manifest_fields[] = {
 	{"cas", SCHEMA_STRUCT, SCHEMA_OPTIONAL, AT(manifest, cas),
-		.sub = &cas_schema},
+		.sub = &manifest_cas_schema},
 	{"env", SCHEMA_STRUCT, 0, AT(manifest, env), .sub = &env_schema},
 	{"args", SCHEMA_STRUCT, 0, AT(manifest, args), .sub = &args_schema},
 	{"root", SCHEMA_RESERVED, 0, .offset = 0},
@@ -212,43 +202,6 @@ static int check_volumes(const struct manifest *m, struct err *e)
 	return 0;
 }
 
-static bool says_nothing(const struct manifest *m)
-{
-	const struct manifest *none = &manifest_defaults;
-	const struct manifest_limits *l = &m->limits;
-
-	return m->program == NULL && strcmp(m->workdir, none->workdir) == 0 &&
-		strcmp(m->hostname, none->hostname) == 0 && !m->network &&
-		m->signals == none->signals &&
-		m->attestation == none->attestation && m->args.host == 0 &&
-		(l->cpus | l->files | l->memory | l->threads) == 0 &&
-		(m->args.list.count | m->env.set.count | m->env.pass.count |
-			m->mounts.count | m->volumes.count) == 0;
-}
-
-static int check_cas(const struct manifest *m, struct err *e)
-{
-	const char *slash = strrchr(m->cas.session, '/');
-	size_t digits = 0;
-
-	while (digits < 64 && strchr("0123456789abcdef", m->cas.key[digits]))
-		digits++;
-	if (digits < 64)
-		return err_setf(e, -EINVAL,
-			"cas.key: '%.64s'; wanted 64 hexadecimal digits in "
-			"lower case, as `sconce cas attest` prints them",
-			m->cas.key);
-	if (slash == NULL || slash == m->cas.session || slash[1] == '\0')
-		return err_setf(e, -EINVAL,
-			"cas.session: '%.200s'; wanted SESSION/SERVICE",
-			m->cas.session);
-	return says_nothing(m) ? 0
-			       : err_setf(e, -EINVAL,
-					 "manifest: has cas and more; wanted "
-					 "version and cas only: CAS says the "
-					 "rest");
-}
-
 int manifest_check(const struct manifest *m, struct err *e)
 {
 	const struct mount_spec *mounts = m->mounts.item;
@@ -257,7 +210,7 @@ int manifest_check(const struct manifest *m, struct err *e)
 		return err_setf(e, -EINVAL, "manifest.version: %llu; wanted %d",
 			(unsigned long long)m->version, MANIFEST_VERSION);
 	if (m->cas.key != NULL)
-		return check_cas(m, e);
+		return manifest_check_cas(m, e);
 	if (m->program == NULL)
 		return err_setf(
 			e, -EINVAL, "key 'program' is missing in manifest");

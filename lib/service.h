@@ -39,11 +39,15 @@ struct service_config {
 };
 
 extern const struct schema service_config_schema;
+extern const struct schema manifest_cas_schema;
 
 /* Decodes and checks; the manifest is checked by manifest_decode(). Errors as
  * schema_decode(), -EINVAL. */
 must_check int service_config_decode(struct service_config *c, const void *data,
 	size_t size, struct arena *arena, struct err *e);
+
+/* manifest_check() of a manifest that names a CAS: it says nothing else. */
+must_check int manifest_check_cas(const struct manifest *m, struct err *e);
 
 /* NULL: there is none of that name. */
 const struct service_volume *service_volume_find(

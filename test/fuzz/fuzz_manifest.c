@@ -56,7 +56,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	must_be_same(&config_schema, &c, data + 1, size - 1);
 	if (manifest_decode(&m, c.manifest.data, c.manifest.size, &arena, &e) ==
-		0)
+			0 &&
+		m.cas.key == NULL)
 		(void)!config_admit(&c, &m, 1 << 28, 2, &arena, &e);
 	return 0;
 }
