@@ -76,6 +76,8 @@ int service_prepare(struct config *c, const struct manifest *m, struct err *e)
 	};
 	if (first_args(&asked, &m->cas, &c->args))
 		return err_setf(e, -ENOMEM, "no memory for init's arguments");
+	/* They go to CAS, which puts them where its policy wants them. */
+	asked.args.count = 1;
 	on = true;
 	return 0;
 }
@@ -136,14 +138,6 @@ static int admit(
 	if (!err)
 		err = service_config_match(c, &m, e);
 	*next = asked;
-	if (!err) {
-		/* What the host said of arguments, CAS has made its own of. */
-		next->args = (struct text_list){
-			arena_alloc(&arena, sizeof(char *)), 1};
-		if (!next->args.item)
-			return err_setf(e, -ENOMEM, "no memory for arguments");
-		next->args.item[0] = m.program;
-	}
 	return err ? err
 		   : config_admit(next, &m, boot_memory(), (uint64_t)cpu_count,
 			     &arena, e);
