@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <openssl/evp.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "cas/audit.h"
 #include "cas/api.h"
@@ -362,16 +363,35 @@ static void openapi(struct http_call *c)
 
 /* ---- the log ---- */
 
+static int export_log(const struct server *s, uint64_t from, uint64_t until,
+	struct buf *out, struct err *e)
+{
+	struct audit_signer signer = {
+		.key = s->identity, .time = (uint64_t)time(NULL)};
+
+	memcpy(signer.cluster, s->cluster, sizeof(signer.cluster));
+	return audit_export(s->store, from, until, &signer, out, e);
+}
+
+/* The last line of an export is the checkpoint of its last record. */
 static void audit_checkpoint_get(struct http_call *c)
 {
-	struct server *s = c->server;
+	struct store_status st;
 	struct buf out = {0};
-	int ret = audit_checkpoint(s->store, s->cluster, s->identity, &out);
+	struct err e = {0};
+	size_t at;
+	int ret;
 
-	if (ret)
-		http_reply_error(c, ret, "the log has no checkpoint yet");
-	else
-		http_reply_body(c, out.data, out.size);
+	store_status(c->server->store, &st);
+	ret = export_log(c->server, st.durable, st.durable, &out, &e);
+	if (ret) {
+		http_reply_error(c, ret, "%s", e.text);
+	} else {
+		at = out.size ? out.size - 1 : 0;
+		while (at && out.data[at - 1] != '\n')
+			at--;
+		http_reply_body(c, out.data + at, out.size - at);
+	}
 	buf_fini(&out);
 }
 
@@ -394,7 +414,7 @@ static void audit_log(struct http_call *c)
 	if (!from)
 		from = 1;
 	if (from <= st.durable)
-		ret = audit_export(c->server->store, from,
+		ret = export_log(c->server, from,
 			u64_min(st.durable, from + AUDIT_PAGE - 1), &out, &e);
 	if (ret)
 		http_reply_error(c, ret, "%s", e.text);

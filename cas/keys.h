@@ -14,6 +14,7 @@
 
 #include "attest/ratls.h"
 #include "cas/store.h"
+#include "lib/schema.h"
 
 /* ---- sealing of the cluster key ---- */
 /* Turns data into what may lie on an untrusted disk, and back. */
