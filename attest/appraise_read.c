@@ -25,47 +25,6 @@ struct key {
 
 /* ---- suggestions ---- */
 
-enum { WORD_MAX = 48 };
-
-/* How many letters must be put in, taken out or changed (Levenshtein). */
-static size_t distance(const char *a, const char *b)
-{
-	size_t row[WORD_MAX + 1], len = strlen(b);
-
-	for (size_t j = 0; j <= len; j++)
-		row[j] = j;
-	for (size_t i = 0; a[i] != '\0'; i++) {
-		size_t diagonal = row[0];
-
-		row[0] = i + 1;
-		for (size_t j = 0; j < len; j++) {
-			/* Upper or lower case: no difference. */
-			bool same = (a[i] | 0x20) == (b[j] | 0x20);
-			size_t change = diagonal + (same ? 0 : 1);
-
-			diagonal = row[j + 1];
-			row[j + 1] = u64_min(
-				change, u64_min(row[j], row[j + 1]) + 1);
-		}
-	}
-	return row[len];
-}
-
-/* Keeps the better of *best and the candidate. */
-static void consider(const char *word, const char *candidate, size_t *least,
-	const char **best)
-{
-	size_t d, len = strnlen(word, WORD_MAX);
-
-	if (len >= WORD_MAX || strlen(candidate) >= WORD_MAX)
-		return;
-	d = distance(word, candidate);
-	if (d < *least && d <= len / 3 + 1) {
-		*least = d;
-		*best = candidate;
-	}
-}
-
 static int fail_name(
 	struct reader *r, const char *what, const char *best, const char *all)
 {
@@ -87,7 +46,8 @@ static int fail_key(struct reader *r, const char *where, const struct key *keys,
 	char all[160], what[64];
 
 	for (size_t i = 0; i < count; i++) {
-		consider(yaml_events_text(&r->y), keys[i].name, &least, &best);
+		yaml_events_consider(
+			yaml_events_text(&r->y), keys[i].name, &least, &best);
 		len += fmt_print(all + len, sizeof(all) - len, "%s%s",
 			len > 0 ? ", " : "", keys[i].name);
 	}
@@ -234,8 +194,9 @@ static int read_status(struct reader *r, const char *key)
 			key, text);
 	if (status == TCB_UNKNOWN) {
 		for (unsigned s = 1; s < TCB_STATUS_COUNT; s++)
-			consider(text, verdict_tcb_name((enum tcb_status)s),
-				&least, &best);
+			yaml_events_consider(text,
+				verdict_tcb_name((enum tcb_status)s), &least,
+				&best);
 		return fail_name(r, "TCB status", best,
 			"UpToDate, SWHardeningNeeded, ConfigurationNeeded, "
 			"ConfigurationAndSWHardeningNeeded, OutOfDate, "
@@ -436,7 +397,8 @@ static int fail_field(struct reader *r)
 	size_t least = SIZE_MAX;
 
 	for (size_t i = 0; (n = appraise_name_at(i)) != NULL; i++)
-		consider(yaml_events_text(&r->y), n->name, &least, &best);
+		yaml_events_consider(
+			yaml_events_text(&r->y), n->name, &least, &best);
 	return fail_name(r, "measurement", best,
 		"mrenclave, mrsigner, isv_prod_id, isv_svn, report_data, mrtd, "
 		"rtmr0, measurement and what else `sconce quote show` prints");

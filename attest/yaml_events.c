@@ -175,3 +175,45 @@ void yaml_events_fini(struct yaml_events *y)
 	y->has_event = false;
 	yaml_parser_delete(&y->parser);
 }
+
+/* ---- suggestions ---- */
+
+enum { WORD_MAX = 48 };
+
+/* How many letters must be put in, taken out or changed (Levenshtein). */
+static size_t distance(const char *a, const char *b)
+{
+	size_t row[WORD_MAX + 1], len = strlen(b);
+
+	for (size_t j = 0; j <= len; j++)
+		row[j] = j;
+	for (size_t i = 0; a[i] != '\0'; i++) {
+		size_t diagonal = row[0];
+
+		row[0] = i + 1;
+		for (size_t j = 0; j < len; j++) {
+			/* Upper or lower case: no difference. */
+			bool same = (a[i] | 0x20) == (b[j] | 0x20);
+			size_t change = diagonal + (same ? 0 : 1);
+
+			diagonal = row[j + 1];
+			row[j + 1] = u64_min(
+				change, u64_min(row[j], row[j + 1]) + 1);
+		}
+	}
+	return row[len];
+}
+
+void yaml_events_consider(const char *word, const char *candidate,
+	size_t *least, const char **best)
+{
+	size_t d, len = strnlen(word, WORD_MAX);
+
+	if (len >= WORD_MAX || strlen(candidate) >= WORD_MAX)
+		return;
+	d = distance(word, candidate);
+	if (d < *least && d <= len / 3 + 1) {
+		*least = d;
+		*best = candidate;
+	}
+}

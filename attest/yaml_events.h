@@ -47,5 +47,10 @@ bool yaml_events_is_plain(const struct yaml_events *y);
 must_check int yaml_events_bool(
 	struct yaml_events *y, const char *key, bool *v);
 
+/* For "did you mean": keeps the better of *best and the candidate, if it is
+ * like word at all. *least: SIZE_MAX at first. */
+void yaml_events_consider(const char *word, const char *candidate,
+	size_t *least, const char **best);
+
 /* "a value", "a list", ... */
 const char *yaml_events_type_name(yaml_event_type_t type);

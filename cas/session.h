@@ -130,7 +130,7 @@ struct attest_variant {
 	const char *variable; /* the whole variant is that secret's value */
 	uint64_t tee; /* enum attest_tee */
 	struct text_list mrenclave; /* hex or variable, any of them */
-	const char *mrsigner;
+	const char *mrsigner; /* hex, or a variable for all of `signer` */
 	bool has_signer;
 	uint64_t isv_prod_id;
 	uint64_t isv_svn_min, isv_svn_max;
@@ -281,6 +281,10 @@ struct session {
 must_check int session_parse(const char *name, const char *text, size_t size,
 	struct session **out, struct err *e);
 void session_free(struct session *s); /* NULL is fine */
+
+/* The policy as YAML text, appended: session_parse() gives the same session.
+ * Values that CAS makes are not in it; given ones are. */
+must_check int session_yaml(const struct session *s, struct buf *out);
 
 /* The canonical form, appended; and back. */
 must_check int session_encode(const struct session *s, struct buf *out);

@@ -2,7 +2,7 @@
 /*
  * The canonical form of sessions, as tables. Rows stand in canonical order of
  * their keys: the shorter first. Changing a key, a bound or a kind changes
- * session hashes: test/vectors/session_hash.json pins them.
+ * session hashes: test/policies/session-hash.json pins them.
  */
 #include "cas/session_schema.h"
 
@@ -13,8 +13,6 @@
 #define TEXT SCHEMA_TEXT
 #define UINT SCHEMA_UINT
 #define OPT SCHEMA_OPTIONAL
-
-enum { TIME_MAX = 100 * 366 * 86400u };
 
 static const struct schema_field ref_fields[] = {
 	{"hash", SCHEMA_BYTES, OPT, AT(session_ref, hash), .max = 32},
@@ -57,23 +55,26 @@ static const struct schema_field secret_fields[] = {
 	{"key_type", UINT, 0, AT(secret_spec, key_type), .max = KEY_RSA_3072},
 	{"algorithm", TEXT, OPT, AT(secret_spec, algorithm), .min = 5,
 		.max = 5},
-	{"valid_for", UINT, 0, AT(secret_spec, valid_for), .max = TIME_MAX},
+	{"valid_for", UINT, 0, AT(secret_spec, valid_for),
+		.max = SESSION_TIME_MAX},
 	{"common_name", TEXT, OPT, AT(secret_spec, common_name), .min = 1,
 		.max = 64},
 	{"private_key", TEXT, OPT, AT(secret_spec, private_key), .min = 1,
 		.max = SESSION_ITEM_NAME_MAX},
 	{"rotate_every", UINT, 0, AT(secret_spec, rotate_every),
-		.max = TIME_MAX},
+		.max = SESSION_TIME_MAX},
 	{"rotate_grace", UINT, 0, AT(secret_spec, rotate_grace),
-		.max = TIME_MAX},
+		.max = SESSION_TIME_MAX},
 	{"export_public", SCHEMA_BOOL, 0, AT(secret_spec, export_public)},
 };
 const struct schema session_secret_schema = {"secret", secret_fields,
 	COUNT(secret_fields), sizeof(struct secret_spec), NULL};
 
 static const struct schema_field volume_fields[] = {
-	{"key", TEXT, OPT, AT(session_volume, key), .min = 1, .max = 600},
-	{"tag", TEXT, OPT, AT(session_volume, tag), .min = 1, .max = 600},
+	{"key", TEXT, OPT, AT(session_volume, key), .min = 1,
+		.max = SESSION_VARIABLE_MAX},
+	{"tag", TEXT, OPT, AT(session_volume, tag), .min = 1,
+		.max = SESSION_VARIABLE_MAX},
 	{"name", TEXT, 0, AT(session_volume, name), .min = 1, .max = 64},
 	{"import", SCHEMA_STRUCT_LIST, OPT, AT(session_volume, import),
 		.max = 1, .sub = &session_ref_schema},
@@ -129,13 +130,13 @@ static const struct schema_field variant_fields[] = {
 	{"fields", SCHEMA_TEXT_MAP, OPT, AT(attest_variant, fields), .min = 1,
 		.max = 16 * 130},
 	{"mrsigner", TEXT, OPT, AT(attest_variant, mrsigner), .min = 1,
-		.max = 600},
+		.max = SESSION_VARIABLE_MAX},
 	{"variable", TEXT, OPT, AT(attest_variant, variable), .min = 1,
-		.max = 600},
+		.max = SESSION_VARIABLE_MAX},
 	{"config_id", TEXT, OPT, AT(attest_variant, config_id), .min = 64,
 		.max = 128},
 	{"mrenclave", SCHEMA_TEXT_LIST, OPT, AT(attest_variant, mrenclave),
-		.min = 1, .max = 600},
+		.min = 1, .max = SESSION_VARIABLE_MAX},
 	{"has_signer", SCHEMA_BOOL, 0, AT(attest_variant, has_signer)},
 	{"isv_prod_id", UINT, 0, AT(attest_variant, isv_prod_id), .max = 65535},
 	{"isv_svn_max", UINT, 0, AT(attest_variant, isv_svn_max), .max = 65535},
@@ -149,9 +150,9 @@ static const struct schema_field service_fields[] = {
 		.max = MANIFEST_PATH_MAX},
 	{"name", TEXT, 0, AT(session_service, name), .min = 1,
 		.max = SESSION_ITEM_NAME_MAX},
-	{"lease", UINT, 0, AT(session_service, lease), .max = TIME_MAX},
 	{"image", TEXT, OPT, AT(session_service, image_name), .min = 1,
 		.max = SESSION_ITEM_NAME_MAX},
+	{"lease", UINT, 0, AT(session_service, lease), .max = SESSION_TIME_MAX},
 	{"limits", SCHEMA_STRUCT, 0, AT(session_service, limits),
 		.sub = &manifest_limits_schema},
 	{"command", SCHEMA_TEXT_LIST, 0, AT(session_service, command),
@@ -160,9 +161,9 @@ static const struct schema_field service_fields[] = {
 	{"signals", SCHEMA_FLAGS, 0, AT(session_service, signals), .max = 31,
 		.names = manifest_signal_names},
 	{"fspf_key", TEXT, OPT, AT(session_service, fspf_key), .min = 1,
-		.max = 600},
+		.max = SESSION_VARIABLE_MAX},
 	{"fspf_tag", TEXT, OPT, AT(session_service, fspf_tag), .min = 1,
-		.max = 600},
+		.max = SESSION_VARIABLE_MAX},
 	{"hostname", TEXT, OPT, AT(session_service, hostname), .min = 1,
 		.max = 64},
 	{"fspf_path", TEXT, OPT | SCHEMA_ABSOLUTE,
@@ -173,9 +174,9 @@ static const struct schema_field service_fields[] = {
 	{"on_expiry", UINT, 0, AT(session_service, on_expiry),
 		.max = EXPIRY_STOP},
 	{"platforms", SCHEMA_TEXT_LIST, OPT, AT(session_service, platforms),
-		.min = 1, .max = 600},
+		.min = 1, .max = SESSION_VARIABLE_MAX},
 	{"otp_secret", TEXT, OPT, AT(session_service, otp_secret), .min = 1,
-		.max = 600},
+		.max = SESSION_VARIABLE_MAX},
 	{"attestation", SCHEMA_STRUCT_LIST, OPT,
 		AT(session_service, attestation), .max = SESSION_LIST_MAX,
 		.sub = &session_variant_schema},
@@ -196,7 +197,7 @@ static const struct schema_field rule_fields[] = {
 	{"spki", SCHEMA_BYTES, OPT, AT(access_rule, spki), .max = 128},
 	{"count", UINT, 0, AT(access_rule, count), .max = SESSION_LIST_MAX},
 	{"variable", TEXT, OPT, AT(access_rule, variable), .min = 1,
-		.max = 600},
+		.max = SESSION_VARIABLE_MAX},
 	{"organisation", TEXT, OPT, AT(access_rule, organisation), .min = 1,
 		.max = 128},
 };
@@ -208,9 +209,9 @@ static const struct schema_field security_fields[] = {
 	{"tolerate", UINT, 0, AT(session_security, tolerate), .max = 255},
 	{"singleton", SCHEMA_BOOL, 0, AT(session_security, singleton)},
 	{"otp_secret", TEXT, OPT, AT(session_security, otp_secret), .min = 1,
-		.max = 600},
+		.max = SESSION_VARIABLE_MAX},
 	{"attestation", TEXT, OPT, AT(session_security, attestation), .min = 1,
-		.max = 600},
+		.max = SESSION_VARIABLE_MAX},
 	{"access_token", TEXT, OPT, AT(session_security, access_token),
 		.min = 1, .max = 1024},
 	{"ignore_advisories", SCHEMA_TEXT_LIST, OPT,
@@ -222,9 +223,10 @@ static const struct schema security_schema = {"security", security_fields,
 static const struct schema_field board_fields[] = {
 	{"veto", SCHEMA_STRUCT_LIST, OPT, AT(session_board, veto),
 		.max = SESSION_LIST_MAX, .sub = &session_rule_schema},
-	{"open_for", UINT, 0, AT(session_board, open_for), .max = TIME_MAX},
+	{"open_for", UINT, 0, AT(session_board, open_for),
+		.max = SESSION_TIME_MAX},
 	{"open_at_least", UINT, 0, AT(session_board, open_at_least),
-		.max = TIME_MAX},
+		.max = SESSION_TIME_MAX},
 };
 static const struct schema board_schema = {"board", board_fields,
 	COUNT(board_fields), sizeof(struct session_board), NULL};
@@ -269,7 +271,7 @@ static const struct schema_field session_fields[] = {
 	{"namespace_hash", SCHEMA_BYTES, OPT, AT(session, namespace_hash),
 		.max = 32},
 	{"access_variable", TEXT, OPT, AT(session, access_variable), .min = 1,
-		.max = 600},
+		.max = SESSION_VARIABLE_MAX},
 	{"create_sessions", SCHEMA_STRUCT_LIST, 0,
 		AT(session, access[ACCESS_CREATE_SESSIONS]),
 		.max = SESSION_LIST_MAX, .sub = &session_rule_schema},

@@ -9,6 +9,8 @@ enum {
 	SESSION_LIST_MAX = 256, /* most lists */
 	SESSION_SECRETS_MAX = 1024,
 	SESSION_VALUE_MAX = 64 * 1024, /* bytes of a secret */
+	SESSION_VARIABLE_MAX = 600,
+	SESSION_TIME_MAX = 36600 * 86400u, /* s: 100 years */
 };
 
 extern const struct schema session_schema;

@@ -3,8 +3,6 @@
 
 #include <errno.h>
 
-#include "lib/cbor.h"
-#include "lib/fmt.h"
 #include "lib/string.h"
 
 static const char mark[] = "$$SCONE::";
@@ -107,36 +105,6 @@ static int parse(const char *text, struct variable *v, struct err *e)
 	return 0;
 }
 
-/* The value as it stands between the quotes of a JSON text. */
-static int add_json(struct buf *out, const char *name, const uint8_t *data,
-	size_t size, struct err *e)
-{
-	static const char short_for[] = "\bb\ff\nn\rr\tt\"\"\\\\";
-
-	for (size_t i = 0, n; i < size; i += n) {
-		const char *found = NULL;
-
-		n = cbor_utf8_length(data + i, size - i);
-		if (n == 0)
-			return err_setf(e, -EINVAL,
-				"%s: not text (UTF-8), so it cannot be escaped "
-				"for JSON; add a format, as :base64",
-				name);
-		for (size_t k = 0; short_for[k] != '\0' && n == 1; k += 2)
-			if ((uint8_t)short_for[k] == data[i])
-				found = &short_for[k + 1];
-		if (found != NULL) {
-			buf_add(out, "\\", 1);
-			buf_add(out, found, 1);
-		} else if (data[i] < 0x20) {
-			buf_format(out, "\\u%04x", data[i]);
-		} else {
-			buf_add(out, data + i, n);
-		}
-	}
-	return 0;
-}
-
 static int add_value(const struct variable *v, subst_fn *lookup, void *arg,
 	struct buf *out, struct err *e)
 {
@@ -152,8 +120,11 @@ static int add_value(const struct variable *v, subst_fn *lookup, void *arg,
 	ret = lookup(arg, v->name, v->format, &value, e);
 	if (ret == 0)
 		ret = buf_check(&value);
-	if (ret == 0)
-		ret = add_json(out, v->name, value.data, value.size, e);
+	if (ret == 0 && buf_json(out, value.data, value.size) < 0)
+		ret = err_setf(e, -EINVAL,
+			"%s: not text (UTF-8), so it cannot be escaped for "
+			"JSON; add a format, as :base64",
+			v->name);
 	buf_fini(&value);
 	return ret;
 }

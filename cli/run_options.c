@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "abi/layout.h"
-#include "cli/parse.h"
+#include "lib/parse.h"
 #include "lib/string.h"
 
 enum value { VALUE_NONE, VALUE_NEEDED, VALUE_ALLOWED };

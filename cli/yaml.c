@@ -7,7 +7,7 @@
 #include <strings.h>
 
 #include "attest/yaml_events.h"
-#include "cli/parse.h"
+#include "lib/parse.h"
 #include "lib/fmt.h"
 
 struct reader {

@@ -18,6 +18,9 @@ struct buf {
 void buf_add(struct buf *b, const void *data, size_t size);
 void buf_text(struct buf *b, const char *text);
 void buf_format(struct buf *b, const char *format, ...) printf_like(2, 3);
+/* What stands between the quotes of a text in JSON, which YAML also takes.
+ * -EINVAL: not UTF-8; nothing is appended. */
+must_check int buf_json(struct buf *b, const void *data, size_t size);
 /* 0, or -ENOMEM if something was dropped. */
 must_check int buf_check(const struct buf *b);
 /* Empty again, without memory; wipes if secret. */

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "attest/yaml_events.c"
-#include "cli/parse.c"
+#include "lib/parse.c"
 #include "lib/schema_encode.h"
 #include "cli/yaml.c"
 #include "lib/manifest.h"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Numbers as people write them, on the command line and in manifests. */
+/* Numbers as people write them, on the command line, in manifests and policies.
+ */
 #pragma once
 
 #include "lib/types.h"

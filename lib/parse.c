@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cli/parse.h"
+#include "lib/parse.h"
 
 #include <errno.h>
 #include <string.h>
