@@ -66,11 +66,9 @@ struct secret_spec {
 	uint64_t size; /* ascii: characters, binary: bytes; default 20; also of
 			  values that are given */
 	uint64_t key_type;
-	const char
-		*value; /* given, not generated; of binary: hexadecimal
-			   digits; of keys and certificates: PEM; of
-			   config-fragment: YAML, read by session_fragment_*()
-			 */
+	const char *value; /* given, not generated; of binary: hexadecimal
+			      digits; of keys and certificates: PEM; of
+			      config-fragment: YAML */
 	const char *charset; /* ascii, 1.0: characters to choose from */
 	bool migrate; /* private keys survive updates */
 	/* public-key, x509, x509-ca, jwt: names of other secrets */

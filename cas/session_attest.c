@@ -64,8 +64,11 @@ static int read_signer(struct reader *r, const char *key, void *at)
 	int ret;
 
 	v->has_signer = true;
-	if (reader_is_variable(r))
+	if (reader_is_variable(r)) {
+		/* If its value is a hash alone: of any version. */
+		v->isv_svn_max = UINT16_MAX;
 		return read_variable(r, key, &v->mrsigner);
+	}
 	ret = read_map(r, key, signer_keys, ARRAY_SIZE(signer_keys), v, &seen);
 	if (ret < 0)
 		return ret;
@@ -611,7 +614,7 @@ static const struct key rules_keys[] = {
 	{"certificates", NULL, 0, KEY_ABSENT, "it belongs to mode maa"},
 };
 
-static int read_rules(struct reader *r, const char *key, void *at)
+int session_read_rules(struct reader *r, const char *key, void *at)
 {
 	struct session_security *s = at;
 	struct seen seen;
@@ -631,7 +634,7 @@ static const struct key security_keys[] = {
 		NULL},
 	{"service_access_token", read_token, AT(session_security, access_token),
 		0, NULL},
-	{"attestation", read_rules, 0, 0, NULL},
+	{"attestation", session_read_rules, 0, 0, NULL},
 };
 
 int session_read_security(struct reader *r, const char *key, void *at)

@@ -303,8 +303,6 @@ int reader_refer(
 {
 	struct ref *ref;
 
-	if (r->fragment)
-		return 0;
 	ref = pool_grow(&r->pool, &r->refs, sizeof(*ref));
 	if (!ref)
 		return reader_no_memory(r);

@@ -198,6 +198,8 @@ int session_read_volumes(struct reader *r, const char *key, void *at);
 int session_read_images(struct reader *r, const char *key, void *at);
 int session_read_access(struct reader *r, const char *key, void *at);
 int session_read_veto(struct reader *r, const char *key, void *at);
+/* security.attestation; at is the struct session_security */
+int session_read_rules(struct reader *r, const char *key, void *at);
 int session_read_security(struct reader *r, const char *key, void *at);
 /* What access_policy does not say. */
 must_check int session_access_defaults(struct reader *r);

@@ -64,6 +64,11 @@ static int found_variable(void *arg, const char *name, const char *format)
 	const char *copy;
 
 	(void)format;
+	if (f->r->fragment)
+		return yaml_events_fail(&f->r->y,
+			"%s: $$SCONE::%.60s$$ in the value of a variable; "
+			"wanted none",
+			f->key, name);
 	if (strcmp(name, "self::software_identity") == 0)
 		return yaml_events_fail(&f->r->y,
 			"%s: $$SCONE::self::software_identity$$; wanted only "

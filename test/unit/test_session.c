@@ -498,6 +498,52 @@ static void test_vectors(void **state)
 	json_decref(rows);
 }
 
+/* ---- values of variables ---- */
+
+static void test_fragments(void **state)
+{
+	static const char two[] = "[{mrenclave: " MR "}, {snp: {vmpl: 0, "
+				  "id_key_digest: " MR "00112233445566778899"
+				  "aabbccddeeff}}]";
+	static const char rules[] = "{mode: emulated, tolerate: [debug-mode], "
+				    "ignore_advisories: '*'}";
+	static const char nested[] = "{mrenclave: $$SCONE::a$$}";
+	struct session_rules r;
+	struct err e = {0};
+
+	assert_int_equal(
+		session_parse_attestation("v", two, strlen(two), &r, &e), 0);
+	assert_int_equal(r.attestation.count, 2);
+	session_rules_free(&r);
+	assert_int_equal(
+		session_parse_security("v", rules, strlen(rules), &r, &e), 0);
+	assert_int_equal(r.security.mode, MODE_EMULATED);
+	assert_int_equal(r.security.tolerate, TOLERATE_DEBUG);
+	assert_string_equal(r.security.ignore_advisories.item[0], "*");
+	session_rules_free(&r);
+	assert_int_equal(session_parse_texts("v", "[a, 12]", 7, &r, &e), 0);
+	assert_int_equal(r.texts.count, 2);
+	assert_string_equal(r.texts.item[1], "12");
+	session_rules_free(&r);
+	assert_int_equal(session_parse_texts("v", MR, 64, &r, &e), 0);
+	assert_int_equal(r.texts.count, 1);
+	session_rules_free(&r);
+	assert_int_equal(
+		session_parse_attestation("v", nested, strlen(nested), &r, &e),
+		-EINVAL);
+	assert_string_equal(e.text,
+		"v:1:13: mrenclave: $$SCONE::a$$ in the "
+		"value of a variable; wanted none");
+	session_rules_free(&r);
+	assert_int_equal(session_parse_security("v", "{mod: none}", 11, &r, &e),
+		-EINVAL);
+	assert_string_equal(e.text,
+		"v:1:2: unknown key 'mod' in attestation; "
+		"did you mean 'mode'?");
+	assert_int_equal(
+		session_parse_texts("v", "{a: b}", 6, &r, &e), -EINVAL);
+}
+
 /* ---- hostile forms ---- */
 
 /* Each byte changed: refused, or another session that encodes to just that. */
@@ -588,6 +634,7 @@ int main(void)
 		cmocka_unit_test(test_azure),
 		cmocka_unit_test(test_spellings),
 		cmocka_unit_test(test_vectors),
+		cmocka_unit_test(test_fragments),
 		cmocka_unit_test(test_changed_forms),
 		cmocka_unit_test(test_broken_trees),
 	};
