@@ -15,7 +15,7 @@
 
 #define DEVICE "/dev/attestation"
 
-enum { QUOTE_MAX = 16384, SERIAL_SIZE = 16, PATH_SIZE = 4096 };
+enum { QUOTE_MAX = 16384, SERIAL_SIZE = 16, PATH_SIZE = 1024 };
 
 static int crypto_error(struct err *e, const char *what)
 {

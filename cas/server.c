@@ -29,7 +29,7 @@ enum {
 	CERTIFICATE_DAYS = 3650, /* its key is what counts */
 	DAY = 86400,
 	REFRESH = 60, /* s between looks at the collateral */
-	PATH_SIZE = 4096,
+	PATH_SIZE = 1024,
 };
 
 #define IDENTITY_SIZE (sizeof(KEYS_IDENTITY_ROW) - 1)

@@ -10,7 +10,7 @@
 #include "attest/folder.h"
 #include "lib/string.h"
 
-enum { SETS_MAX = 64, PATH_SIZE = 4096 };
+enum { SETS_MAX = 64, PATH_SIZE = 1024 };
 
 struct set {
 	char path[PATH_SIZE];

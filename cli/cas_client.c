@@ -14,7 +14,7 @@ enum {
 	CONNECT_TIMEOUT = 10, /* s */
 	REQUEST_TIMEOUT = 120,
 	ANSWER_MAX = 64 << 20,
-	URL_MAX = 8192,
+	URL_MAX = 8192, /* bytes */
 };
 
 struct cas_client {
@@ -67,10 +67,11 @@ int cas_client_new(const struct cas_client_options *o, struct cas_client **out,
 	struct err *e)
 {
 	struct cas_client *c = calloc(1, sizeof(*c));
-	int ret = c ? 0 : err_setf(e, -ENOMEM, "no memory");
+	int ret;
 
-	if (!ret)
-		ret = find_cas(c, o, e);
+	if (!c)
+		return err_setf(e, -ENOMEM, "no memory");
+	ret = find_cas(c, o, e);
 	if (!ret)
 		ret = cas_identity_path(o->identity, c->identity, e);
 	if (!ret &&
@@ -219,17 +220,20 @@ int cas_client_request(struct cas_client *c, const char *method,
 	struct cas_answer *answer, struct err *e)
 {
 	struct curl_slist *headers = NULL;
-	char url[URL_MAX];
+	struct buf url = {0};
 	CURLcode code;
+	int ret;
 
 	*answer = (struct cas_answer){0};
-	if ((size_t)snprintf(url, sizeof(url), "https://%s%s", c->address,
-		    path) >= sizeof(url))
+	buf_format(&url, "https://%s%s", c->address, path);
+	if (buf_check(&url) || url.size > URL_MAX) {
+		buf_fini(&url);
 		return err_setf(e, -ENAMETOOLONG, "the name is too long");
+	}
 	/* Keeps the connection, forgets what was set. */
 	curl_easy_reset(c->curl);
 	set_tls(c);
-	curl_easy_setopt(c->curl, CURLOPT_URL, url);
+	curl_easy_setopt(c->curl, CURLOPT_URL, (const char *)url.data);
 	curl_easy_setopt(c->curl, CURLOPT_WRITEFUNCTION, take);
 	curl_easy_setopt(c->curl, CURLOPT_WRITEDATA, &answer->body);
 	if (body || strcmp(method, "GET") != 0)
@@ -237,13 +241,12 @@ int cas_client_request(struct cas_client *c, const char *method,
 	curl_easy_setopt(c->curl, CURLOPT_CUSTOMREQUEST, method);
 	code = curl_easy_perform(c->curl);
 	curl_slist_free_all(headers);
+	buf_fini(&url);
 	curl_easy_getinfo(c->curl, CURLINFO_RESPONSE_CODE, &answer->status);
 	if (code == CURLE_OK && answer->status == 200)
 		return 0;
-	if (code == CURLE_OK)
-		code = CURLE_OK, refusal(c, answer, e);
-	else
-		network_error(c, code, e);
+	ret = code == CURLE_OK ? refusal(c, answer, e)
+			       : network_error(c, code, e);
 	buf_fini(&answer->body);
-	return e->code;
+	return ret;
 }

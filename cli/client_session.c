@@ -2,6 +2,7 @@
 /* `sconce session` and `sconce secret` towards CAS. */
 #include <errno.h>
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "cli/client.h"
@@ -122,8 +123,7 @@ static int hash_query(const char *hash, char *query, size_t size, struct err *e)
 		return err_setf(e, -EINVAL,
 			"'%.80s': wanted a hash of 64 hexadecimal digits",
 			hash);
-	(void)string_copy(query, size, "?hash=");
-	memcpy(query + 6, hash, 65);
+	snprintf(query, size, "?hash=%s", hash);
 	return 0;
 }
 

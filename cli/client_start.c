@@ -27,7 +27,7 @@ enum { TEXT_MAX = 1 << 16, COPY_BLOCK = 1 << 16, ARGS_MAX = 64 };
 /* The folders of a path, each made if need be. */
 static int make_folders(const char *path, struct err *e)
 {
-	char part[CAS_PATH_MAX];
+	static char part[2 * CAS_PATH_MAX];
 
 	if (string_copy(part, sizeof(part), path))
 		return err_setf(e, -ENAMETOOLONG, "%.80s...: too long", path);
@@ -55,7 +55,7 @@ static int copy_data(int from, int to)
 static int copy_file(
 	const char *from, const char *root, const char *path, struct err *e)
 {
-	char target[2 * CAS_PATH_MAX];
+	static char target[2 * CAS_PATH_MAX];
 	int in, out, ret;
 
 	snprintf(target, sizeof(target), "%s%s", root, path);
@@ -105,8 +105,8 @@ static int fill_image(const char *root, struct err *e)
 {
 	static const char *const folders[] = {
 		"/state/", "/collateral/", "/proc/", "/dev/", "/tmp/", "/etc/"};
-	char path[2 * CAS_PATH_MAX];
-	struct bytes_file program;
+	static struct bytes_file program;
+	static char path[2 * CAS_PATH_MAX];
 	int ret = files_load("sconce-cas", &program, e);
 
 	if (ret)
@@ -163,7 +163,7 @@ static int make_image(const char *image, char hash[65], struct err *e)
  * the kernel. */
 static int image_hash(const char *image, char hash[65], struct err *e)
 {
-	char path[CAS_PATH_MAX + 8];
+	static char path[CAS_PATH_MAX + 8];
 	struct buf text = {0};
 	struct stat st;
 	uint8_t bytes[32];
@@ -233,7 +233,8 @@ static int make_manifest(const struct options *o, const char *hash,
 	struct buf *out, struct err *e)
 {
 	const char *owner = o->value[CLIENT_OWNER];
-	char collateral[CAS_PATH_MAX], key[65];
+	static char collateral[CAS_PATH_MAX];
+	char key[65];
 	uint8_t bytes[32];
 	int ret = absolute(
 		"--collateral", o->value[CLIENT_COLLATERAL], collateral, e);
@@ -399,8 +400,8 @@ static int write_manifest(const struct options *o, const char *image,
 int client_cas_start(struct options *o, struct err *e)
 {
 	const char *state = o->value[CLIENT_STATE];
-	char image[CAS_PATH_MAX], manifest[CAS_PATH_MAX];
-	char root_dir[CAS_PATH_MAX + 8], state_dir[CAS_PATH_MAX + 8];
+	static char image[CAS_PATH_MAX], manifest[CAS_PATH_MAX];
+	static char root_dir[CAS_PATH_MAX + 8], state_dir[CAS_PATH_MAX + 8];
 	struct words w = {0};
 	int ret;
 

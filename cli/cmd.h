@@ -42,6 +42,14 @@ void cmd_quote_print_options(void);
 void cmd_collateral_print_options(void);
 void cmd_sign_print_options(void);
 void cmd_witness_print_options(void);
+int cmd_cas(int argc, char **argv);
+void cmd_cas_print_options(void);
+int cmd_session(int argc, char **argv);
+void cmd_session_print_options(void);
+int cmd_proposal(int argc, char **argv);
+void cmd_proposal_print_options(void);
+int cmd_secret(int argc, char **argv);
+void cmd_secret_print_options(void);
 int cmd_version(int argc, char **argv);
 int cmd_help(int argc, char **argv);
 

@@ -92,6 +92,26 @@ int cmd_exec(int argc, char **argv)
 	return start("sconce-exec", WORDS("sconce", "exec"), argc, argv);
 }
 
+int cmd_cas(int argc, char **argv)
+{
+	return start("sconce-client", WORDS("sconce", "cas"), argc, argv);
+}
+
+int cmd_session(int argc, char **argv)
+{
+	return start("sconce-client", WORDS("sconce", "session"), argc, argv);
+}
+
+int cmd_proposal(int argc, char **argv)
+{
+	return start("sconce-client", WORDS("sconce", "proposal"), argc, argv);
+}
+
+int cmd_secret(int argc, char **argv)
+{
+	return start("sconce-client", WORDS("sconce", "secret"), argc, argv);
+}
+
 /* For `sconce help NAME`, behind the usage. */
 static void help_of(const char *program, const char *const *words)
 {
@@ -131,4 +151,24 @@ void cmd_witness_print_options(void)
 void cmd_exec_print_options(void)
 {
 	help_of("sconce-exec", WORDS("sconce", "exec", "--help"));
+}
+
+void cmd_cas_print_options(void)
+{
+	help_of("sconce-client", WORDS("sconce", "cas", "help"));
+}
+
+void cmd_session_print_options(void)
+{
+	help_of("sconce-client", WORDS("sconce", "session", "help"));
+}
+
+void cmd_proposal_print_options(void)
+{
+	help_of("sconce-client", WORDS("sconce", "proposal", "help"));
+}
+
+void cmd_secret_print_options(void)
+{
+	help_of("sconce-client", WORDS("sconce", "secret", "help"));
 }
