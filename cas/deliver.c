@@ -193,9 +193,7 @@ static void make_settings(struct delivery *d)
 		m->hostname = s->hostname;
 	m->network = s->network;
 	m->limits = s->limits;
-	/* The older language has no word for it. */
-	if (!string_has_prefix(d->in->session->version, "0.") || s->signals)
-		m->signals = s->signals;
+	m->signals = s->signals;
 }
 
 static void make_mounts(struct delivery *d)

@@ -33,9 +33,27 @@ struct match_reason *match_reason_add(
 	return r;
 }
 
+/* By what owners know a variant: they stand in another order in the canonical
+ * form than in their text. */
+static void label(const struct attest_variant *a, char *out, size_t size)
+{
+	if (a->mrenclave.count > 0)
+		fmt_print(
+			out, size, "mrenclave %.16s...", a->mrenclave.item[0]);
+	else if (a->mrsigner)
+		fmt_print(out, size, "mrsigner %.16s...", a->mrsigner);
+	else if (a->fields.count > 0)
+		fmt_print(out, size, "%.23s %.16s...", a->fields.item[0].key,
+			a->fields.item[0].value);
+}
+
 static struct match_reason *differs(const struct compare *c, const char *rule)
 {
-	return match_reason_add(c->out, c->number, rule);
+	struct match_reason *r = match_reason_add(c->out, c->number, rule);
+
+	if (c->number > 0)
+		label(c->variant, r->label, sizeof(r->label));
+	return r;
 }
 
 static void cure(struct match_reason *r, const struct compare *c,
@@ -231,21 +249,90 @@ static void compare_config(const struct compare *c)
 
 /* ---- other fields, by name ---- */
 
-/* "3", "0x3", or ">=3". */
-static bool number_matches(const struct verdict_field *f, const char *want)
+static bool number_of(const char *text, size_t len, uint64_t *out)
 {
-	bool least = string_has_prefix(want, ">=");
-	const char *digits = want + (least ? 2 : 0);
-	unsigned long long n;
-	char *end;
+	uint64_t n = 0;
 
-	if (digits[0] < '0' || digits[0] > '9')
+	for (size_t i = 0; i < len; i++)
+		if (text[i] < '0' || text[i] > '9' ||
+			mul_overflows(n, 10u, &n) ||
+			add_overflows(n, (uint64_t)(text[i] - '0'), &n))
+			return false;
+	*out = n;
+	return len > 0;
+}
+
+/* One value as policies write it; false: it is none of that field. */
+static bool value_of(const struct appraise_name *n, const char *text,
+	size_t len, struct verdict_field *out)
+{
+	char hex[2 * sizeof(out->bytes) + 1];
+
+	out->size = n->size;
+	if (n->size == 0)
+		return number_of(text, len, &out->number);
+	if (len != 2u * n->size || len >= sizeof(hex))
 		return false;
-	errno = 0;
-	n = strtoull(digits, &end, 0);
-	if (errno || *end)
+	memcpy(hex, text, len);
+	hex[len] = '\0';
+	return string_from_hex(hex, out->bytes, n->size);
+}
+
+static bool at_least(
+	const struct verdict_field *seen, const struct verdict_field *want)
+{
+	if (seen->size == 0)
+		return seen->number >= want->number;
+	for (size_t i = 0; i < seen->size; i++)
+		if (seen->bytes[i] < want->bytes[i])
+			return false;
+	return true;
+}
+
+static bool masked(const struct verdict_field *seen,
+	const struct verdict_field *want, const struct verdict_field *mask)
+{
+	if (seen->size == 0)
+		return ((seen->number ^ want->number) & mask->number) == 0;
+	for (size_t i = 0; i < seen->size; i++)
+		if ((seen->bytes[i] ^ want->bytes[i]) & mask->bytes[i])
+			return false;
+	return true;
+}
+
+static bool equal(
+	const struct verdict_field *seen, const struct verdict_field *want)
+{
+	return seen->size == 0
+		? seen->number == want->number
+		: memcmp(seen->bytes, want->bytes, seen->size) == 0;
+}
+
+/* want: "V", "V,V,...", ">=V" or "V/MASK". */
+static bool field_matches(const struct appraise_name *n,
+	const struct verdict_field *f, const char *want)
+{
+	struct verdict_field value, mask;
+	const char *slash = strchr(want, '/');
+
+	if (f->size != n->size)
 		return false;
-	return least ? f->number >= n : f->number == n;
+	if (string_has_prefix(want, ">="))
+		return value_of(n, want + 2, strlen(want + 2), &value) &&
+			at_least(f, &value);
+	if (slash)
+		return value_of(n, want, (size_t)(slash - want), &value) &&
+			value_of(n, slash + 1, strlen(slash + 1), &mask) &&
+			masked(f, &value, &mask);
+	for (;;) {
+		size_t len = strcspn(want, ",");
+
+		if (value_of(n, want, len, &value) && equal(f, &value))
+			return true;
+		if (want[len] == '\0')
+			return false;
+		want += len + 1;
+	}
 }
 
 static void compare_field(const struct compare *c, const struct text_pair *p)
@@ -255,10 +342,7 @@ static void compare_field(const struct compare *c, const struct text_pair *p)
 	const struct verdict_field *f = verdict_field(c->v, p->key);
 	struct match_reason *r;
 
-	if (n && f && f->size == n->size &&
-		(n->size ? strlen(p->value) == 2u * n->size &&
-					field_is_hex(c->v, p->key, p->value)
-			 : number_matches(f, p->value)))
+	if (n && f && field_matches(n, f, p->value))
 		return;
 	r = differs(c, n ? n->name : "field");
 	fmt_print(r->wanted, sizeof(r->wanted), "%s%s", p->value,
@@ -268,6 +352,7 @@ static void compare_field(const struct compare *c, const struct text_pair *p)
 			"services.%s.attestation[%u].", c->rules->service->name,
 			c->number - 1);
 
+		at = u64_min(at, sizeof(r->cure));
 		fmt_print(r->cure + at, sizeof(r->cure) - at, "%s: %s", p->key,
 			r->seen);
 	}
@@ -282,7 +367,9 @@ static bool names_program(const struct attest_variant *a)
 		const struct appraise_name *n = appraise_name_find(
 			key, strlen(key));
 
-		if (n && n->program)
+		/* Many programs have a hash that is "at least" another, or has
+		 * some of its bits. */
+		if (n && n->program && !strpbrk(a->fields.item[i].value, ">/"))
 			return true;
 	}
 	return false;
@@ -447,7 +534,9 @@ void match_explain(const struct match_result *m, struct buf *out)
 		const struct match_reason *r = &m->reasons[i];
 
 		if (r->variant > 0)
-			buf_format(out, "attestation[%u]: ", r->variant - 1);
+			buf_format(out,
+				"attestation[%u] (%s): ", r->variant - 1,
+				r->label);
 		buf_format(
 			out, "%s: %s; wanted %s", r->rule, r->seen, r->wanted);
 		if (r->cure[0])

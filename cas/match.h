@@ -55,6 +55,7 @@ struct match_binding {
 
 struct match_reason {
 	unsigned variant; /* 1..: of `attestation`; 0: of all of them */
+	char label[48]; /* how the variant begins */
 	const char *rule; /* static: "mrenclave", "policy-debug", ... */
 	char seen[VERDICT_TEXT];
 	char wanted[2 * VERDICT_TEXT];
