@@ -230,16 +230,25 @@ static int check(const struct server_options *o, struct err *e)
 
 int main(int argc, char **argv)
 {
-	struct server_options o = {.listen = "127.0.0.1:8081",
+	static struct server_options o = {.listen = "127.0.0.1:8081",
 		.enclave_listen = "127.0.0.1:18765",
 		.rate = RATE,
 		.burst = BURST};
 	int option, ret = 0, status = EXIT_SUCCESS;
+	bool host = false;
 	struct err e = {0};
 
 	while (!ret &&
-		(option = getopt_long(argc, argv, "", options, NULL)) >= 0)
-		ret = take(&o, option, &status, &e);
+		(option = getopt_long(argc, argv, "", options, NULL)) >= 0) {
+		if (host && option != '?' && !is_operators(option))
+			ret = err_setf(&e, -EPERM,
+				"%s: not behind --host: the operator does not "
+				"decide that",
+				argv[optind - 1]);
+		else
+			ret = take(&o, option, &status, &e);
+		host |= option == OPT_HOST;
+	}
 	if (ret == -ENOENT)
 		return status;
 	if (!ret && optind < argc)
