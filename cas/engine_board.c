@@ -10,6 +10,7 @@
  */
 #include <errno.h>
 #include <openssl/rand.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -165,7 +166,7 @@ static void look_close(
 	struct look *l, enum proposal_state state, const char *outcome)
 {
 	l->p->state = state;
-	strncpy(l->text, outcome, sizeof(l->text) - 1);
+	snprintf(l->text, sizeof(l->text), "%s", outcome);
 	l->p->outcome = l->text;
 	l->p->expires = u64_min(l->p->expires, (uint64_t)engine_now(l->g));
 }
@@ -224,7 +225,7 @@ static void look_apply(struct look *l, struct err *e)
 	/* Nothing of it may stay in the transaction. */
 	store_abort(l->x);
 	l->x = store_begin(l->g->store);
-	strncpy(l->text, e->text, sizeof(l->text) - 1);
+	snprintf(l->text, sizeof(l->text), "%s", e->text);
 	l->p->outcome = l->text;
 }
 

@@ -133,7 +133,7 @@ int engine_hold(
 	}
 	if (!h) {
 		ret = held_load(g, name, row, size, seq, &h, e);
-		if (ret)
+		if (ret || !h)
 			return ret;
 	} else {
 		list_del(&h->link);

@@ -215,7 +215,7 @@ static int list_row(void *arg, const char *key, size_t key_size,
 	const void *value, size_t size)
 {
 	struct listing *l = arg;
-	char name[SESSION_NAME_MAX + 1];
+	static char name[SESSION_NAME_MAX + 1];
 	struct held *h;
 	bool may;
 

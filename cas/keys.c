@@ -16,7 +16,7 @@
 #define PLAIN_MAGIC "SCNCFILE"
 #define KEY_MAGIC "SCNCKEY1"
 
-enum { BLOB_MAX = 1024, PATH_SIZE = 1024, MAGIC_SIZE = 8 };
+enum { BLOB_MAX = 1024, PATH_SIZE = 512, MAGIC_SIZE = 8 };
 
 /* ---- an enclave's ---- */
 
