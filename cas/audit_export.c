@@ -6,7 +6,6 @@
 
 #include "cas/audit_int.h"
 #include "lib/bytes.h"
-#include "lib/cbor_put.h"
 #include "lib/string.h"
 
 /* ---- writing ---- */
@@ -74,33 +73,6 @@ int audit_line(const struct store_record *r, struct buf *out)
 }
 
 /* ---- checkpoints ---- */
-static void put_key(struct cbor_writer *w, const char *key)
-{
-	cbor_put_text(w, key, strlen(key));
-}
-
-void audit_message(const struct audit_checkpoint *c, struct buf *out)
-{
-	static const char label[] = "sconce-audit-checkpoint-1";
-	uint8_t text[256];
-	struct cbor_writer w;
-
-	cbor_writer_init(&w, text, sizeof(text));
-	cbor_put_map(&w, 5);
-	put_key(&w, "seq");
-	cbor_put_uint(&w, c->seq);
-	put_key(&w, "head");
-	cbor_put_bytes(&w, c->head, sizeof(c->head));
-	put_key(&w, "term");
-	cbor_put_uint(&w, c->term);
-	put_key(&w, "time");
-	cbor_put_uint(&w, c->time);
-	put_key(&w, "cluster");
-	cbor_put_bytes(&w, c->cluster, sizeof(c->cluster));
-	buf_add(out, label, sizeof(label)); /* with its NUL */
-	buf_add(out, text, w.len);
-}
-
 static int sign(const struct audit_signer *signer, struct audit_checkpoint *c,
 	struct err *e)
 {

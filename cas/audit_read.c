@@ -8,11 +8,13 @@
 #include <stdlib.h>
 
 #include "cas/audit_int.h"
+#include "lib/cbor_put.h"
 #include "lib/string.h"
 
 void audit_reader_init(struct audit_reader *r, const char *text, size_t size)
 {
-	*r = (struct audit_reader){.at = text, .end = text + size};
+	*r = (struct audit_reader){
+		.at = text, .end = size ? text + size : text};
 }
 
 void audit_reader_fini(struct audit_reader *r)
@@ -249,6 +251,35 @@ int audit_reader_next(struct audit_reader *r)
 	return ret ? ret : 1;
 }
 
+/* ---- what is signed ---- */
+static void put_key(struct cbor_writer *w, const char *key)
+{
+	cbor_put_text(w, key, strlen(key));
+}
+
+void audit_message(const struct audit_checkpoint *c, struct buf *out)
+{
+	static const char label[] = "sconce-audit-checkpoint-1";
+	uint8_t text[256];
+	struct cbor_writer w;
+
+	cbor_writer_init(&w, text, sizeof(text));
+	cbor_put_map(&w, 5);
+	put_key(&w, "seq");
+	cbor_put_uint(&w, c->seq);
+	put_key(&w, "head");
+	cbor_put_bytes(&w, c->head, sizeof(c->head));
+	put_key(&w, "term");
+	cbor_put_uint(&w, c->term);
+	put_key(&w, "time");
+	cbor_put_uint(&w, c->time);
+	put_key(&w, "cluster");
+	cbor_put_bytes(&w, c->cluster, sizeof(c->cluster));
+	buf_add(out, label, sizeof(label)); /* with its NUL */
+	buf_add(out, text, w.len);
+}
+
+/* ---- for those who show ---- */
 int audit_each(const char *text, size_t size, store_log_fn *each, void *arg,
 	struct err *e)
 {

@@ -82,6 +82,11 @@ int cmd_sign(int argc, char **argv)
 	return start("sconce-sign", WORDS("sign"), argc, argv);
 }
 
+int cmd_audit(int argc, char **argv)
+{
+	return start("sconce-audit", WORDS("sconce-audit"), argc, argv);
+}
+
 int cmd_witness(int argc, char **argv)
 {
 	return start("sconce-witness", WORDS("witness"), argc, argv);
@@ -141,6 +146,11 @@ void cmd_collateral_print_options(void)
 void cmd_sign_print_options(void)
 {
 	help_of("sconce-sign", WORDS("sign", "--help"));
+}
+
+void cmd_audit_print_options(void)
+{
+	help_of("sconce-audit", WORDS("sconce-audit", "help"));
 }
 
 void cmd_witness_print_options(void)
