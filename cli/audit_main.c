@@ -199,7 +199,8 @@ static int help(void)
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
 		printf("  sconce %-15s %s\n", commands[i].name,
 			commands[i].synopsis);
-	printf("\n`sconce audit COMMAND --help` explains a command.\n");
+	printf("  sconce audit fetch     [OPTIONS]\n"
+	       "\n`sconce audit COMMAND --help` explains a command.\n");
 	return AUDIT_OK;
 }
 

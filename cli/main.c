@@ -35,7 +35,7 @@ const struct cmd cmd_table[] = {
 		"sign the kernel, or let a signer elsewhere do so", cmd_sign,
 		cmd_sign_print_options, true},
 	{"audit", "COMMAND [OPTIONS] FILE",
-		"verify and show the log of CAS, offline", cmd_audit,
+		"fetch the log of CAS; verify and show it, offline", cmd_audit,
 		cmd_audit_print_options, true},
 	{"witness", "--state DIR [OPTIONS]",
 		"remember the heads of CAS's chains: against old copies",

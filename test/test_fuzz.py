@@ -85,7 +85,31 @@ SECRETS = [cbor(secrets) for secrets in (
          ["x", 4, 0, 0, 9, 300, [5, 10, X509[0], b"", [X509[1], X509[2]]],
           [[1, 2, X509[0], b"key", []]]]]],
     ["", 1, 0, 0, 0, 0, [0, 0, b"", b"", []], []])]
+# Records 1 and 2 of CAS's log, the second with all that an event may have.
+HASH = "ab" * 32
+AUDIT = "".join(
+    '{"seq":%d,"time":9,"term":1,"rows":3,"prev":"%s","map":"%s","events":[%s]'
+    ',"hash":"%s"}\n' % (seq, HASH, HASH, events, HASH) for seq, events in (
+        (1, '{"what":"store.create","after":"%s"}' % HASH),
+        (2, '{"what":"a.b","object":"\\"\\\\x","actor":"%s","before":"%s",'
+         '"after":"%s","denied":true,"detail":"0011"},{"what":"c"}'
+         % (HASH, HASH, HASH)))).encode()
+CHECKPOINT = ('{"checkpoint":{"cluster":"%s","head":"%s","seq":2,"term":1,'
+              '"time":5},"key":"%s","signature":"3006020101020101"}\n' % (
+                  HASH, HASH, "3059301306072a8648ce3d020106082a8648ce3d030107"
+                  "034200046b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4"
+                  "a13945d898c2964fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b31"
+                  "5ececbb6406837bf51f5")).encode()
+RECORD = b"\xa7" + b"".join(map(cbor, (
+    "map", bytes(32), "seq", 2, "prev", bytes(32), "rows", 3, "term", 1,
+    "time", 300, "events"))) + b"\x82" + b"\xa7" + b"".join(map(cbor, (
+        "what", "a.b", "actor", bytes(32), "after", bytes(32), "before",
+        bytes(32), "denied"))) + b"\xf5" + b"".join(map(cbor, (
+            "detail", b"123", "object", "x"))) + b"\xa1" + cbor("what") \
+    + cbor("c")
 SEEDS = {
+    "fuzz-audit": [AUDIT, AUDIT + CHECKPOINT, CHECKPOINT],
+    "fuzz-store-record": [RECORD],
     "fuzz-aesm": [aesm.message(*m) for m in (
         (15, {1: KEY, 3: 1, 4: 32, 9: 10 ** 7}), (16, {1: KEY, 9: 5}),
         (17, {1: bytes(432), 2: KEY, 3: bytes(960), 4: 4600}), (21, {9: 1}),
