@@ -1,293 +1,333 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Sealing, and the cluster key in its file. */
+/* The cluster key in its file, and the identity key and its certificate. */
 #include "cas/keys.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <openssl/rand.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "crypto/hkdf.h"
+#include <openssl/evp.h>
+#include <openssl/rand.h>
+#include <openssl/x509.h>
+
+#include "cas/secret_key.h"
+#include "crypto/sha256.h"
 #include "lib/string.h"
 
-#define DEVICE "/dev/attestation"
-#define PLAIN_MAGIC "SCNCFILE"
-#define KEY_MAGIC "SCNCKEY1"
+enum { PATH_SIZE = 1024, FILE_MAX = 1024, DEFAULT_DAYS = 90 };
 
-enum { BLOB_MAX = 1024, PATH_SIZE = 512, MAGIC_SIZE = 8 };
+/* What is sealed: not every piece of 40 bytes is a cluster key. */
+struct sealed_key {
+	uint8_t magic[8];
+	uint8_t key[STORE_KEY_SIZE];
+};
+static const uint8_t magic[8] = "SCNCKEY1";
 
-/* ---- an enclave's ---- */
-
-/* The device: input is written, then the first read makes the output. */
-static int convert(const struct key_sealer *s, const char *name,
-	const void *data, size_t size, struct buf *out)
+static int fail(struct err *e, const char *what, const char *path)
 {
-	char path[PATH_SIZE], block[BLOB_MAX];
-	ssize_t n;
-	int fd, ret = 0;
+	int rc = errno ? -errno : -EIO;
 
-	snprintf(path, sizeof(path), "%s/%s", s->device, name);
-	fd = open(path, O_RDWR | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	n = write(fd, data, size);
-	if (n != (ssize_t)size)
-		ret = n < 0 ? -errno : -EIO;
-	while (!ret && (n = read(fd, block, sizeof(block))) != 0) {
-		if (n < 0)
-			ret = -errno;
-		else
-			buf_add(out, block, (size_t)n);
+	return err_setf(e, rc, "%s: cannot %s: %s", path, what, strerror(-rc));
+}
+
+/* ---- the file ---- */
+
+static int write_all(int fd, const uint8_t *data, size_t size)
+{
+	while (size) {
+		ssize_t n = write(fd, data, size);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return -1;
+		data += n;
+		size -= (size_t)n;
 	}
-	string_wipe(block, sizeof(block));
-	close(fd);
-	return ret ? ret : buf_check(out);
-}
-
-static int enclave_seal(const struct key_sealer *s, const void *data,
-	size_t size, struct buf *out, struct err *e)
-{
-	int ret = convert(s, "seal/mrenclave", data, size, out);
-
-	return ret ? err_setf(e, ret, "%s/seal/mrenclave: %s", s->device,
-			     strerror(-ret))
-		   : 0;
-}
-
-/* In words: what doc/attestation-device.md says of these errors. */
-static const char *unseal_error(int err)
-{
-	switch (err) {
-	case -EINVAL:
-		return "not sealed data";
-	case -EBADMSG:
-		return "damaged or altered";
-	case -EKEYREJECTED:
-		return "sealed by another enclave: another release of Sconce "
-		       "or another manifest; an upgrade is a hand-over from "
-		       "the old CAS, or a recovery from shares";
-	case -ESTALE:
-		return "sealed by a newer release or on newer microcode";
-	case -EXDEV:
-		return "sealed on another machine";
-	default:
-		return strerror(-err);
-	}
-}
-
-static int enclave_open(const struct key_sealer *s, const void *blob,
-	size_t size, struct buf *out, struct err *e)
-{
-	int ret = convert(s, "unseal", blob, size, out);
-
-	return ret ? err_setf(e, ret, "%s", unseal_error(ret)) : 0;
-}
-
-void keys_sealer_enclave(struct key_sealer *s, const char *device)
-{
-	*s = (struct key_sealer){.name = "mrenclave",
-		.seal = enclave_seal,
-		.open = enclave_open,
-		.device = device ? device : DEVICE};
-}
-
-/* ---- nobody's ---- */
-
-static int plain_seal(const struct key_sealer *s, const void *data, size_t size,
-	struct buf *out, struct err *e)
-{
-	(void)s;
-	buf_add(out, PLAIN_MAGIC, MAGIC_SIZE);
-	buf_add(out, data, size);
-	return buf_check(out) ? err_setf(e, -ENOMEM, "no memory") : 0;
-}
-
-static int plain_open(const struct key_sealer *s, const void *blob, size_t size,
-	struct buf *out, struct err *e)
-{
-	(void)s;
-	if (size < MAGIC_SIZE || memcmp(blob, PLAIN_MAGIC, MAGIC_SIZE) != 0)
-		return err_setf(e, -EINVAL,
-			"sealed by an enclave; it opens only there");
-	buf_add(out, (const uint8_t *)blob + MAGIC_SIZE, size - MAGIC_SIZE);
-	return buf_check(out) ? err_setf(e, -ENOMEM, "no memory") : 0;
-}
-
-void keys_sealer_plain(struct key_sealer *s)
-{
-	*s = (struct key_sealer){.name = "file",
-		.warning = "not in an enclave: the key of everything lies in "
-			   "a file, and root on this machine reads all secrets",
-		.seal = plain_seal,
-		.open = plain_open};
-}
-
-int keys_sealer_find(struct key_sealer *s, bool allow_plain, struct err *e)
-{
-	if (access(DEVICE "/unseal", F_OK) == 0) {
-		keys_sealer_enclave(s, NULL);
-		return 0;
-	}
-	if (!allow_plain)
-		return err_setf(e, -ENOENT,
-			"%s is not there: not in an enclave, or its manifest "
-			"mounts no dev; `sconce cas start` starts CAS in one, "
-			"--native does without, for development",
-			DEVICE);
-	keys_sealer_plain(s);
 	return 0;
+}
+
+/* So that the name is there after a loss of power. */
+static no_inline int sync_folder(const char *path)
+{
+	char folder[PATH_SIZE];
+	const char *slash = strrchr(path, '/');
+	int fd, rc;
+
+	snprintf(folder, sizeof(folder), "%.*s",
+		slash ? (int)(slash - path) : 1, slash ? path : ".");
+	fd = open(folder[0] ? folder : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -1;
+	rc = fsync(fd);
+	close(fd);
+	return rc;
+}
+
+/* The new name takes the place of what is there, or (exclusive) of nothing. */
+static int publish(const char *fresh, const char *path, bool exclusive)
+{
+	if (!exclusive)
+		return rename(fresh, path);
+	if (link(fresh, path))
+		return -1;
+	return unlink(fresh);
+}
+
+static int save(
+	const char *path, const struct buf *b, bool exclusive, struct err *e)
+{
+	char fresh[PATH_SIZE];
+	int n = snprintf(fresh, sizeof(fresh), "%s.new", path), fd;
+	bool ok;
+
+	if (n < 0 || (size_t)n >= sizeof(fresh))
+		return err_setf(
+			e, -ENAMETOOLONG, "%s: the name is too long", path);
+	if (unlink(fresh) && errno != ENOENT)
+		return fail(e, "replace", fresh);
+	fd = open(fresh, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+		0600);
+	if (fd < 0)
+		return fail(e, "make", fresh);
+	ok = !write_all(fd, b->data, b->size) && !fsync(fd);
+	if (close(fd) || !ok || publish(fresh, path, exclusive) ||
+		sync_folder(path)) {
+		int rc = fail(e, "write", path);
+
+		unlink(fresh);
+		return rc;
+	}
+	return 0;
+}
+
+static int check_mode(
+	const struct key_sealer *s, int fd, const char *path, struct err *e)
+{
+	struct stat st;
+
+	if (fstat(fd, &st))
+		return fail(e, "look at", path);
+	if (!S_ISREG(st.st_mode))
+		return err_setf(e, -EINVAL, "%s: not a file", path);
+	if (!strcmp(s->name, "file") && st.st_mode & 077)
+		return err_setf(e, -EPERM,
+			"%s: mode %03o, so others can read the key, which is "
+			"not sealed; chmod 600 if nobody did",
+			path, (unsigned)st.st_mode & 0777);
+	return 0;
+}
+
+static int load(const struct key_sealer *s, const char *path, struct buf *out,
+	struct err *e)
+{
+	uint8_t data[FILE_MAX];
+	ssize_t n = 1;
+	size_t size = 0;
+	int fd = open(path, O_RDONLY | O_CLOEXEC), rc;
+
+	if (fd < 0)
+		return fail(e, "open", path);
+	rc = check_mode(s, fd, path, e);
+	while (!rc && size < sizeof(data) && n) {
+		n = read(fd, data + size, sizeof(data) - size);
+		if (n < 0 && errno != EINTR)
+			rc = fail(e, "read", path);
+		size += n > 0 ? (size_t)n : 0;
+	}
+	close(fd);
+	if (!rc && size == sizeof(data))
+		rc = err_setf(
+			e, -EINVAL, "%s: too long for a sealed key", path);
+	if (!rc) {
+		buf_add(out, data, size);
+		rc = buf_check(out);
+	}
+	string_wipe(data, sizeof(data));
+	return rc;
 }
 
 /* ---- the cluster key ---- */
 
-static int sync_folder(const char *path)
+static no_inline int seal_and_save(const struct key_sealer *s, const char *path,
+	const uint8_t *key, bool exclusive, struct err *e)
 {
-	char folder[PATH_SIZE];
-	char *slash;
-	int fd, ret;
+	struct sealed_key plain;
+	struct buf sealed = {.secret = true};
+	int rc;
 
-	if (string_copy(folder, sizeof(folder), path))
-		return -ENAMETOOLONG;
-	slash = strrchr(folder, '/');
-	if (slash)
-		slash[slash == folder] = '\0';
-	fd = open(slash ? folder : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	ret = fsync(fd) ? -errno : 0;
-	close(fd);
-	return ret;
-}
-
-static int write_new(const char *path, const struct buf *blob)
-{
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	ssize_t n;
-	int ret = 0;
-
-	if (fd < 0)
-		return -errno;
-	n = write(fd, blob->data, blob->size);
-	if (n != (ssize_t)blob->size)
-		ret = n < 0 ? -errno : -ENOSPC;
-	if (!ret && fsync(fd))
-		ret = -errno;
-	if (close(fd) && !ret)
-		ret = -errno;
-	return ret;
-}
-
-static int seal_key(const struct key_sealer *s,
-	const uint8_t key[static STORE_KEY_SIZE], struct buf *blob,
-	struct err *e)
-{
-	uint8_t text[MAGIC_SIZE + STORE_KEY_SIZE];
-	int ret;
-
-	memcpy(text, KEY_MAGIC, MAGIC_SIZE);
-	memcpy(text + MAGIC_SIZE, key, STORE_KEY_SIZE);
-	ret = s->seal(s, text, sizeof(text), blob, e);
-	string_wipe(text, sizeof(text));
-	return ret;
-}
-
-/* exclusive: only if there is none. */
-static int save(const struct key_sealer *s, const char *path,
-	const uint8_t key[static STORE_KEY_SIZE], bool exclusive, struct err *e)
-{
-	struct buf blob = {.secret = true};
-	char temp[PATH_SIZE];
-	int n = snprintf(temp, sizeof(temp), "%s.new", path);
-	int ret = seal_key(s, key, &blob, e);
-
-	if (ret)
-		return err_prefix(e, "%s", path);
-	if (n < 0 || n >= PATH_SIZE)
-		ret = -ENAMETOOLONG;
-	if (!ret)
-		ret = write_new(temp, &blob);
-	if (!ret && exclusive && link(temp, path))
-		ret = -errno;
-	if (!ret && exclusive)
-		(void)unlink(temp);
-	else if (!ret && rename(temp, path))
-		ret = -errno;
-	if (!ret)
-		ret = sync_folder(path);
-	buf_fini(&blob);
-	return ret ? err_setf(e, ret, "%s: %s", path, strerror(-ret)) : 0;
-}
-
-int keys_cluster_make(const struct key_sealer *s, const char *path,
-	uint8_t key[static STORE_KEY_SIZE], struct err *e)
-{
-	if (access(path, F_OK) == 0)
-		return err_setf(e, -EEXIST, "%s: it is there already", path);
-	if (RAND_priv_bytes(key, STORE_KEY_SIZE) != 1)
-		return err_setf(e, -EIO, "libcrypto has no random numbers");
-	return save(s, path, key, true, e);
+	memcpy(plain.magic, magic, sizeof(magic));
+	memcpy(plain.key, key, STORE_KEY_SIZE);
+	rc = s->seal(s, &plain, sizeof(plain), &sealed, e);
+	string_wipe(&plain, sizeof(plain));
+	if (!rc)
+		rc = save(path, &sealed, exclusive, e);
+	buf_fini(&sealed);
+	return rc;
 }
 
 int keys_cluster_save(const struct key_sealer *s, const char *path,
 	const uint8_t key[static STORE_KEY_SIZE], struct err *e)
 {
-	return save(s, path, key, false, e);
+	return seal_and_save(s, path, key, false, e);
 }
 
-static int load(const struct key_sealer *s, const char *path, struct buf *blob,
-	struct err *e)
+int keys_cluster_make(const struct key_sealer *s, const char *path,
+	uint8_t key[static STORE_KEY_SIZE], struct err *e)
 {
-	uint8_t data[BLOB_MAX];
-	struct stat st;
-	int fd = open(path, O_RDONLY | O_CLOEXEC), ret = 0;
-	ssize_t n;
+	int rc;
 
-	if (fd < 0)
-		return err_setf(e, -errno, "%s: %s", path, strerror(errno));
-	n = read(fd, data, sizeof(data));
-	if (n < 0)
-		ret = err_setf(e, -errno, "%s: %s", path, strerror(errno));
-	else if (!fstat(fd, &st) && s->warning && st.st_mode & 077)
-		ret = err_setf(e, -EPERM,
-			"%s: mode %o, others may read the key; chmod 600", path,
-			(unsigned)st.st_mode & 0777);
-	else
-		buf_add(blob, data, (size_t)n);
-	string_wipe(data, sizeof(data));
-	close(fd);
-	return ret;
+	if (access(path, F_OK) == 0)
+		return err_setf(
+			e, -EEXIST, "%s: there is a cluster key already", path);
+	if (RAND_priv_bytes(key, STORE_KEY_SIZE) != 1)
+		return err_setf(e, -EIO, "no random numbers");
+	rc = seal_and_save(s, path, key, true, e);
+	if (rc)
+		string_wipe(key, STORE_KEY_SIZE);
+	return rc;
 }
 
 int keys_cluster_open(const struct key_sealer *s, const char *path,
 	uint8_t key[static STORE_KEY_SIZE], struct err *e)
 {
-	struct buf blob = {.secret = true}, text = {.secret = true};
-	int ret = load(s, path, &blob, e);
+	struct buf sealed = {.secret = true}, plain = {.secret = true};
+	int rc = load(s, path, &sealed, e);
 
-	if (!ret) {
-		ret = s->open(s, blob.data, blob.size, &text, e);
-		if (ret)
+	if (!rc) {
+		rc = s->open(s, sealed.data, sealed.size, &plain, e);
+		if (rc)
 			err_prefix(e, "%s", path);
 	}
-	if (!ret &&
-		(text.size != MAGIC_SIZE + STORE_KEY_SIZE ||
-			memcmp(text.data, KEY_MAGIC, MAGIC_SIZE) != 0))
-		ret = err_setf(
-			e, -EBADMSG, "%s: what is in it is no key", path);
-	if (!ret)
-		memcpy(key, text.data + MAGIC_SIZE, STORE_KEY_SIZE);
-	buf_fini(&blob);
-	buf_fini(&text);
-	return ret;
+	if (!rc &&
+		(plain.size != sizeof(struct sealed_key) ||
+			memcmp(plain.data, magic, sizeof(magic))))
+		rc = err_setf(e, -EBADMSG,
+			"%s: what was sealed is no cluster key", path);
+	if (!rc)
+		memcpy(key, plain.data + sizeof(magic), STORE_KEY_SIZE);
+	buf_fini(&sealed);
+	buf_fini(&plain);
+	return rc;
 }
 
 void keys_cluster_id(const uint8_t key[static STORE_KEY_SIZE],
 	uint8_t id[static STORE_HASH_SIZE])
 {
-	static const char label[] = "sconce-cas cluster";
+	static const char label[] = "sconce cluster id v1";
+	struct sha256 h;
 
-	hkdf_sha256(NULL, 0, key, STORE_KEY_SIZE, label, sizeof(label) - 1, id,
-		STORE_HASH_SIZE);
+	sha256_init(&h);
+	sha256_update(&h, label, sizeof(label));
+	sha256_update(&h, key, STORE_KEY_SIZE);
+	sha256_final(&h, id);
+}
+
+/* ---- the identity ---- */
+
+static int fail_crypto(struct err *e, int rc)
+{
+	return err_setf(e, rc, "identity key: %s",
+		rc == -ENOMEM ? "out of memory" : "libcrypto failed");
+}
+
+int keys_identity_make(EVP_PKEY **key, struct err *e)
+{
+	int rc = secret_key_make(KEY_P256, key);
+
+	return rc ? fail_crypto(e, rc) : 0;
+}
+
+int keys_identity_encode(EVP_PKEY *key, struct buf *out, struct err *e)
+{
+	struct blob der = {0};
+	int rc = secret_key_pkcs8(key, &der);
+
+	out->secret = true;
+	if (!rc) {
+		buf_add(out, der.data, der.size);
+		rc = buf_check(out);
+	}
+	blob_fini(&der);
+	return rc ? fail_crypto(e, rc) : 0;
+}
+
+int keys_identity_decode(
+	const void *data, size_t size, EVP_PKEY **key, struct err *e)
+{
+	struct blob der = {0};
+	EVP_PKEY *k = NULL;
+	uint64_t type;
+	int rc = blob_set(&der, data, size);
+
+	if (!rc)
+		rc = secret_key_load(&der, &k);
+	blob_fini(&der);
+	if (!rc && (!secret_key_type(k, &type) || type != KEY_P256)) {
+		EVP_PKEY_free(k);
+		rc = -EBADMSG;
+	}
+	if (rc)
+		return err_setf(e, rc, "identity key: %s",
+			rc == -ENOMEM ? "out of memory"
+				      : "the row is no P-256 key");
+	*key = k;
+	return 0;
+}
+
+int keys_identity_hash(
+	EVP_PKEY *key, uint8_t hash[static STORE_HASH_SIZE], struct err *e)
+{
+	struct blob spki = {0};
+	int rc = secret_key_spki(key, &spki);
+
+	if (rc)
+		return fail_crypto(e, rc);
+	sha256(spki.data, spki.size, hash);
+	blob_fini(&spki);
+	return 0;
+}
+
+/* ---- its certificate ---- */
+
+static int make_plain(const struct cert_spec *cert, X509 **out, struct err *e)
+{
+	const unsigned char *p;
+	struct blob der = {0};
+	int rc = secret_cert_make(cert, &der, e);
+
+	if (rc)
+		return rc;
+	p = der.data;
+	*out = d2i_X509(NULL, &p, (long)der.size);
+	blob_fini(&der);
+	return *out ? 0 : fail_crypto(e, -EIO);
+}
+
+int keys_certificate(EVP_PKEY *identity, const struct keys_cert_spec *spec,
+	X509 **out, struct err *e)
+{
+	const char *name = spec->common_name ? spec->common_name : "sconce-cas";
+	int64_t from = spec->now - SECRET_BACKDATE;
+	int64_t until = secret_after(spec->now,
+		spec->valid_for ? spec->valid_for : DEFAULT_DAYS * 86400);
+	const struct cert_spec cert = {.common_name = name,
+		.key = identity,
+		.san = &spec->names,
+		.endpoint = ENDPOINT_ANY,
+		.from = from,
+		.until = until,
+		.issuer_key = identity};
+	const struct ratls_spec ratls = {.key = identity,
+		.from = from,
+		.until = until,
+		.common_name = name,
+		.nonce = spec->nonce};
+
+	if (spec->quote)
+		return ratls_make(&ratls, spec->quote, spec->quote_arg, out, e);
+	return make_plain(&cert, out, e);
 }

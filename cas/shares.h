@@ -15,7 +15,7 @@
 #include "lib/err.h"
 
 enum {
-	SHARES_MAX = 64,
+	SHARES_MAX = 32,
 	SHARE_SECRET_SIZE = 32,
 	SHARE_KEY_SIZE = 32, /* X25519, public or private */
 	SHARE_SET_SIZE = 16,
