@@ -361,7 +361,7 @@ int client_cas_provision(struct options *o, struct err *e)
 	if (o->paths)
 		ret = client_read("configuration", o->path[0], &config, e);
 	else
-		buf_text(&config, "");
+		buf_text(&config, "name: CAS\n");
 	if (!ret)
 		ret = client_show(o, "POST", "/v1/owner/provision",
 			"application/yaml", &config, NULL, e);
