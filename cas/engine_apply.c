@@ -374,29 +374,18 @@ void change_done(struct change *ch)
 int change_diff(const struct change *ch, struct buf *out)
 {
 	const struct session_volume *v;
-	int ret = 0;
 
 	if (ch->next)
-		ret = session_diff(
+		return session_diff(
 			ch->old ? ch->old->session : NULL, ch->next, out);
-	if (ret)
-		return ret;
-	if (!ch->next)
-		buf_format(out,
-			"session %s: deleted: its values are destroyed\n",
-			ch->name);
-	if (!ch->old)
-		return buf_check(out);
-	v = ch->old->session->volumes.item;
-	for (size_t i = 0; i < ch->old->session->volumes.count; i++) {
-		const struct session_volume *now =
-			ch->next ? session_volume(ch->next, v[i].name) : NULL;
-
-		if (!v[i].import.count && (!now || now->import.count))
+	buf_format(out, "session %s: deleted: its values are destroyed\n",
+		ch->name);
+	v = ch->old ? ch->old->session->volumes.item : NULL;
+	for (size_t i = 0; v && i < ch->old->session->volumes.count; i++)
+		if (!v[i].import.count)
 			buf_format(out,
 				"volume %s: its key is destroyed: what is in "
 				"it is lost\n",
 				v[i].name);
-	}
 	return buf_check(out);
 }
