@@ -107,6 +107,15 @@ RECORD = b"\xa7" + b"".join(map(cbor, (
         bytes(32), "denied"))) + b"\xf5" + b"".join(map(cbor, (
             "detail", b"123", "object", "x"))) + b"\xa1" + cbor("what") \
     + cbor("c")
+APPROVAL = [bytes(32), b"", 7, 5, bytes(64), 1, 2, 4]
+CAS_KEYS = [bytes([kind]) + cbor(message) for kind, message in (
+    (0, [1, bytes(16), bytes(32), 2, 3, 1, bytes(32), bytes(16),
+         [bytes(16)] * 3]),
+    (1, [1, bytes(32), bytes(32), bytes(150)]),
+    (2, [1, 5, [APPROVAL, APPROVAL]]),
+    (2, [1, "join", bytes(32), "1.0"]),
+    (2, [1, "grant", bytes(32), bytes(32), 1, 2, 3]),
+    (2, [1, "refusal", "no"]))]
 SEEDS = {
     "fuzz-audit": [AUDIT, AUDIT + CHECKPOINT, CHECKPOINT],
     "fuzz-store-record": [RECORD],
@@ -117,6 +126,7 @@ SEEDS = {
         (15, {1: 0, 2: bytes(512), 3: 32, 4: bytes(32)}),
         (16, {1: 0, 2: 4600}), (17, {1: 0, 2: bytes(600), 3: bytes(960)}),
         (21, {1: 0, 2: 1}), (22, {1: 0, 2: KEY}), (20, {1: 30}))],
+    "fuzz-cas-keys": CAS_KEYS,
     "fuzz-elf": ["/bin/true"],
     "fuzz-las": [aesm.message(*m) for m in (
         (15, {1: LAS_KEY, 3: 1, 4: 32}), (16, {1: LAS_KEY}), (21, {}),
