@@ -512,14 +512,16 @@ static void end_old_tags(struct carrier *c)
 	char text[256];
 
 	while (*p) {
-		if (now < (*p)->deadline) {
+		if (now < (*p)->deadline && !carrier_expired(c)) {
 			p = &(*p)->next;
 			continue;
 		}
 		snprintf(text, sizeof(text),
-			"volume %s: CAS did not answer for %d s: its changes "
-			"are not acknowledged",
-			(*p)->volume, CARRIER_TAG_MS / 1000);
+			"volume %s: no answer from CAS %s: its changes are not "
+			"acknowledged",
+			(*p)->volume,
+			carrier_expired(c) ? "before the lease ended"
+					   : "in time");
 		say(c, text);
 		end_tag(c, p, -EIO);
 	}

@@ -16,7 +16,9 @@
 enum {
 	CARRIER_ADDRESSES = 8,
 	CARRIER_START_MS = 90 * 1000, /* for a configuration */
-	CARRIER_TAG_MS = 30 * 1000, /* for a tag, a lost connection included */
+	/* For a tag, lost connections included; not longer than the lease, if
+	 * the service ends with it. */
+	CARRIER_TAG_MS = 30 * 1000,
 	CARRIER_EXIT_MS = 3 * 1000, /* for the report of the exit */
 	CARRIER_REPLY_MS = 10 * 1000, /* CAS must answer, or is lost */
 };

@@ -311,9 +311,10 @@ static void serve(struct init *in)
 static int refuse(const struct init *in, const struct err *e)
 {
 	fprintf(stderr, "sconce: %s%s\n", e->text,
-		in->no_evidence ? "; there was no quote to send: start `sconce "
-				  "las` on this machine"
-				: "");
+		in->no_evidence && e->code == -EKEYREJECTED
+			? "; there was no quote to send: start `sconce "
+			  "las` on this machine"
+			: "");
 	return REFUSED;
 }
 

@@ -6,7 +6,7 @@
  *
  *	--manifest FILE		YAML; keys of its `cas` volumes are made
  *	--file PATH=TEXT	injected, mode 0600
- *	--state FILE		keys and tags, kept between runs
+ *	--state FILE		keys, tags and the instance, kept between runs
  *	--session NAME --token T	as the enclave's manifest has them
  *	--lease S, --stop	of instances
  *	--config FILE		these bytes in place of a configuration
@@ -96,6 +96,7 @@ static void save_state(void)
 
 	if (!f)
 		return;
+	fwrite(cas.instance, 1, sizeof(cas.instance), f);
 	fwrite(cas.volumes, sizeof(cas.volumes[0]), cas.volumes_count, f);
 	fclose(f);
 }
@@ -106,11 +107,11 @@ static void make_volumes(void)
 	const struct volume_spec *v = cas.manifest.manifest.volumes.item;
 	FILE *f = cas.state ? fopen(cas.state, "r") : NULL;
 
-	if (f) {
+	if (f && fread(cas.instance, sizeof(cas.instance), 1, f) == 1)
 		cas.volumes_count = fread(cas.volumes, sizeof(cas.volumes[0]),
 			MANIFEST_VOLUMES_MAX, f);
+	if (f)
 		fclose(f);
-	}
 	for (size_t i = 0; i < cas.manifest.manifest.volumes.count; i++) {
 		if (v[i].key != VOLUME_KEY_CAS || find_volume(v[i].name))
 			continue;
@@ -130,18 +131,24 @@ static void make_config(struct buf *out)
 		.manifest = {cas.manifest.canonical,
 			cas.manifest.canonical_size},
 		.files = {cas.files, cas.files_count},
-		.volumes = {v, cas.volumes_count},
+		.volumes = {v, 0},
 	};
+	const struct volume_spec *spec = cas.manifest.manifest.volumes.item;
 	struct cbor_writer w;
 	uint8_t *bytes;
 
-	for (size_t i = 0; i < cas.volumes_count; i++) {
-		v[i] = (struct service_volume){
-			.name = cas.volumes[i].name,
-			.key = {cas.volumes[i].key, 32},
+	for (size_t i = 0; i < cas.manifest.manifest.volumes.count; i++) {
+		const struct volume *have = find_volume(spec[i].name);
+
+		if (spec[i].key != VOLUME_KEY_CAS)
+			continue;
+		v[c.volumes.count] = (struct service_volume){
+			.name = have->name,
+			.key = {have->key, 32},
 		};
-		if (cas.volumes[i].has_tag)
-			v[i].tag = (struct bytes){cas.volumes[i].tag, 32};
+		if (have->has_tag)
+			v[c.volumes.count].tag = (struct bytes){have->tag, 32};
+		c.volumes.count++;
 	}
 	cbor_writer_init(&w, NULL, 0);
 	schema_encode(&service_config_schema, &c, &w);
@@ -212,6 +219,7 @@ static void on_hello(const struct wire_request *r, const uint8_t binding[64],
 	}
 	if (!r->instance.size) {
 		RAND_bytes(cas.instance, sizeof(cas.instance));
+		save_state();
 		if (cas.config)
 			read_file(cas.config, config);
 		else
