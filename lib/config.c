@@ -7,19 +7,6 @@
 
 #define AT(field) .offset = offsetof(struct config, field)
 
-#define SOURCE(field) .offset = offsetof(struct volume_source, field)
-static const struct schema_field source_fields[] = {
-	{"key", SCHEMA_BYTES, SCHEMA_OPTIONAL, SOURCE(key),
-		.max = VOLUME_KEY_SIZE},
-	{"name", SCHEMA_TEXT, 0, SOURCE(name), .min = 1, .max = 64},
-	{"path", SCHEMA_TEXT, SCHEMA_RAW | SCHEMA_ABSOLUTE, SOURCE(path),
-		.min = 1, .max = MANIFEST_PATH_MAX},
-	{"tags", SCHEMA_TEXT, SCHEMA_RAW | SCHEMA_ABSOLUTE, SOURCE(tags),
-		.min = 1, .max = MANIFEST_PATH_MAX},
-};
-static const struct schema source_schema = {"volume_source", source_fields,
-	ARRAY_SIZE(source_fields), sizeof(struct volume_source), NULL};
-
 static const struct schema_field config_fields[] = {
 	{"env", SCHEMA_TEXT_LIST, SCHEMA_RAW, AT(env), .min = 1,
 		.max = MANIFEST_TEXT_MAX},
@@ -50,7 +37,7 @@ static const struct schema_field config_fields[] = {
 	{"cas_addresses", SCHEMA_TEXT_LIST, SCHEMA_RAW, AT(cas_addresses),
 		.min = 1, .max = 64},
 	{"volume_sources", SCHEMA_STRUCT_LIST, 0, AT(volume_sources),
-		.max = MANIFEST_VOLUMES_MAX, .sub = &source_schema},
+		.max = MANIFEST_VOLUMES_MAX, .sub = &volume_source_schema},
 };
 const struct schema config_schema = {"config", config_fields,
 	ARRAY_SIZE(config_fields), sizeof(struct config), NULL};
@@ -58,7 +45,6 @@ const struct schema config_schema = {"config", config_fields,
 int config_decode(struct config *c, const void *data, size_t size,
 	struct arena *arena, struct err *e)
 {
-	const struct volume_source *sources;
 	const struct mount_spec *mounts;
 	int ret = schema_decode(&config_schema, c, data, size, arena, e);
 
@@ -75,20 +61,12 @@ int config_decode(struct config *c, const void *data, size_t size,
 				"config.env: '%.80s' has no '='",
 				c->env.item[i]);
 	mounts = c->mounts.item;
-	sources = c->volume_sources.item;
 	for (size_t i = 0; i < c->mounts.count; i++)
 		if ((mounts[i].type == MOUNT_HOST) !=
 			(mounts[i].source != NULL))
 			return err_setf(e, -EINVAL,
 				"config.mounts: %.200s: source and type differ",
 				mounts[i].target);
-	for (size_t i = 0; i < c->volume_sources.count; i++)
-		if (sources[i].key.size != 0 &&
-			sources[i].key.size != VOLUME_KEY_SIZE)
-			return err_setf(e, -EINVAL,
-				"config.volume_sources: key of %zu bytes; "
-				"wanted %d",
-				sources[i].key.size, VOLUME_KEY_SIZE);
 	return 0;
 }
 

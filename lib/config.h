@@ -51,6 +51,7 @@ struct config {
 };
 
 extern const struct schema config_schema;
+extern const struct schema volume_source_schema;
 
 /* Decodes and checks. Errors as schema_decode(), -EINVAL. */
 must_check int config_decode(struct config *c, const void *data, size_t size,

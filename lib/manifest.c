@@ -45,25 +45,6 @@ static const struct schema_field mount_fields[] = {
 const struct schema mount_schema = {"mount", mount_fields,
 	ARRAY_SIZE(mount_fields), sizeof(struct mount_spec), NULL};
 
-static const char *const tag_policy_names[] = {
-	"rollback_protected", "ephemeral", "no_rollback_protection"};
-static const char *const volume_key_names[] = {"given", "cas", "sealed"};
-static const struct schema_field volume_fields[] = {
-	{"ro", SCHEMA_BOOL, 0, AT(volume_spec, ro)},
-	{"key", SCHEMA_ENUM, 0, AT(volume_spec, key), .max = 2,
-		.names = volume_key_names},
-	{"name", SCHEMA_TEXT, SCHEMA_REQUIRED, AT(volume_spec, name), .min = 1,
-		.max = 64},
-	{"path", SCHEMA_TEXT, SCHEMA_REQUIRED | SCHEMA_ABSOLUTE,
-		AT(volume_spec, path), .min = 1, .max = MANIFEST_PATH_MAX},
-	{"image", SCHEMA_TEXT, SCHEMA_OPTIONAL, AT(volume_spec, image),
-		.min = 64, .max = 64},
-	{"tag_policy", SCHEMA_ENUM, 0, AT(volume_spec, tag_policy), .max = 2,
-		.names = tag_policy_names},
-};
-const struct schema volume_spec_schema = {"volume", volume_fields,
-	ARRAY_SIZE(volume_fields), sizeof(struct volume_spec), NULL};
-
 static const struct schema_field args_fields[] = {
 	{"host", SCHEMA_ENUM, 0, AT(manifest_args, host), .max = 2,
 		.names = host_args_names},
@@ -161,47 +142,6 @@ static bool is_env_name(const char *name, bool pattern)
 	return star == NULL || (pattern && star == name + len - 1);
 }
 
-/* Names and paths are there once; an empty, read-only one is of no use. */
-static int check_volumes(const struct manifest *m, struct err *e)
-{
-	const struct volume_spec *v = m->volumes.item;
-	uint8_t hash[32];
-
-	for (size_t i = 0; i < m->volumes.count; i++) {
-		for (size_t k = 0; k < i; k++)
-			if (strcmp(v[k].name, v[i].name) == 0 ||
-				strcmp(v[k].path, v[i].path) == 0)
-				return err_setf(e, -EINVAL,
-					"volume %s at %s: name or path is "
-					"there twice",
-					v[i].name, v[i].path);
-		if (v[i].image != NULL &&
-			!string_from_hex(v[i].image, hash, sizeof(hash)))
-			return err_setf(e, -EINVAL,
-				"volume %s: image %s; wanted 64 hexadecimal "
-				"digits, as `sconce image hash` prints them",
-				v[i].name, v[i].image);
-		if (v[i].image != NULL && v[i].tag_policy != 0)
-			return err_setf(e, -EINVAL,
-				"volume %s: an image has no tag_policy: its "
-				"hash names it",
-				v[i].name);
-		if (v[i].key == VOLUME_KEY_SEALED &&
-			(v[i].image != NULL ||
-				v[i].tag_policy == VOLUME_ROLLBACK_PROTECTED))
-			return err_setf(e, -EINVAL,
-				"volume %s: key sealed; wanted no image, and "
-				"tag_policy no_rollback_protection: who puts "
-				"the volume back can put its tag back as well",
-				v[i].name);
-		if (v[i].ro && v[i].tag_policy == VOLUME_EPHEMERAL)
-			return err_setf(e, -EINVAL,
-				"volume %s: ephemeral and read-only",
-				v[i].name);
-	}
-	return 0;
-}
-
 int manifest_check(const struct manifest *m, struct err *e)
 {
 	const struct mount_spec *mounts = m->mounts.item;
@@ -236,7 +176,7 @@ int manifest_check(const struct manifest *m, struct err *e)
 				"env.pass: '%s'; wanted a name, or a prefix "
 				"and '*'",
 				m->env.pass.item[i]);
-	return check_volumes(m, e);
+	return manifest_check_volumes(m, e);
 }
 
 int manifest_decode(struct manifest *m, const void *data, size_t size,

@@ -134,6 +134,8 @@ extern const uint64_t manifest_default_signals;
  * their type, names in the environment. 0 or -EINVAL with the reason in @e.
  */
 must_check int manifest_check(const struct manifest *m, struct err *e);
+/* Its part that looks at volumes (lib/volume_spec.c). */
+must_check int manifest_check_volumes(const struct manifest *m, struct err *e);
 
 /* Decodes and checks the canonical form. Errors as schema_decode(), -EINVAL. */
 must_check int manifest_decode(struct manifest *m, const void *data,

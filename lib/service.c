@@ -23,9 +23,9 @@ static const struct schema file_schema = {"service_file", file_fields,
 
 static const struct schema_field volume_fields[] = {
 	{"key", SCHEMA_BYTES, 0, AT(service_volume, key),
-		.max = VOLUME_KEY_SIZE},
+		.min = VOLUME_KEY_SIZE, .max = VOLUME_KEY_SIZE},
 	{"tag", SCHEMA_BYTES, SCHEMA_OPTIONAL, AT(service_volume, tag),
-		.max = TAG_SIZE},
+		.min = TAG_SIZE, .max = TAG_SIZE},
 	{"name", SCHEMA_TEXT, 0, AT(service_volume, name), .min = 1, .max = 64},
 };
 static const struct schema volume_schema = {"service_volume", volume_fields,
@@ -94,21 +94,11 @@ static int check_volumes(const struct item_list *volumes, struct err *e)
 {
 	const struct service_volume *v = volumes->item;
 
-	for (size_t i = 0; i < volumes->count; i++) {
+	for (size_t i = 0; i < volumes->count; i++)
 		for (size_t k = 0; k < i; k++)
 			if (strcmp(v[i].name, v[k].name) == 0)
 				return err_setf(e, -EINVAL,
 					"volume %s: is there twice", v[i].name);
-		if (v[i].key.size != VOLUME_KEY_SIZE)
-			return err_setf(e, -EINVAL,
-				"volume %s: key of %zu bytes; wanted %d",
-				v[i].name, v[i].key.size, VOLUME_KEY_SIZE);
-		if (v[i].tag.size != 0 && v[i].tag.size != TAG_SIZE)
-			return err_setf(e, -EINVAL,
-				"volume %s: tag of %zu bytes; wanted %d or "
-				"none",
-				v[i].name, v[i].tag.size, TAG_SIZE);
-	}
 	return 0;
 }
 

@@ -180,8 +180,8 @@ static void test_refused(void **state)
 		{bad_path_through, "that of another one, or below"},
 		{bad_relative, "wanted an absolute path"},
 		{bad_mode, "mode: 4096; wanted 0 to 4095"},
-		{bad_key, "key of 31 bytes; wanted 32"},
-		{bad_tag, "tag of 31 bytes; wanted 32 or none"},
+		{bad_key, "service_volume.key: too short"},
+		{bad_tag, "service_volume.tag: too short"},
 		{bad_twice, "volume log: is there twice"},
 		{bad_version, "version: 2; wanted 1"},
 	};
