@@ -336,47 +336,35 @@ int access_decide(const struct access_request *r, struct err *e)
 	return err_setf(e, -EACCES, "the policy does not name this key");
 }
 
-static bool names_key(const struct item_list *rules, struct bytes creator,
-	bool signers_only, const uint8_t key[static 32])
+bool access_names(const struct item_list *rules, struct bytes creator,
+	enum access_way way, const uint8_t key[static 32])
 {
 	const struct access_rule *rule = rules->item;
+	bool named = false;
 
-	for (size_t i = 0; i < rules->count; i++)
+	for (size_t i = 0; i < rules->count && !named; i++)
 		switch ((enum principal_kind)rule[i].kind) {
 		case PRINCIPAL_CREATOR:
-			if (!signers_only && key_equal(creator, key))
-				return true;
+			named = (way & ACCESS_BY_TLS) &&
+				key_equal(creator, key);
 			break;
 		case PRINCIPAL_KEY:
-			if (!signers_only && key_equal(rule[i].key, key))
-				return true;
+			named = (way & ACCESS_BY_TLS) &&
+				key_equal(rule[i].key, key);
 			break;
 		case PRINCIPAL_SIGNER:
-			if (key_equal(rule[i].key, key))
-				return true;
+			named = (way & ACCESS_BY_SIGNATURE) &&
+				key_equal(rule[i].key, key);
 			break;
 		case PRINCIPAL_ANY:
-			if (!signers_only)
-				return true;
+			named = way & ACCESS_BY_TLS;
 			break;
 		case PRINCIPAL_NONE:
 		case PRINCIPAL_AT_LEAST:
 		case PRINCIPAL_VARIABLE:
 			break;
 		}
-	return false;
-}
-
-bool access_mentions(const struct item_list *rules, struct bytes creator,
-	const uint8_t key[static 32])
-{
-	return names_key(rules, creator, false, key);
-}
-
-bool access_wants_signature(
-	const struct item_list *rules, const uint8_t key[static 32])
-{
-	return names_key(rules, (struct bytes){0}, true, key);
+	return named;
 }
 
 /* The hash that goes with the key; *md NULL: it hashes by itself. False: not a

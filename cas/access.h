@@ -54,13 +54,17 @@ const struct item_list *access_rules(
  * variable() gives. */
 must_check int access_decide(const struct access_request *r, struct err *e);
 
-/* True if one of the rules names the key, in whatever way. Rules behind
+/* How a rule names a key. */
+enum access_way {
+	ACCESS_BY_TLS = 1, /* CREATOR, key, ANY */
+	ACCESS_BY_SIGNATURE = 2, /* signer */
+	ACCESS_BY_ANY = 3,
+};
+
+/* True if one of the rules names the key in one of these ways. Rules behind
  * variables are not looked at. */
-bool access_mentions(const struct item_list *rules, struct bytes creator,
-	const uint8_t key[static 32]);
-/* The same of signer rules alone. */
-bool access_wants_signature(
-	const struct item_list *rules, const uint8_t key[static 32]);
+bool access_names(const struct item_list *rules, struct bytes creator,
+	enum access_way way, const uint8_t key[static 32]);
 
 /* Verifies a signature over message: Ed25519, or ECDSA on P-256 with SHA-256 or
  * P-384 with SHA-384. key: SHA-256 of its SPKI. -EBADMSG; -EINVAL: not such a

@@ -151,41 +151,38 @@ int engine_may_keys(struct engine *g, struct held *h, enum access_right right,
 }
 
 static bool rules_name(struct question *q, const struct item_list *rules,
-	bool by_signature, const uint8_t key[32])
+	enum access_way way, const uint8_t key[32])
 {
 	const struct access_rule *rule = rules->item;
 	const struct item_list *more;
 
-	if (by_signature ? access_wants_signature(rules, key)
-			 : access_mentions(rules, q->q.creator, key))
+	if (access_names(rules, q->q.creator, way, key))
 		return true;
 	for (size_t i = 0; i < rules->count; i++)
 		if (rule[i].variable &&
 			!resolve(&q->r, &rule[i], &more, NULL) &&
-			(by_signature ? access_wants_signature(more, key)
-				      : access_mentions(
-						more, q->q.creator, key)))
+			access_names(more, q->q.creator, way, key))
 			return true;
 	return false;
 }
 
 bool engine_names(struct engine *g, struct held *h, enum access_right right,
-	bool by_signature, const uint8_t key[32])
+	enum access_way way, const uint8_t key[32])
 {
 	struct question *q;
 	bool named = !question_new(g, h, right, &q, NULL) &&
-		rules_name(q, q->q.rules, by_signature, key);
+		rules_name(q, q->q.rules, way, key);
 
 	question_free(q);
 	return named;
 }
 
-bool engine_vetoes(struct engine *g, struct held *h, bool by_signature,
+bool engine_vetoes(struct engine *g, struct held *h, enum access_way way,
 	const uint8_t key[32])
 {
 	struct question *q;
 	bool named = !question_new(g, h, ACCESS_UPDATE, &q, NULL) &&
-		rules_name(q, &h->session->board.veto, by_signature, key);
+		rules_name(q, &h->session->board.veto, way, key);
 
 	question_free(q);
 	return named;

@@ -361,8 +361,8 @@ static bool may_open(const struct change *ch, const struct principal *who)
 		return false;
 	return (h->session->creator.size == 32 &&
 		       memcmp(h->session->creator.data, who->key, 32) == 0) ||
-		engine_names(ch->g, h, right, false, who->key) ||
-		engine_vetoes(ch->g, h, false, who->key);
+		engine_names(ch->g, h, right, ACCESS_BY_ANY, who->key) ||
+		engine_vetoes(ch->g, h, ACCESS_BY_ANY, who->key);
 }
 
 static int open_check(
@@ -493,14 +493,19 @@ out:
 
 /* ---- what members and time do ---- */
 
-bool board_member(const struct change *ch, bool by_signature,
+bool board_member(const struct change *ch, enum access_way way,
 	const uint8_t key[32], bool *veto)
 {
 	enum access_right right;
 	struct held *h = change_ruler(ch, &right);
 
-	*veto = h && engine_vetoes(ch->g, h, by_signature, key);
-	return h && (*veto || engine_names(ch->g, h, right, by_signature, key));
+	*veto = h && engine_vetoes(ch->g, h, way, key);
+	return h && (*veto || engine_names(ch->g, h, right, way, key));
+}
+
+static enum access_way vote_way(const struct proposal_vote *v)
+{
+	return v->by_signature ? ACCESS_BY_SIGNATURE : ACCESS_BY_TLS;
 }
 
 /* The vote of this key replaces the one it had. -EEXIST: it is the same. */
@@ -550,8 +555,8 @@ void board_vote(struct engine *g, const struct engine_call *c,
 	if (!ret && p->state == PROPOSAL_OPEN) {
 		ret = vote_add(p, room, vote, &e);
 		if (!ret && !vote->yes &&
-			board_member(&l.ch, vote->by_signature, vote->key.data,
-				&veto) &&
+			board_member(
+				&l.ch, vote_way(vote), vote->key.data, &veto) &&
 			veto)
 			look_close(&l, PROPOSAL_VETOED, vote->reason);
 		if (!ret)
@@ -611,6 +616,8 @@ static void board_look(struct engine *g, struct due *d, int64_t now)
 		due_drop(g, d);
 		return;
 	}
+	if (p.state == PROPOSAL_OPEN)
+		d->at = due_at(&p, now);
 	if (!look_begin(&l, g, &p, &e) && p.state == PROPOSAL_OPEN) {
 		uint64_t before = p.state;
 

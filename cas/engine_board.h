@@ -18,7 +18,7 @@ must_check int board_change(struct engine *g, const struct proposal *p,
 must_check int board_message(
 	const struct proposal *p, bool yes, struct buf *out);
 /* The rules, or those of the veto, name this key. */
-bool board_member(const struct change *ch, bool by_signature,
+bool board_member(const struct change *ch, enum access_way way,
 	const uint8_t key[32], bool *veto);
 /* A member's vote, checked by the caller; answers. */
 void board_vote(struct engine *g, const struct engine_call *c,

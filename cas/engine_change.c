@@ -72,6 +72,8 @@ int change_parse(struct change *ch, struct engine *g, enum change_kind kind,
 	*ch = (struct change){.g = g, .kind = kind};
 	memcpy(ch->creator, who->key, 32);
 	ret = session_parse("session", yaml, size, &ch->next, e);
+	if (!ret)
+		ret = engine_mask_check(ch->next, e);
 	if (ret)
 		return ret;
 	if (ch->next->creator.size &&

@@ -166,11 +166,10 @@ must_check int engine_may_keys(struct engine *g, struct held *h,
 must_check int engine_may(struct engine *g, struct held *h,
 	enum access_right right, const struct principal *who, struct err *e);
 
-/* The rules of a right (of the board's veto) name this key: for a signer, or
- * for one who comes with a TLS key. */
+/* The rules of a right (of the board's veto) name this key. */
 bool engine_names(struct engine *g, struct held *h, enum access_right right,
-	bool by_signature, const uint8_t key[32]);
-bool engine_vetoes(struct engine *g, struct held *h, bool by_signature,
+	enum access_way way, const uint8_t key[32]);
+bool engine_vetoes(struct engine *g, struct held *h, enum access_way way,
 	const uint8_t key[32]);
 
 /* ---- what a session or CAS must be like ---- */
@@ -236,6 +235,11 @@ void engine_fail(struct engine *g, const struct engine_call *c, int status,
 must_check int engine_version(struct engine *g, const char *name,
 	const uint8_t hash[SESSION_HASH_SIZE], struct session **out,
 	struct err *e);
+
+/* As YAML for people: values that were given are masked (engine_mask.c). */
+must_check int engine_yaml(const struct session *s, struct buf *out);
+/* -EINVAL: the mask came back as a value. */
+must_check int engine_mask_check(const struct session *s, struct err *e);
 
 /* ---- name spaces ---- */
 /* "shop/db": "shop"; "shop": "/"; "/": false. out: SESSION_NAME_MAX + 1. */

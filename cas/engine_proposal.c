@@ -28,7 +28,7 @@ static bool may_see(const struct change *ch, const struct proposal *p,
 	return who->present &&
 		(memcmp(p->opener.data, who->key, 32) == 0 ||
 			change_may_know(ch, who) ||
-			board_member(ch, false, who->key, &veto));
+			board_member(ch, ACCESS_BY_ANY, who->key, &veto));
 }
 
 /* False: answered. */
@@ -71,7 +71,7 @@ static int proposal_body(
 	int ret = board_message(p, true, &message);
 
 	if (!ret && ch->next)
-		ret = session_yaml(ch->next, &yaml);
+		ret = engine_yaml(ch->next, &yaml);
 	if (!ret)
 		j = proposal_json(p, change_name((enum change_kind)p->action),
 			(const char *)message.data, (const char *)yaml.data);
@@ -206,7 +206,10 @@ void engine_proposal_vote(struct engine *g, const struct engine_call *c,
 		ret = vote_signed(&p, signature, &v, key, &e);
 	else if (!c->who.present)
 		ret = err_setf(&e, -EACCES, "neither key nor signature");
-	if (!ret && !board_member(&ch, v.by_signature, key, &veto))
+	if (!ret &&
+		!board_member(&ch,
+			v.by_signature ? ACCESS_BY_SIGNATURE : ACCESS_BY_TLS,
+			key, &veto))
 		ret = err_setf(&e, -EACCES,
 			"%s: its rules do not name this key%s", p.session,
 			v.by_signature ? "" : " (signers vote by signature)");

@@ -86,7 +86,7 @@ static int held_yaml(struct held *h)
 
 	if (h->yaml.size)
 		return 0;
-	ret = session_yaml(h->session, &h->yaml);
+	ret = engine_yaml(h->session, &h->yaml);
 	if (ret)
 		buf_fini(&h->yaml);
 	return ret;
@@ -106,7 +106,7 @@ static void read_older(struct engine *g, const struct engine_call *c,
 	}
 	a = answer_new(g, c);
 	if (a) {
-		a->failed |= session_yaml(s, &a->body) != 0;
+		a->failed |= engine_yaml(s, &a->body) != 0;
 		answer_item_hex(a, "hash", hash, SESSION_HASH_SIZE);
 		answer_item(a, "present", "false");
 		answer_logged(a, h->session, c, "session.read", hash);
@@ -272,10 +272,14 @@ void engine_session_list(
 static int public_value(struct engine *g, struct held *h, const char *secret,
 	const char *format, struct answer *a, uint64_t *seq)
 {
+	const struct secret_spec *spec = session_secret(h->session, secret);
 	const struct secret_set *set;
 	struct err e = {0};
 	int ret = engine_secrets(g, h, &set, &e);
 
+	/* Nothing is said of others, not even which formats they have. */
+	if (!ret && (!spec || !spec->export_public))
+		ret = -EPERM;
 	if (!ret)
 		ret = secret_public(
 			set, h->session, secret, format, &a->body, &e);

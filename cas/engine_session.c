@@ -201,7 +201,7 @@ static bool diff_allowed(const struct change *ch, const struct engine_call *c)
 	if (!ruler)
 		return !change_allow(
 			ch, &present, &(struct access_keys){0}, NULL);
-	return engine_names(ch->g, ruler, right, false, c->who.key);
+	return engine_names(ch->g, ruler, right, ACCESS_BY_ANY, c->who.key);
 }
 
 void engine_session_diff(struct engine *g, const struct engine_call *c,

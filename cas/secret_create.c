@@ -324,8 +324,7 @@ static int import(
 	buf_fini(&text);
 	if (rc)
 		return rc;
-	/* ascii is what a policy has that says no kind. */
-	if (spec->kind != SECRET_ASCII && spec->kind != got.kind) {
+	if (spec->kind != SECRET_IMPORTED && spec->kind != got.kind) {
 		rc = err_setf(m->e, -EINVAL,
 			"%s of session %s is of kind %s; wanted %s",
 			ref->secret ? ref->secret : "it",

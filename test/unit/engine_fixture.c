@@ -200,6 +200,7 @@ const char *fixture_yaml(const char *template)
 	char word[300], hex[65], base64[128];
 
 	buf_fini(&out);
+	buf_text(&out, "");
 	while (*template) {
 		size_t n = strcspn(template, "<");
 
@@ -292,6 +293,12 @@ const struct told *fixture_told(void)
 	fixture_settle();
 	if (told.count != 1)
 		fail_msg("%u answers", told.count);
+	return &told;
+}
+
+static const struct told *made(void)
+{
+	fixture_told();
 	version_note();
 	return &told;
 }
@@ -303,7 +310,7 @@ const struct told *fixture_create_signed(
 	struct engine_call c = fixture_call(who);
 
 	engine_session_create(engine, &c, yaml, strlen(yaml), signatures);
-	return fixture_told();
+	return made();
 }
 
 const struct told *fixture_create(char who, const char *template)
@@ -318,7 +325,7 @@ const struct told *fixture_update_signed(
 	struct engine_call c = fixture_call(who);
 
 	engine_session_update(engine, &c, yaml, strlen(yaml), signatures);
-	return fixture_told();
+	return made();
 }
 
 const struct told *fixture_update(char who, const char *template)
@@ -332,9 +339,7 @@ const struct told *fixture_read_version(
 	struct engine_call c = fixture_call(who);
 
 	engine_session_read(engine, &c, name, hash);
-	fixture_settle();
-	assert_int_equal(told.count, 1);
-	return &told;
+	return fixture_told();
 }
 
 const struct told *fixture_read(char who, const char *name)
@@ -364,9 +369,7 @@ const struct told *fixture_diff(char who, const char *template)
 	struct engine_call c = fixture_call(who);
 
 	engine_session_diff(engine, &c, yaml, strlen(yaml));
-	fixture_settle();
-	assert_int_equal(told.count, 1);
-	return &told;
+	return fixture_told();
 }
 
 const struct told *fixture_verify(
@@ -391,21 +394,13 @@ const struct told *fixture_public(
 
 static char proposal_id[64];
 
-static const struct told *proposal_told(void)
-{
-	fixture_settle();
-	if (told.count != 1)
-		fail_msg("%u answers", told.count);
-	return &told;
-}
-
 const struct told *fixture_open_proposal(char who, const char *template)
 {
 	const char *yaml = fixture_yaml(template);
 	struct engine_call c = fixture_call(who);
 
 	engine_proposal_open(engine, &c, yaml, strlen(yaml), "please");
-	proposal_told();
+	fixture_told();
 	if (!told.status)
 		assert_true(fixture_item(
 			&told, "id", proposal_id, sizeof(proposal_id)));
@@ -422,7 +417,7 @@ static struct signature proposal_sign(char who, char signer, bool yes)
 
 	c = fixture_call(who);
 	engine_proposal_read(engine, &c, proposal_id);
-	proposal_told();
+	fixture_told();
 	at = told.body ? strstr(told.body, "\"message\":\"") : NULL;
 	if (!at) {
 		memcpy(message, "nothing", 8);
@@ -453,7 +448,7 @@ const struct told *fixture_vote(char who, char signer, bool yes)
 	c = fixture_call(who);
 	engine_proposal_vote(engine, &c, proposal_id, yes,
 		yes ? "fine" : "too much for one", signer ? &s : NULL);
-	return proposal_told();
+	return fixture_told();
 }
 
 const struct told *fixture_proposal(char who)
@@ -461,7 +456,7 @@ const struct told *fixture_proposal(char who)
 	struct engine_call c = fixture_call(who);
 
 	engine_proposal_read(engine, &c, proposal_id);
-	return proposal_told();
+	return fixture_told();
 }
 
 const struct told *fixture_proposals(char who, const char *session)
@@ -469,7 +464,7 @@ const struct told *fixture_proposals(char who, const char *session)
 	struct engine_call c = fixture_call(who);
 
 	engine_proposal_list(engine, &c, session);
-	return proposal_told();
+	return fixture_told();
 }
 
 const struct told *fixture_withdraw(char who)
@@ -477,7 +472,7 @@ const struct told *fixture_withdraw(char who)
 	struct engine_call c = fixture_call(who);
 
 	engine_proposal_withdraw(engine, &c, proposal_id);
-	return proposal_told();
+	return fixture_told();
 }
 
 const struct told *fixture_tick(int64_t seconds)

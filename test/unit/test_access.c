@@ -283,12 +283,18 @@ static void names(void **state)
 	struct access_rule room[8];
 	struct item_list list = rules("2(aB=)", room);
 
-	assert_true(access_mentions(&list, key('C'), key('A').data));
-	assert_true(access_mentions(&list, key('C'), key('B').data));
-	assert_true(access_mentions(&list, key('C'), key('C').data));
-	assert_false(access_mentions(&list, key('C'), key('D').data));
-	assert_true(access_wants_signature(&list, key('B').data));
-	assert_false(access_wants_signature(&list, key('A').data));
+	assert_true(
+		access_names(&list, key('C'), ACCESS_BY_TLS, key('A').data));
+	assert_true(
+		access_names(&list, key('C'), ACCESS_BY_ANY, key('B').data));
+	assert_true(
+		access_names(&list, key('C'), ACCESS_BY_TLS, key('C').data));
+	assert_false(
+		access_names(&list, key('C'), ACCESS_BY_ANY, key('D').data));
+	assert_true(access_names(
+		&list, key('C'), ACCESS_BY_SIGNATURE, key('B').data));
+	assert_false(access_names(
+		&list, key('C'), ACCESS_BY_SIGNATURE, key('A').data));
 }
 
 /* ---- signatures ---- */
