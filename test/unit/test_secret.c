@@ -521,8 +521,14 @@ static void test_import(void **state)
 	struct session_ref pw = {.session = "org/pki", .secret = "pw"};
 	struct secret_spec spec[] = {
 		{.name = "leaf", .kind = SECRET_X509, .issuer = "root"},
-		{.name = "root", .import = {&ca, 1}, .export_public = true},
-		{.name = "word", .import = {&pw, 1}, .export_public = true},
+		{.name = "root",
+			.kind = SECRET_IMPORTED,
+			.import = {&ca, 1},
+			.export_public = true},
+		{.name = "word",
+			.kind = SECRET_IMPORTED,
+			.import = {&pw, 1},
+			.export_public = true},
 	};
 	struct session *s = secret_session(spec, 3);
 	struct secret_set *set;
@@ -548,7 +554,7 @@ static void test_import(void **state)
 	assert_int_equal(
 		secret_set_make(s, NULL, NULL, &there, &set, &e), -EINVAL);
 	assert_non_null(strstr(e.text, "is of kind ascii; wanted binary"));
-	spec[2].kind = SECRET_ASCII;
+	spec[2].kind = SECRET_IMPORTED;
 	w.rc = -EPERM;
 	assert_int_equal(
 		secret_set_make(s, NULL, NULL, &there, &set, &e), -EPERM);
