@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "cli/client.h"
+#include "cli/signature.h"
 #include "lib/string.h"
 
 #define PROPOSALS "/v1/proposals/"
@@ -93,60 +94,6 @@ int client_proposal_open(struct options *o, struct err *e)
 }
 
 /* ---- voting ---- */
-
-static json_t *base64(const void *data, size_t size)
-{
-	char *text = malloc(size / 3 * 4 + 8);
-	json_t *j = NULL;
-
-	if (text) {
-		EVP_EncodeBlock((uint8_t *)text, data, (int)size);
-		j = json_string(text);
-	}
-	free(text);
-	return j;
-}
-
-static EVP_PKEY *load_key(const char *path, struct err *e)
-{
-	FILE *f = fopen(path, "re");
-	EVP_PKEY *key = f ? PEM_read_PrivateKey(f, NULL, NULL, NULL) : NULL;
-
-	if (f)
-		fclose(f);
-	if (!key)
-		err_setf(e, -EINVAL,
-			"--key %s: wanted PEM with a private key (Ed25519 or "
-			"EC)",
-			path);
-	ERR_clear_error();
-	return key;
-}
-
-/* {"key", "value"} */
-static json_t *sign(EVP_PKEY *key, const char *text, struct err *e)
-{
-	const EVP_MD *md = EVP_PKEY_is_a(key, "EC") ? EVP_sha256() : NULL;
-	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-	uint8_t value[512], *spki = NULL;
-	size_t size = sizeof(value);
-	int spki_size = i2d_PUBKEY(key, &spki);
-	json_t *j = NULL;
-
-	if (ctx && spki_size > 0 &&
-		EVP_DigestSignInit(ctx, NULL, md, NULL, key) == 1 &&
-		EVP_DigestSign(ctx, value, &size, (const uint8_t *)text,
-			strlen(text)) == 1)
-		j = json_pack("{s:o, s:o}", "key",
-			base64(spki, (size_t)spki_size), "value",
-			base64(value, size));
-	if (!j)
-		err_setf(e, -EINVAL, "--key: this key does not sign");
-	ERR_clear_error();
-	OPENSSL_free(spki);
-	EVP_MD_CTX_free(ctx);
-	return j;
-}
 
 /* What is signed must be about the session that is shown, and the hash that the
  * user named, if he did. */
@@ -237,7 +184,7 @@ int client_proposal_vote(struct options *o, struct err *e)
 
 	if (!path)
 		return err_setf(e, -EINVAL, "--key: missing");
-	key = load_key(path, e);
+	key = signature_key(path, e);
 	if (!key)
 		return -EINVAL;
 	ret = get_proposal(o, &answer, e);
@@ -251,7 +198,7 @@ int client_proposal_vote(struct options *o, struct err *e)
 	if (!ret && !o->value[CLIENT_JSON])
 		printf("%s%s", diff ? diff : "", message);
 	if (!ret)
-		signature = sign(key, message, e);
+		signature = signature_make(key, message, e);
 	if (!ret)
 		ret = signature ? post_vote(o, signature, e) : -EINVAL;
 	json_decref(signature);

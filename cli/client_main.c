@@ -293,6 +293,13 @@ static int help(const char *group)
 			printf("  %-10s %s\n", name + len + 1,
 				commands[i].synopsis);
 	}
+	/* Of the program sconce-session. */
+	if (strcmp(group, "session") == 0)
+		printf("  check      [--json] FILE\n"
+		       "  hash       [OPTIONS] FILE\n"
+		       "  diff       [--json] OLD NEW\n"
+		       "  sign       [OPTIONS] (--key FILE | --message) "
+		       "POLICY\n");
 	printf("\n`sconce %s COMMAND --help` explains one.\n", group);
 	return CLIENT_OK;
 }

@@ -86,8 +86,8 @@ int cmd_audit(int argc, char **argv)
 {
 	/* What needs the network is not in the verifier. */
 	if (argc > 1 && strcmp(argv[1], "fetch") == 0)
-		return start("sconce-client", WORDS("sconce", "audit"), argc,
-			argv);
+		return start(
+			"sconce-client", WORDS("sconce", "audit"), argc, argv);
 	return start("sconce-audit", WORDS("sconce-audit"), argc, argv);
 }
 
@@ -108,6 +108,13 @@ int cmd_cas(int argc, char **argv)
 
 int cmd_session(int argc, char **argv)
 {
+	static const char *const local[] = {"check", "hash", "diff", "sign"};
+
+	/* What needs no CAS, and no network. */
+	for (size_t i = 0; argc > 1 && i < ARRAY_SIZE(local); i++)
+		if (strcmp(argv[1], local[i]) == 0)
+			return start("sconce-session", WORDS("sconce-session"),
+				argc, argv);
 	return start("sconce-client", WORDS("sconce", "session"), argc, argv);
 }
 
