@@ -6,6 +6,8 @@
  * bench-store start DIR [SESSIONS [BYTES]]
  *	Makes a store of so many sessions, then opens it in a process of its
  *	own: time and resident memory.
+ * bench-store verify [RECORDS]
+ *	Verifies an exported log of so many records, an event in each.
  *
  * DIR says which disk is measured. Without witnesses.
  */
@@ -20,7 +22,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "cas/store.h"
+#include "cas/audit.h"
+#include "cas/store_int.h"
 
 enum { VOLUMES = 10000, SAMPLES = 4 << 20, TAG = 48 };
 
@@ -252,14 +255,53 @@ static void start(const char *path, int argc, char **argv)
 		die("start", NULL);
 }
 
+static void verify(unsigned records)
+{
+	static const uint8_t hash[32] = {1};
+	struct store_event tag = {
+		"volume.tag", "shop/db/data", hash, hash, hash, NULL, 0, false};
+	struct audit_signer signer = {
+		.key = EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256")};
+	struct store_record r = {.events = &tag, .event_count = 1};
+	struct audit_known known = {0};
+	struct audit_found found;
+	struct buf text = {0}, cbor = {0};
+	struct err e = {0};
+	uint64_t from;
+
+	for (r.seq = 1; r.seq <= records; r.seq++) {
+		cbor.size = 0;
+		r.time = 1790000000 + r.seq;
+		if (store_record_encode(&r, &cbor) || audit_line(&r, &text))
+			die("no memory", NULL);
+		memcpy(r.prev, r.hash, sizeof(r.prev));
+	}
+	if (audit_checkpoint(&signer, 0, records, r.hash, &text, &e))
+		die("checkpoint", &e);
+	from = now_ns();
+	if (audit_verify(
+		    (const char *)text.data, text.size, &known, &found, &e))
+		die("verify", &e);
+	printf("verified %" PRIu64 " records, %.0f MiB: %.2f s\n", found.last,
+		(double)text.size / 1048576, (double)(now_ns() - from) / 1e9);
+	buf_fini(&text);
+	buf_fini(&cbor);
+	EVP_PKEY_free(signer.key);
+}
+
 int main(int argc, char **argv)
 {
 	static char path[4096], side[4200];
 
+	if (argc > 1 && strcmp(argv[1], "verify") == 0) {
+		verify(argc > 2 ? (unsigned)atoi(argv[2]) : 1000000);
+		return 0;
+	}
 	if (argc < 3) {
 		fprintf(stderr,
 			"usage: bench-store tags DIR [SECONDS [CLIENTS...]]\n"
-			"       bench-store start DIR [SESSIONS [BYTES]]\n");
+			"       bench-store start DIR [SESSIONS [BYTES]]\n"
+			"       bench-store verify [RECORDS]\n");
 		return 2;
 	}
 	event = eventfd(0, EFD_CLOEXEC);

@@ -336,6 +336,32 @@ static void test_one_replaced(void **state)
 	buf_fini(&all);
 }
 
+/* Signed, and yet not what it should be. */
+static void test_signed_wrong(void **state)
+{
+	struct store_record r = {.seq = 1, .prev = {1}};
+	struct buf b = {0}, cbor = {0};
+
+	/* A chain that begins in the middle of another. */
+	assert_int_equal(store_record_encode(&r, &cbor), 0);
+	assert_int_equal(audit_line(&r, &b), 0);
+	assert_int_equal(audit_checkpoint(&signer, 0, 1, r.hash, &b, &e), 0);
+	assert_int_equal(verify(&b, NULL), AUDIT_TAMPERED);
+	assert_non_null(strstr(e.text, "not the first of a chain"));
+	/* The same key in another form would be another hash. */
+	compose("12345A", &b);
+	b.size -= strlen(line_of('A'));
+	const char *text = line_of('A'), *at = strstr(text, "\",\"signature");
+
+	buf_add(&b, text, (size_t)(at - text));
+	buf_text(&b, "00");
+	buf_text(&b, at);
+	assert_int_equal(verify(&b, NULL), AUDIT_TAMPERED);
+	assert_non_null(strstr(e.text, "its signature does not hold"));
+	buf_fini(&b);
+	buf_fini(&cbor);
+}
+
 /* CAS itself tells two histories, each signed. */
 static void test_forked(void **state)
 {
@@ -473,6 +499,16 @@ static void test_forms(void **state)
 			fail_msg("%s: %s", bad[i], e.text);
 		buf_fini(&b);
 	}
+	/* What would talk to a terminal. */
+	for (size_t i = 0; i < 2; i++) {
+		struct buf b = {0};
+
+		buf_text(&b, lines[0]);
+		*strstr((char *)b.data, ".create") = i ? '\x7f' : '\x1b';
+		assert_int_equal(verify(&b, NULL), AUDIT_TAMPERED);
+		assert_non_null(strstr(e.text, "line 1: malformed at column"));
+		buf_fini(&b);
+	}
 }
 
 int main(void)
@@ -486,6 +522,7 @@ int main(void)
 		cmocka_unit_test(test_every_byte),
 		cmocka_unit_test(test_rewritten),
 		cmocka_unit_test(test_one_replaced),
+		cmocka_unit_test(test_signed_wrong),
 		cmocka_unit_test(test_forked),
 		cmocka_unit_test(test_wrong_cas),
 		cmocka_unit_test(test_known_read),
