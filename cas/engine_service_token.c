@@ -165,7 +165,8 @@ int token_use(struct services *v, const char *name, const char *token,
 	return 0;
 }
 
-/* The session wants tokens, and whoever asks may have one. */
+/* 0: the session wants tokens, and whoever asks may have one; 1: it starts
+ * without. */
 static int may_have(const struct request *q, const struct session *s,
 	const char *service, struct giver *giver, struct err *e)
 {
@@ -173,10 +174,7 @@ static int may_have(const struct request *q, const struct session *s,
 		return err_setf(e, -ENOENT, "session %s has no service %s",
 			s->name, service);
 	if (!s->security.singleton)
-		return err_setf(e, -EINVAL,
-			"session %s has no singleton_enclaves: it takes no "
-			"one-time tokens",
-			s->name);
+		return 1;
 	return service_access_token(giver, q->r->token, e);
 }
 
@@ -199,6 +197,10 @@ void service_token(const struct request *q)
 	giver_close(&giver);
 	if (ret < 0) {
 		service_refuse(q, ret, e.text);
+		return;
+	}
+	if (ret > 0) {
+		service_reply(q, &(struct wire_reply){.id = 0});
 		return;
 	}
 	le64_put(t.end, (uint64_t)engine_now(q->g) + SERVICE_TOKEN_LIFE);
