@@ -50,9 +50,10 @@ enum wire_op {
 	 * instance is over. */
 	WIRE_EXIT,
 	/* Before there is an enclave: a one-time token for a start of
-	 * `session`. Any client may ask, and does before each start; reply:
-	 * value, the token as text (its manifest has it), or none: no token is
-	 * wanted, or there is no such session. */
+	 * `session`; launchers ask before each start. `token`: of the
+	 * service_access_token. Reply: value, the token as text (the enclave's
+	 * manifest has it), or none: this session wants none, and the manifest
+	 * has the access token, if there is one. */
 	WIRE_TOKEN,
 	WIRE_OPS,
 };

@@ -38,7 +38,8 @@ static const struct option_row rows[] = {
 	[SESSION] = {"session", 0, "NAME/SERVICE", false, "what to run"},
 	[CAS_KEY] = {"cas-key", 0, "HASH", false,
 		"key of CAS (default: as `sconce cas attest` noted)"},
-	[TOKEN] = {"token", 0, "TEXT", false, "access token of the session"},
+	[TOKEN] = {"token", 0, "TEXT", false,
+		"access token of the session; better in SCONCE_TOKEN"},
 	[QUIET] = {"quiet", 'q', NULL, false, "no note that nothing protects"},
 };
 
@@ -312,7 +313,8 @@ static int native(struct options *o, struct err *e)
 		.addresses = n.cas.addresses,
 		.addresses_count = n.cas.addresses_count,
 		.session = c.session,
-		.token = o->value[TOKEN],
+		.token = o->value[TOKEN] ? o->value[TOKEN]
+					 : getenv(RUN_CAS_TOKEN_VARIABLE),
 		.host_args = {(const char **)(uintptr_t)o->path, count},
 		.tag_done = no_tags,
 		.say = say,

@@ -123,6 +123,8 @@ static int ask_for_token(
 	int ret;
 
 	bytes_to_hex(c->key, sizeof(c->key), key);
+	if (o->token != NULL && setenv(RUN_CAS_TOKEN_VARIABLE, o->token, 1) < 0)
+		return err_setf(e, -ENOMEM, "no memory");
 	args[n++] = key;
 	args[n++] = o->session;
 	for (size_t i = 0; i < c->addresses_count; i++)
@@ -144,15 +146,22 @@ static int ask_for_token(
 int run_cas_manifest(
 	struct run_cas *c, const struct run_cas_options *o, struct err *e)
 {
+	const char *token = o->token != NULL ? o->token
+					     : getenv(RUN_CAS_TOKEN_VARIABLE);
 	int ret = 0;
 
-	if (o->token == NULL)
-		ret = ask_for_token(c, o, e);
-	else if (strlen(o->token) < sizeof(c->token))
-		strcpy(c->token, o->token);
-	else
-		ret = err_setf(e, -EINVAL, "--token: more than %d bytes",
+	if (o->one_time != NULL && strlen(o->one_time) >= RUN_CAS_TOKEN)
+		return err_setf(e, -EINVAL, "--one-time: more than %d bytes",
 			RUN_CAS_TOKEN - 1);
+	if (token != NULL && strlen(token) >= RUN_CAS_TOKEN)
+		return err_setf(e, -EINVAL, "--token: more than %d bytes",
+			RUN_CAS_TOKEN - 1);
+	if (o->one_time != NULL)
+		strcpy(c->token, o->one_time);
+	else
+		ret = ask_for_token(c, o, e);
+	if (c->token[0] == '\0' && token != NULL)
+		strcpy(c->token, token);
 	if (ret == 0)
 		ret = manifest_for_cas(c->key, o->session, c->token,
 			c->manifest, &c->manifest_size, e);

@@ -16,15 +16,20 @@ struct run_cas_options {
 	const char *cas; /* HOST:PORT; NULL: the user's usual one */
 	const char *session; /* "name/service" */
 	const char *key; /* hexadecimal; NULL: as `sconce cas attest` noted */
-	const char *token; /* NULL: CAS is asked for one */
+	const char
+		*token; /* access token; NULL: that of SCONCE_TOKEN, if any */
+	const char *one_time; /* NULL: CAS is asked for one; "": none */
 };
+
+/* Also of sconce-exec: where access tokens are, which are not for ps(1). */
+#define RUN_CAS_TOKEN_VARIABLE "SCONCE_TOKEN"
 
 struct run_cas {
 	uint8_t key[32];
 	char address[RUN_CAS_ADDRESSES][RUN_CAS_ADDRESS]; /* numeric */
 	const char *addresses[RUN_CAS_ADDRESSES];
 	size_t addresses_count;
-	char token[RUN_CAS_TOKEN]; /* "": none is needed */
+	char token[RUN_CAS_TOKEN]; /* of the manifest; "": none */
 	uint8_t manifest[MANIFEST_CAS_MAX];
 	size_t manifest_size;
 	uint8_t hash[32]; /* of the manifest */
@@ -34,6 +39,7 @@ struct run_cas {
  * -ENOENT: this user knows no such CAS; -EHOSTUNREACH. */
 must_check int run_cas_find(
 	struct run_cas *c, const struct run_cas_options *o, struct err *e);
-/* The token, by asking CAS in a program of its own; and the manifest. */
+/* The one-time token, by asking CAS in a program of its own, or the access
+ * token if none is wanted; and the manifest. */
 must_check int run_cas_manifest(
 	struct run_cas *c, const struct run_cas_options *o, struct err *e);

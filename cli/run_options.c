@@ -128,6 +128,13 @@ static int set_token(struct run_options *o, const char *value, struct err *e)
 	return 0;
 }
 
+static int set_one_time(struct run_options *o, const char *value, struct err *e)
+{
+	(void)e;
+	o->cas.one_time = value;
+	return 0;
+}
+
 static int add_mount(
 	struct run_options *o, const struct mount_spec *m, struct err *e)
 {
@@ -409,8 +416,11 @@ static const struct option options[] = {
 		"key of that CAS (default: as `sconce cas attest` noted)",
 		set_cas_key},
 	{"token", 0, VALUE_NEEDED, "TEXT",
-		"of one start (default: CAS is asked whether it wants one)",
+		"access token of that session; better in SCONCE_TOKEN",
 		set_token},
+	{"one-time", 0, VALUE_NEEDED, "TEXT",
+		"token of one start (default: CAS is asked for one)",
+		set_one_time},
 	{"trace", 0, VALUE_ALLOWED, "host",
 		"print system calls, as strace does, or calls to the host",
 		set_trace},

@@ -2,18 +2,20 @@
 /*
  * sconce-exec token KEY SESSION ADDRESS...: for the launcher, which has no TLS
  * in it. Writes the one-time token that CAS gives for a start of SESSION to
- * standard output; nothing, if none is needed. Waits for a CAS that is away as
+ * standard output; nothing, if none is wanted. Waits for a CAS that is away as
  * enclaves do.
  */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "cas/link.h"
 #include "cli/cmd.h"
 #include "cli/exec_cmd.h"
+#include "cli/run_cas.h"
 #include "lib/string.h"
 
 enum { PATIENCE_MS = 60 * 1000, TRY_MS = 5 * 1000, SAY_MS = 5 * 1000 };
@@ -22,7 +24,11 @@ static int ask(const char *address, const uint8_t key[32], const char *session,
 	struct err *e)
 {
 	const struct wire_request r = {
-		.id = 1, .op = WIRE_TOKEN, .session = session};
+		.id = 1,
+		.op = WIRE_TOKEN,
+		.session = session,
+		.token = getenv(RUN_CAS_TOKEN_VARIABLE),
+	};
 	struct wire_reply reply;
 	struct link *l = NULL;
 	int ret = link_new(address, key, &l, e);

@@ -106,7 +106,7 @@ def test_one_time_token(tmp_path, las):
         cas.run().check(7)
         assert cas.events("token") == ["token s/a"]
         # Another one is another manifest.
-        done = cas.run(options=["--token", "cd" * 32])
+        done = cas.run(options=["--one-time", "cd" * 32])
         assert done.check(125).err.count("CONFIGID is of another session")
 
 
@@ -171,7 +171,7 @@ def test_another_key_is_told_nothing(tmp_path):
         right = cas.key
         cas.key = "%064x" % (int(right, 16) ^ 1)
         # By the launcher; and, if that asks nothing, by the enclave.
-        for options in ([], ["--token", ""]):
+        for options in ([], ["--one-time", ""]):
             done = cas.run(options=options)
             assert done.check(125).out == ""
             assert "its key is %s; wanted %s" % (right, cas.key) in done.err
@@ -225,7 +225,7 @@ def test_refusals_are_told_and_final(tmp_path):
 def test_cas_that_comes_late(tmp_path):
     with FakeCas(tmp_path, HELLO, FILES) as cas:
         cas.stop()
-        with cas.begin(options=["--token", ""]) as process:
+        with cas.begin(options=["--one-time", ""]) as process:
             time.sleep(4)
             assert process.poll() is None
             cas.again()
@@ -352,7 +352,7 @@ def reply(**more):
 def test_answers_that_are_none(tmp_path, name, frame, wanted):
     (tmp_path / "frame").write_bytes(frame)
     with FakeCas(tmp_path, options=["--frame", tmp_path / "frame"]) as cas, \
-            cas.begin(options=["--token", ""]) as process:
+            cas.begin(options=["--one-time", ""]) as process:
         cas.wait_for("listening")
         # Some may be noise of the network, and are tried again for a time.
         lines = []

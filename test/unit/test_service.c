@@ -652,7 +652,8 @@ static int get_token(const char *name, const char *access, char *out)
 		.op = WIRE_TOKEN, .session = name, .token = access};
 	int ret = case_ask(&c, p, &r, &reply);
 
-	if (ret == 0) {
+	out[0] = '\0';
+	if (ret == 0 && reply.value.size > 0) {
 		assert_int_equal(reply.value.size, 80);
 		memcpy(out, reply.value.data, 81);
 	}
@@ -673,7 +674,9 @@ static void test_singleton(void **state)
 
 	images[0].volumes.count = 0;
 	case_put_session(&c, &session);
-	assert_int_equal(get_token("shop/db/db", NULL, token), -EINVAL);
+	/* Launchers ask before each start: none is wanted. */
+	assert_int_equal(get_token("shop/db/db", NULL, token), 0);
+	assert_string_equal(token, "");
 	session.security.singleton = true;
 	case_put_session(&c, &session);
 	assert_int_equal(get_token("shop/db/none", NULL, token), -ENOENT);
