@@ -264,7 +264,7 @@ void engine_session_list(
 		buf_text(&a->body, text);
 	answer_item(a, "complete", l.cut ? "false" : "true");
 	free(text);
-	answer_after(a, 0);
+	answer_after(a, store_seq(g));
 }
 
 /* ---- public values ---- */
