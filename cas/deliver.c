@@ -154,25 +154,20 @@ static int make_args(struct delivery *d)
 	return 0;
 }
 
-/* "@@NAME" is the host's variable NAME. */
+/* Only what the policy says: nothing of the host's. */
 static int make_env(struct delivery *d)
 {
 	const struct text_map *env = &d->in->service->environment;
 	struct manifest_env *out = &d->manifest.env;
 
 	out->set.item = calloc(env->count + 1, sizeof(struct text_pair));
-	out->pass.item = calloc(env->count + 1, sizeof(char *));
-	if (!out->set.item || !out->pass.item)
+	if (!out->set.item)
 		return no_memory(d->e);
 	for (size_t i = 0; i < env->count; i++) {
 		const struct text_pair *p = &env->item[i];
 		struct text_pair *q = &out->set.item[out->set.count];
 		int ret;
 
-		if (string_has_prefix(p->key, "@@")) {
-			out->pass.item[out->pass.count++] = p->key + 2;
-			continue;
-		}
 		q->key = p->key;
 		ret = expand(d, p->value, NULL, &q->value);
 		if (ret < 0)
@@ -474,7 +469,6 @@ int deliver(const struct deliver_input *in, struct buf *out, struct err *e)
 	free(d->texts);
 	free(d->manifest.args.list.item);
 	free(d->manifest.env.set.item);
-	free(d->manifest.env.pass.item);
 	string_wipe(d, sizeof(*d));
 	free(d);
 	return ret;
