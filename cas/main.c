@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "cas/http.h"
+#include "cas/secret_memory.h"
 #include "cas/server.h"
 #include "lib/string.h"
 
@@ -238,6 +239,11 @@ int main(int argc, char **argv)
 	bool host = false;
 	struct err e = {0};
 
+	/* First of all: before anything has memory of libcrypto. */
+	if (!secret_memory_init()) {
+		fprintf(stderr, "sconce-cas: libcrypto was used too early\n");
+		return EXIT_FAILURE;
+	}
 	while (!ret &&
 		(option = getopt_long(argc, argv, "", options, NULL)) >= 0) {
 		if (host && option != '?' && !is_operators(option))
