@@ -11,6 +11,8 @@
 #   make hostile  RUNS runs of programs on a host that lies, from seed SEED on
 #   make lvi      the kernel with fences against LVI, checked and tried
 #   make model    the model checker of volumes, CASES of them
+#   make sim-cas  CAS in a simulated world, RUNS times from seed SEED on
+#   make model-cas  larger models of CAS's protocols, by SPIN
 #   make asan     the unit tests with the address and UB sanitizers
 #   make loc      size of the trusted code
 #   make repro    two builds in two places have one MRENCLAVE
@@ -64,6 +66,12 @@ lvi: deps
 model: deps all
 	@$(B)/test/model-volume -n $(CASES) $(if $(SEED),-s $(SEED))
 
+sim-cas: deps all
+	@$(B)/test/sim-cas -n $(RUNS) -s $(SEED)
+
+model-cas: deps
+	@$(PYTHON) test/test_spin.py
+
 asan: deps
 	@test -f build-asan/build.ninja || meson setup build-asan \
 		-Db_sanitize=address,undefined -Db_lundef=false >/dev/null
@@ -85,4 +93,4 @@ repro: deps
 clean:
 	rm -rf $(B) build-asan build-ubsan build-lvi
 
-.PHONY: all deps check demo bench lint fuzz model hostile lvi asan loc repro clean
+.PHONY: all deps check demo bench lint fuzz model model-cas sim-cas hostile lvi asan loc repro clean
