@@ -11,9 +11,10 @@
  * KEY (64 hexadecimal digits), SESSION and TOKEN ("": none) are the manifest's
  * and can be relied on; the rest is the host's word: where CAS may be found
  * (ADDRESS:PORT, numeric) and arguments for the program, which are for CAS to
- * use: the kernel does not look at them again. Its standard streams are the launcher's. "/" is empty memory, with
- * /proc and /dev (and attestation, of which process 1 may use all), and stays
- * so for process 1: the service's file tree is where its children begin.
+ * use: the kernel does not look at them again. Its standard streams are the
+ *launcher's. "/" is empty memory, with /proc and /dev (and attestation, of
+ *which process 1 may use all), and stays so for process 1: the service's file
+ *tree is where its children begin.
  *
  * init starts all of its threads before it configures: they do not count
  * against the service's bound on threads, later ones do. Its descriptors are
