@@ -138,9 +138,11 @@ static int fake_write(void *arg, const struct store_group *g, struct err *e)
 		.size = g->record_size};
 	size_t n = d->records.count;
 
+	int fail = __atomic_load_n(&d->fail, __ATOMIC_SEQ_CST);
+
 	d->writes++;
-	if (d->fail && !d->done)
-		return err_setf(e, d->fail, "the disk does not want to");
+	if (fail && !d->done)
+		return err_setf(e, fail, "the disk does not want to");
 	for (size_t i = 0; i < g->count; i++)
 		put_row(d, &g->writes[i]);
 	if (n && d->records.item[n - 1].seq == g->seq)
@@ -182,18 +184,19 @@ static int holder_append(struct freshness *f, uint64_t from_seq,
 {
 	struct fake_holder *h = (struct fake_holder *)f;
 	bool same = h->state.seq == to_seq && !memcmp(h->state.head, to, 32);
+	int fail = __atomic_load_n(&h->fail, __ATOMIC_SEQ_CST);
 
 	h->appends++;
-	if (h->fail && !h->done)
-		return err_setf(e, h->fail, "the holder is away");
+	if (fail && !h->done)
+		return err_setf(e, fail, "the holder is away");
 	if (!same &&
 		(from_seq != h->state.seq || memcmp(from, h->state.head, 32)))
 		return err_setf(e, -ESTALE, "the holder knows another head");
 	h->state.seq = to_seq;
 	memcpy(h->state.head, to, 32);
 	h->exists = true;
-	if (h->fail)
-		return err_setf(e, h->fail, "the holder's answer is lost");
+	if (fail)
+		return err_setf(e, fail, "the holder's answer is lost");
 	return 0;
 }
 

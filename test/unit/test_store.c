@@ -654,6 +654,126 @@ static void test_event_limits(void **state)
 	commit();
 }
 
+/* ---- with the committer's thread ---- */
+static int woken[2]; /* a pipe */
+
+static void wake(void *arg)
+{
+	assert_int_equal(write(woken[1], "x", 1), 1);
+}
+
+static void threaded_close(void)
+{
+	store_close(store);
+	store = NULL;
+	close(woken[0]);
+	close(woken[1]);
+}
+
+static void threaded(bool held)
+{
+	struct store_options o = options(held);
+
+	store_close(store);
+	store = NULL;
+	assert_int_equal(pipe(woken), 0);
+	o.no_thread = false;
+	o.wakeup = wake;
+	assert_int_equal(store_open(&o, false, &store, &e), 0);
+}
+
+static void wait_for(int calls)
+{
+	char c[64];
+
+	while (called < calls) {
+		assert_true(read(woken[0], c, sizeof(c)) > 0);
+		store_complete(store);
+	}
+}
+
+static void test_thread(void **state)
+{
+	struct store_status st;
+
+	threaded(true);
+	called = 0;
+	for (int i = 0; i < 20000; i++) {
+		char key[16];
+
+		fmt_print(key, sizeof(key), "%d", i % 300);
+		assert_int_equal(
+			put(key, i % 5 ? "value" : NULL, done, NULL), 0);
+		if (i % 7 == 0)
+			assert_int_equal(
+				store_after(store, store_durable(store) + 1,
+					done, NULL),
+				0);
+		if (i % 256 == 255)
+			wait_for(called + 1);
+	}
+	wait_for(20000 + 20000 / 7 + 1);
+	store_status(store, &st);
+	assert_int_equal(st.durable, st.seq);
+	assert_int_equal(holder.state.seq, st.durable);
+	assert_true(st.commits < 20000);
+	threaded_close();
+	open_store(false, true);
+	expect("1", "value");
+	expect("0", NULL);
+}
+
+/* It fails for a while, and nobody is told; then it goes on by itself. */
+static void test_thread_retry(void **state)
+{
+	struct store_status st;
+
+	threaded(false);
+	called = 0;
+	__atomic_store_n(&disk.fail, -ENOSPC, __ATOMIC_SEQ_CST);
+	assert_int_equal(put("a", "1", done, NULL), 0);
+	do
+		store_status(store, &st);
+	while (!st.error);
+	usleep(50000);
+	store_complete(store);
+	assert_int_equal(called, 0);
+	__atomic_store_n(&disk.fail, 0, __ATOMIC_SEQ_CST);
+	wait_for(1);
+	store_status(store, &st);
+	assert_int_equal(st.error, 0);
+	/* Closing does not wait for ever. */
+	__atomic_store_n(&disk.fail, -ENOSPC, __ATOMIC_SEQ_CST);
+	assert_int_equal(put("a", "2", done, NULL), 0);
+	do
+		store_status(store, &st);
+	while (!st.error);
+	threaded_close();
+	assert_int_equal(called, 2);
+	assert_int_equal(last_status, -ESHUTDOWN);
+	disk.fail = 0;
+	open_store(false, false);
+	expect("a", "1");
+}
+
+/* Freshness comes while changes wait; then another CAS takes charge. */
+static void test_thread_freshness(void **state)
+{
+	threaded(false);
+	called = 0;
+	assert_int_equal(put("a", "1", done, NULL), 0);
+	assert_int_equal(
+		store_set_freshness(store, &holder.freshness, 0, &e), 0);
+	assert_int_equal(put("a", "2", done, NULL), 0);
+	wait_for(2);
+	__atomic_store_n(&holder.fail, -ESTALE, __ATOMIC_SEQ_CST);
+	assert_int_equal(put("a", "3", done, NULL), 0);
+	wait_for(3);
+	assert_int_equal(last_status, -ESTALE);
+	assert_int_equal(put("a", "4", done, NULL), -ESHUTDOWN);
+	threaded_close();
+}
+
 /* Against a plain model, with restarts and failures; SEED=N repeats a run. */
 enum { MODEL_KEYS = 64, MODEL_STEPS = 20000 };
 
@@ -740,6 +860,9 @@ int main(void)
 		T(test_amnesia),
 		T(test_log),
 		T(test_event_limits),
+		T(test_thread),
+		T(test_thread_retry),
+		T(test_thread_freshness),
 		T(test_model),
 	};
 
