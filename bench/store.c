@@ -3,13 +3,14 @@
  * bench-store tags DIR [SECONDS [CLIENTS...]]
  *	Clients that each change the tag of a volume again as soon as their last
  *	change is durable: changes per second, latencies. One engine's thread.
+ *	Words ADDR:PORT=HASH are witnesses.
  * bench-store start DIR [SESSIONS [BYTES]]
  *	Makes a store of so many sessions, then opens it in a process of its
  *	own: time and resident memory.
  * bench-store verify [RECORDS]
  *	Verifies an exported log of so many records, an event in each.
  *
- * DIR says which disk is measured. Without witnesses.
+ * DIR says which disk is measured.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -24,6 +25,8 @@
 
 #include "cas/audit.h"
 #include "cas/store_int.h"
+#include "cas/witness.h"
+#include "lib/string.h"
 
 enum { VOLUMES = 10000, SAMPLES = 4 << 20, TAG = 48 };
 
@@ -101,10 +104,40 @@ static void submit(struct client *c)
 		die("submit", NULL);
 }
 
+static struct witness_address witness[WITNESS_MAX];
+static unsigned witnesses;
+
+/* False: not ADDR:PORT=HASH. */
+static bool take_witness(const char *text)
+{
+	const char *equals = strchr(text, '=');
+	struct witness_address *w = &witness[witnesses];
+
+	if (!equals)
+		return false;
+	if (witnesses == WITNESS_MAX ||
+		(size_t)(equals - text) >= sizeof(w->address) ||
+		!string_from_hex(equals + 1, w->key, sizeof(w->key)))
+		die(text, NULL);
+	memcpy(w->address, text, (size_t)(equals - text));
+	witnesses++;
+	return true;
+}
+
 static void open_store(const char *path, bool create)
 {
 	struct store_options o = {.path = path, .wakeup = wake};
+	static struct witness_set *set;
+	uint8_t key[WITNESS_KEY_SIZE];
 	struct err e = {0};
+	uint64_t fresh = now_ns();
+
+	/* Each store is another cluster. */
+	memset(key, 0, sizeof(key));
+	memcpy(key, &fresh, sizeof(fresh));
+	if (witnesses && witness_set_new(witness, witnesses, key, &set, &e))
+		die("witnesses", &e);
+	o.freshness = set ? witness_freshness(set) : NULL;
 
 	memset(o.key, 42, sizeof(o.key));
 	if (store_open(&o, create, &store, &e))
@@ -170,10 +203,9 @@ static void tags(const char *path, int argc, char **argv)
 	if (!sample)
 		abort();
 	open_store(path, true);
-	if (argc > 4)
-		for (int i = 4; i < argc; i++)
-			tags_with((unsigned)atoi(argv[i]), seconds);
-	else
+	for (int i = 4; i < argc; i++)
+		tags_with((unsigned)atoi(argv[i]), seconds);
+	if (argc <= 4)
 		for (size_t i = 0; i < ARRAY_SIZE(usual); i++)
 			tags_with(usual[i], seconds);
 	store_close(store);
@@ -304,6 +336,8 @@ int main(int argc, char **argv)
 			"       bench-store verify [RECORDS]\n");
 		return 2;
 	}
+	while (argc > 3 && take_witness(argv[argc - 1]))
+		argc--;
 	event = eventfd(0, EFD_CLOEXEC);
 	snprintf(path, sizeof(path), "%s/bench-store-%d.db", argv[2],
 		(int)getpid());
