@@ -567,6 +567,90 @@ static void test_import(void **state)
 		secret_set_make(s, NULL, NULL, &env, &set, &e), -EPERM);
 }
 
+/* ---- values in PEM that stand in the policy ---- */
+
+static char *text_of(const char *name, const char *fmt, const char *more)
+{
+	struct buf b = format(all, name, fmt), rest = {0};
+
+	if (more)
+		rest = format(all, name, more);
+	buf_add(&b, rest.data, rest.size);
+	buf_fini(&rest);
+	return (char *)b.data;
+}
+
+static int give(struct secret_spec *spec, size_t count, const char *text)
+{
+	struct secret_set *set = NULL;
+	struct err e = {0};
+	int rc = secret_set_make(
+		secret_session(spec, count), NULL, NULL, &env, &set, &e);
+
+	if (rc ? !text || !strstr(e.text, text) : text != NULL)
+		fail_msg("%d \"%s\"; wanted \"%s\"", rc, e.text,
+			text ? text : "");
+	for (size_t i = 0; !rc && i < count; i++) {
+		struct buf b = format(set, spec[i].name, "");
+
+		/* Given back as it was given. */
+		if (spec[i].value)
+			assert_memory_equal(b.data, spec[i].value, b.size);
+		buf_fini(&b);
+	}
+	secret_set_free(set);
+	return rc;
+}
+
+static void test_given(void **state)
+{
+	char *key = text_of("srv_key", "", NULL);
+	char *ca_key = text_of("ca_key", "", NULL);
+	char *rsa = text_of("rsa", "", NULL);
+	char *pub = text_of("pub", "", NULL);
+	char *chain = text_of("srv", "crt", "chain");
+	char *ca = text_of("ca", "", NULL);
+	static const char locked[] = "-----BEGIN ENCRYPTED PRIVATE KEY-----\n"
+				     "MIGjMF8GCSqGSIb3DQEFDTBSMDEGCSqGSIb3DQEFD"
+				     "DAkBBBtb3JlIHNhbHQgYW5k\n"
+				     "-----END ENCRYPTED PRIVATE KEY-----\n";
+	struct secret_spec spec[] = {
+		{.name = "c",
+			.kind = SECRET_X509,
+			.private_key = "k",
+			.value = chain},
+		{.name = "k", .kind = SECRET_PRIVATE_KEY, .value = key},
+		{.name = "r", .kind = SECRET_PRIVATE_KEY, .value = rsa},
+		{.name = "p", .kind = SECRET_PUBLIC_KEY, .value = pub},
+		{.name = "ca",
+			.kind = SECRET_X509_CA,
+			.private_key = "ck",
+			.value = ca},
+		{.name = "ck", .kind = SECRET_PRIVATE_KEY, .value = ca_key},
+		{.name = "leaf", .kind = SECRET_X509, .issuer = "ca"},
+	};
+
+	assert_int_equal(give(spec, ARRAY_SIZE(spec), NULL), 0);
+	spec[1].value = ca_key;
+	give(spec, ARRAY_SIZE(spec), "secret c: value: the certificate is not");
+	spec[1].value = locked;
+	give(spec, ARRAY_SIZE(spec), "not encrypted");
+	spec[1].value = key;
+	spec[4].value = chain;
+	spec[4].private_key = NULL;
+	give(spec, ARRAY_SIZE(spec), "not the certificate of a CA");
+	spec[4].value = ca;
+	give(spec, ARRAY_SIZE(spec), "issuer \"ca\" has no private key here");
+	spec[3].value = key;
+	give(spec, ARRAY_SIZE(spec), "wanted a public key in PEM");
+	free(key);
+	free(ca_key);
+	free(rsa);
+	free(pub);
+	free(chain);
+	free(ca);
+}
+
 /* ---- the pool ---- */
 
 static void test_pool(void **state)
@@ -636,6 +720,7 @@ int main(void)
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_depth),
 		cmocka_unit_test(test_import),
+		cmocka_unit_test(test_given),
 		cmocka_unit_test(test_pool),
 		cmocka_unit_test(test_ready_key),
 	};
