@@ -485,9 +485,10 @@ const struct access_rule *facts_rule(
 static void add_rules(struct facts *f, const char *sub, enum fact_kind kind,
 	const struct item_list *list)
 {
-	const struct access_rule *r = list->item, *end = r + list->count;
+	const struct access_rule *r = list->item;
+	const struct access_rule *end = list->count ? r + list->count : r;
 
-	while (list->count > 0 && r < end) {
+	while (r < end) {
 		struct buf b = {0};
 
 		r = facts_rule(&b, r);

@@ -26,6 +26,17 @@ static BIO *bio_of(const char *text)
 	return BIO_new_mem_buf(text, (int)strlen(text));
 }
 
+/* One block and nothing else: what stands around it would mean nothing. */
+static bool is_one_pem(const char *text)
+{
+	const char *end = strstr(text, "-----END ");
+
+	if (strncmp(text, "-----BEGIN ", 11) != 0 || !end)
+		return false;
+	end = strstr(end + 9, "-----");
+	return end && end[5 + strspn(end + 5, " \t\r\n")] == '\0';
+}
+
 static EVP_PKEY *public_of_pem(const char *text)
 {
 	BIO *bio = bio_of(text);
@@ -111,10 +122,11 @@ static int hash_of_base58(const char *text, uint8_t hash[static 32])
 
 int session_key_hash(const char *text, uint8_t hash[static 32])
 {
-	if (strstr(text, "-----BEGIN CERTIFICATE-----"))
-		return hash_of_certificate(text, hash);
-	if (strstr(text, "-----BEGIN PUBLIC KEY-----"))
-		return hash_of_public(text, hash);
+	if (string_has_prefix(text, "-----BEGIN CERTIFICATE-----"))
+		return is_one_pem(text) ? hash_of_certificate(text, hash)
+					: -EINVAL;
+	if (string_has_prefix(text, "-----BEGIN PUBLIC KEY-----"))
+		return is_one_pem(text) ? hash_of_public(text, hash) : -EINVAL;
 	if (string_from_hex(text, hash, 32))
 		return 0;
 	return hash_of_base58(text, hash);
@@ -178,9 +190,8 @@ static bool signs(const EVP_PKEY *key, size_t size)
 int session_key_spki(
 	const char *text, uint8_t spki[static SPKI_MAX], size_t *size)
 {
-	EVP_PKEY *key = strstr(text, "-----BEGIN PUBLIC KEY-----")
-		? public_of_pem(text)
-		: public_of_base64(text);
+	EVP_PKEY *key = is_one_pem(text) ? public_of_pem(text)
+					 : public_of_base64(text);
 	uint8_t *der = NULL;
 	int len = key ? i2d_PUBKEY(key, &der) : -1;
 	int ret = -EINVAL;
@@ -197,7 +208,7 @@ int session_key_spki(
 
 int session_key_x25519(const char *text, uint8_t out[static 32])
 {
-	EVP_PKEY *key = public_of_pem(text);
+	EVP_PKEY *key = is_one_pem(text) ? public_of_pem(text) : NULL;
 	size_t size = 32;
 	int ret = -EINVAL;
 

@@ -13,15 +13,17 @@
 
 enum { KEY_MAX = 128 };
 
+/* As readers of numbers take them; longer ones are texts, such as hashes. */
 static bool is_number(const char *text)
 {
-	if (text[0] == '0' && (text[1] == 'x' || text[1] == 'o'))
+	const char *digits = "0123456789";
+
+	if (text[0] == '0' && (text[1] == 'x' || text[1] == 'o')) {
+		digits = text[1] == 'x' ? "0123456789abcdefABCDEF" : "01234567";
 		text += 2;
-	else if (*text == '-')
-		text++;
-	return *text != '\0' &&
-		text[strspn(text, "0123456789abcdefABCDEF")] == '\0' &&
-		*text >= '0' && *text <= '9';
+	}
+	return *text != '\0' && strlen(text) <= 20 &&
+		text[strspn(text, digits)] == '\0';
 }
 
 static bool is_word(const char *text)

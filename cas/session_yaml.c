@@ -606,11 +606,12 @@ static const struct access_rule *put_rule(
 static void put_rules(struct buf *b, unsigned indent, const char *key,
 	const struct item_list *list)
 {
-	const struct access_rule *rule = list->item, *end = rule + list->count;
+	const struct access_rule *rule = list->item, *end;
 	const char *between = "";
 
 	if (list->count == 0)
 		return;
+	end = rule + list->count;
 	put_key(b, indent, key);
 	buf_text(b, "[");
 	while (rule < end) {

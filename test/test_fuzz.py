@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A short, repeatable run of each libFuzzer program of the build."""
 
+import json
 import os
 import shutil
 import ssl
@@ -116,6 +117,13 @@ CAS_KEYS = [bytes([kind]) + cbor(message) for kind, message in (
     (2, [1, "join", bytes(32), "1.0"]),
     (2, [1, "grant", bytes(32), bytes(32), 1, 2, 3]),
     (2, [1, "refusal", "no"]))]
+POLICIES = ["source:test/policies/%s.yaml" % name for name in (
+    "edge-web", "everything", "locked-db", "root-board", "rules-user",
+    "shared-rules")] + [
+    text.encode() for text, _ in json.loads(
+        (ROOT / "test/policies/bad.json").read_text())]
+FORMS = [bytes.fromhex(row["form"]) for row in json.loads(
+    (ROOT / "test/policies/session-hash.json").read_text())]
 SEEDS = {
     "fuzz-audit": [AUDIT, AUDIT + CHECKPOINT, CHECKPOINT],
     "fuzz-store-record": [RECORD],
@@ -144,6 +152,10 @@ SEEDS = {
     "fuzz-secret": SECRETS,
     "fuzz-x509": X509,
     "fuzz-ratls": RATLS,
+    "fuzz-session": POLICIES,
+    "fuzz-session-form": FORMS,
+    "fuzz-subst": [b"$$SCONE::a:hex$$ @@1 $$SCONE::b|escape(json)$$",
+                   b"$$SCONE::self::software_identity$$$$SCONE::c"],
     "fuzz-snp": ["vectors:snp/%s" % case for case in (
         "milan-v2-google/report.bin+vectors:snp/milan-v2-google/vcek.der",
         "genoa-v5-oak/report.bin+vectors:snp/genoa-v5-oak/cert_chain.pem",
