@@ -176,7 +176,8 @@ typedef int store_blob_fn(
  * records() from the engine's, perhaps at the same time.
  */
 struct store_backend {
-	/* create: -EEXIST if there is one; else -ENOENT if there is none. */
+	/* create: -EEXIST if there is one, that has anything in it; else
+	 * -ENOENT if there is none. */
 	int (*open)(void *arg, const char *path, bool create, void **out,
 		struct err *e);
 	void (*close)(void *b);
@@ -217,10 +218,11 @@ struct store_options {
 };
 
 /*
- * Opens or makes (if `create`, -EEXIST if there is one). -ENOENT: none;
- * -EBADMSG: altered; -ESTALE: rolled back, or forked: e names the record found
- * and the one that the witnesses have; -EKEYREJECTED: another key; -EBUSY:
- * another process has it; what freshness->open() gives; -EIO, ...
+ * Opens or makes (if `create`, -EEXIST if there is one). -ENOENT: none, or one
+ * that CAS was killed while making, before it had anything in it; -EBADMSG:
+ * altered; -ESTALE: rolled back, or forked: e names the record found and the
+ * one that the witnesses have; -EKEYREJECTED: another key; -EBUSY: another
+ * process has it; what freshness->open() gives; -EIO, ...
  *
  * Freshness may come later, for those who learn from the store who holds it. A
  * store whose last record was witnessed commits nothing before it is there.

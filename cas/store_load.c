@@ -285,6 +285,24 @@ static int keep_newest(void *arg, const struct store_record *r)
 	return 0;
 }
 
+static int any_row(void *arg, const uint8_t *name, size_t name_size,
+	const void *data, size_t size)
+{
+	return 1;
+}
+
+static int no_record(struct store *s, struct err *e)
+{
+	int ret = s->backend->rows(s->below, any_row, NULL, e);
+
+	if (!ret)
+		return err_setf(e, -ENOENT, "empty: it was never finished");
+	return ret < 0 ? ret
+		       : err_setf(e, -EBADMSG,
+				 "the store has no record: all of its log was "
+				 "deleted");
+}
+
 int store_load(struct store *s, struct err *e)
 {
 	struct newest n;
@@ -294,8 +312,7 @@ int store_load(struct store *s, struct err *e)
 	if (ret)
 		return ret;
 	if (!last)
-		return err_setf(e, -EBADMSG,
-			"the store has no record: all of its log was deleted");
+		return no_record(s, e);
 	ret = store_walk(s, last > CHAIN_END ? last - CHAIN_END + 1 : 1, last,
 		NULL, keep_newest, &n, e);
 	if (!ret)

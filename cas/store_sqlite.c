@@ -168,13 +168,48 @@ static int configure(struct sqlite *b, struct err *e)
 		e);
 }
 
+/* Is there a row of this? 1, 0, or -errno. */
+static int any(struct sqlite *b, const char *query, struct err *e)
+{
+	sqlite3_stmt *st = NULL;
+	int code = sqlite3_prepare_v2(b->db, query, -1, &st, NULL);
+
+	if (code == SQLITE_OK)
+		code = sqlite3_step(st);
+	sqlite3_finalize(st);
+	if (code == SQLITE_ROW || code == SQLITE_DONE)
+		return code == SQLITE_ROW;
+	return fail(b, code, query, e);
+}
+
+/* Whoever was killed while it made a store may have left empty tables. */
+static int make_tables(struct sqlite *b, struct err *e)
+{
+	int ret = any(b, "SELECT 1 FROM sqlite_schema", e);
+
+	if (!ret)
+		return exec(
+			b, "BEGIN IMMEDIATE;" SQL_ROW ";" SQL_LOG ";COMMIT", e);
+	if (ret > 0)
+		ret = check_schema(b, e);
+	if (!ret)
+		ret = any(
+			b, "SELECT 1 FROM log UNION ALL SELECT 1 FROM row", e);
+	return ret > 0 ? err_setf(e, -EEXIST, "there is a store already") : ret;
+}
+
 static int prepare(struct sqlite *b, bool create, struct err *e)
 {
 	int ret = configure(b, e);
 
 	if (!ret && create)
-		ret = exec(
-			b, "BEGIN IMMEDIATE;" SQL_ROW ";" SQL_LOG ";COMMIT", e);
+		ret = make_tables(b, e);
+	else if (!ret)
+		ret = any(b, "SELECT 1 FROM sqlite_schema", e);
+	if (!ret && !create)
+		ret = err_setf(e, -ENOENT, "empty: it was never finished");
+	if (ret > 0)
+		ret = 0;
 	if (!ret)
 		ret = check_schema(b, e);
 	for (int i = 0; i < STATEMENTS && !ret; i++) {
@@ -224,7 +259,7 @@ static int sync_directory(const char *path)
 
 static int make_file(const char *path, struct err *e)
 {
-	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	int fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 
 	if (fd < 0)
 		return err_setf(
@@ -245,6 +280,8 @@ static int sqlite_open(
 	else if (stat(path, &st) < 0)
 		ret = err_setf(
 			e, -errno, "cannot be opened: %s", strerror(errno));
+	else if (st.st_size == 0)
+		ret = err_setf(e, -ENOENT, "empty: it was never finished");
 	if (ret)
 		return ret;
 	b = calloc(1, sizeof(*b));
@@ -263,8 +300,6 @@ static int sqlite_open(
 		ret = sync_directory(path);
 	if (ret) {
 		sqlite_close(b);
-		if (create)
-			unlink(path);
 		return ret;
 	}
 	*out = b;

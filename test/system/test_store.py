@@ -106,6 +106,23 @@ def test_kill(store, held):
     assert changes > KILLS
 
 
+def test_killed_while_made(tmp_path):
+    rng = random.Random(1)
+    for n in range(KILLS):
+        path = tmp_path / str(n)
+        path.mkdir()
+        store = Store(path)
+        for _ in range(3):
+            process = subprocess.Popen(
+                [PROCESS, "run", store.db, store.holder],
+                stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+            time.sleep(rng.uniform(0, 0.012))
+            process.kill()
+            process.wait(30)
+        store.run(0)
+        assert not store.error
+
+
 def test_two_at_once(store):
     first = subprocess.Popen([PROCESS, "run", store.db, "-"],
                              stdin=subprocess.PIPE, stdout=subprocess.PIPE)
