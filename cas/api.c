@@ -270,23 +270,25 @@ static void proposal_open(struct http_call *c)
 
 static void proposal_vote(struct http_call *c)
 {
-	json_t *j = json_body(c), *yes;
-	struct signature s;
+	json_t *j = json_body(c), *yes, *given;
+	struct signature s = {0};
 
 	if (!j)
 		return;
 	yes = json_object_get(j, "yes");
-	if (!json_is_boolean(yes) ||
-		signature_read(json_object_get(j, "signature"), &s)) {
+	given = json_object_get(j, "signature");
+	if (!json_is_boolean(yes) || (given && signature_read(given, &s))) {
 		http_reply_error(c, -EINVAL,
 			"body: wanted {\"yes\": true or false, \"reason\": "
-			"text, \"signature\": {\"key\", \"value\"}}");
+			"text, \"signature\": {\"key\", \"value\"}} "
+			"(without signature: the client's TLS key votes)");
 	} else {
 		const char *reason = json_string_value(
 			json_object_get(j, "reason"));
 
 		engine_proposal_vote(c->server->engine, &c->engine, c->rest,
-			json_is_true(yes), reason ? reason : "", &s);
+			json_is_true(yes), reason ? reason : "",
+			given ? &s : NULL);
 		free((void *)(uintptr_t)s.spki.data);
 		free((void *)(uintptr_t)s.value.data);
 	}

@@ -65,16 +65,19 @@ static void found_fini(struct proposal *p, struct change *ch)
 static int proposal_body(
 	const struct proposal *p, const struct change *ch, struct buf *out)
 {
-	struct buf message = {0}, yaml = {0};
+	struct buf message = {0}, reject = {0}, yaml = {0};
 	char *text = NULL;
 	json_t *j = NULL;
 	int ret = board_message(p, true, &message);
 
+	if (!ret)
+		ret = board_message(p, false, &reject);
 	if (!ret && ch->next)
 		ret = engine_yaml(ch->next, &yaml);
 	if (!ret)
 		j = proposal_json(p, change_name((enum change_kind)p->action),
-			(const char *)message.data, (const char *)yaml.data);
+			(const char *)message.data, (const char *)reject.data,
+			(const char *)yaml.data);
 	if (j)
 		text = json_dumps(j, JSON_COMPACT);
 	if (text)
@@ -82,6 +85,7 @@ static int proposal_body(
 	free(text);
 	json_decref(j);
 	buf_fini(&message);
+	buf_fini(&reject);
 	buf_fini(&yaml);
 	return text ? buf_check(out) : -ENOMEM;
 }

@@ -149,15 +149,17 @@ json_t *proposal_json_short(const struct proposal *p, const char *action)
 }
 
 json_t *proposal_json(const struct proposal *p, const char *action,
-	const char *message, const char *yaml)
+	const char *message, const char *reject, const char *yaml)
 {
 	json_t *j = proposal_json_short(p, action);
 
 	if (!j)
 		return NULL;
 	if (!json_object_set_new(j, "votes", votes_json(p)) &&
-		!json_object_set_new(j, "diff", json_string(p->diff)) &&
+		!json_object_set_new(j, "differences", json_string(p->diff)) &&
 		!json_object_set_new(j, "message", json_string(message)) &&
+		!json_object_set_new(
+			j, "message_reject", json_string(reject)) &&
 		(!yaml || !json_object_set_new(j, "policy", json_string(yaml))))
 		return j;
 	json_decref(j);

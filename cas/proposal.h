@@ -63,7 +63,8 @@ must_check int proposal_decode(
 void proposal_fini(struct proposal *p);
 must_check int proposal_encode(const struct proposal *p, struct buf *out);
 
-/* For people; message: what members sign. NULL: no memory. */
+/* For people. What members sign: message, or reject to vote against it. yaml
+ * may be NULL. NULL: no memory. */
 json_t *proposal_json(const struct proposal *p, const char *action,
-	const char *message, const char *yaml);
+	const char *message, const char *reject, const char *yaml);
 json_t *proposal_json_short(const struct proposal *p, const char *action);

@@ -106,15 +106,17 @@ static int check_message(const struct options *o, const json_t *proposal,
 	const char *action = json_string_value(
 		json_object_get(proposal, "action"));
 	const char *hash = o->value[CLIENT_HASH], *text;
-	char wanted[2048];
+	bool reject = o->value[CLIENT_REJECT] != NULL;
+	char wanted[1200];
 	size_t len;
 
-	*message = json_string_value(json_object_get(proposal, "message"));
+	*message = json_string_value(json_object_get(
+		proposal, reject ? "message_reject" : "message"));
 	text = *message;
 	if (!text || !session || !action)
 		return err_setf(e, -EPROTO, "CAS's answer is no proposal");
-	len = (size_t)snprintf(
-		wanted, sizeof(wanted), "%s%s\n%s\n", head, action, session);
+	len = (size_t)snprintf(wanted, sizeof(wanted), "%s%s\n%s\n", head,
+		reject ? "reject" : action, session);
 	if (len >= sizeof(wanted) || strncmp(text, wanted, len) != 0)
 		return err_setf(e, -EKEYREJECTED,
 			"what CAS wants signed is not about what it shows");
@@ -130,7 +132,7 @@ static int post_vote(struct options *o, const json_t *signature, struct err *e)
 {
 	const char *reason = o->value[CLIENT_REASON];
 	struct buf path = {0}, body = {0};
-	json_t *j = json_pack("{s:b, s:s, s:O}", "yes",
+	json_t *j = json_pack("{s:b, s:s, s:O*}", "yes",
 		o->value[CLIENT_REJECT] == NULL, "reason", reason ? reason : "",
 		"signature", signature);
 	char *text = j ? json_dumps(j, JSON_COMPACT) : NULL;
@@ -179,13 +181,12 @@ int client_proposal_vote(struct options *o, struct err *e)
 {
 	const char *path = o->value[CLIENT_SIGN_KEY], *message = NULL, *diff;
 	json_t *answer, *proposal, *signature = NULL;
-	EVP_PKEY *key;
+	/* Without, the client's own key votes, as rules that name TLS keys
+	 * want. */
+	EVP_PKEY *key = path ? signature_key(path, e) : NULL;
 	int ret;
 
-	if (!path)
-		return err_setf(e, -EINVAL, "--key: missing");
-	key = signature_key(path, e);
-	if (!key)
+	if (path && !key)
 		return -EINVAL;
 	ret = get_proposal(o, &answer, e);
 	if (ret) {
@@ -197,10 +198,10 @@ int client_proposal_vote(struct options *o, struct err *e)
 	diff = json_string_value(json_object_get(proposal, "differences"));
 	if (!ret && !o->value[CLIENT_JSON])
 		printf("%s%s", diff ? diff : "", message);
-	if (!ret)
+	if (!ret && key)
 		signature = signature_make(key, message, e);
 	if (!ret)
-		ret = signature ? post_vote(o, signature, e) : -EINVAL;
+		ret = signature || !key ? post_vote(o, signature, e) : -EINVAL;
 	json_decref(signature);
 	json_decref(answer);
 	EVP_PKEY_free(key);

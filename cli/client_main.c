@@ -28,7 +28,8 @@ static const struct option_row rows[] = {
 	[CLIENT_REASON] = {"reason", 0, "TEXT", false, "is recorded"},
 	[CLIENT_REJECT] = {"reject", 0, NULL, false, "vote against it"},
 	[CLIENT_SIGN_KEY] = {"key", 0, "FILE", false,
-		"PEM with the private key that votes"},
+		"PEM with the private key that votes (default: this user's "
+		"TLS key, for rules that name it)"},
 	[CLIENT_MRENCLAVE] = {"mrenclave", 0, "HEX", false,
 		"of the release of Sconce that it must run on (default: this "
 		"one)"},
