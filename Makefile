@@ -68,6 +68,7 @@ model: deps all
 
 sim-cas: deps all
 	@$(B)/test/sim-cas -n $(RUNS) -s $(SEED)
+	@$(B)/test/sim-cas -e -n $(RUNS) -s $(SEED)
 
 model-cas: deps
 	@$(PYTHON) test/test_spin.py

@@ -12,6 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / os.environ.get("SCONCE_BUILD", "build")
 RUNS = 2000
+ENGINE_RUNS = 500
 SECONDS = 300
 
 
@@ -37,9 +38,19 @@ def test_sim():
     assert min(starts, refused, killed) > RUNS and altered > RUNS / 10
 
 
-def test_a_seed_is_a_run():
-    assert sim("-n", 3, "-s", 77, "-v").stdout == \
-        sim("-n", 3, "-s", 77, "-v").stdout
+@pytest.mark.timeout(SECONDS)
+def test_with_the_engine():
+    done = sim("-e", "-n", ENGINE_RUNS, "-s", 1)
+    assert done.returncode == 0, done.stdout[-2000:]
+    acks = int(re.search(r"(\d+) acknowledged", done.stdout)[1])
+    assert acks > 10 * ENGINE_RUNS
+
+
+@pytest.mark.parametrize("engine", [[], ["-e"]])
+def test_a_seed_is_a_run(engine):
+    once, again = (sim("-n", 3, "-s", 77, "-v", *engine).stdout
+                   for _ in range(2))
+    assert once == again and "update to" in once
 
 
 @pytest.mark.parametrize("broken", [
@@ -47,7 +58,16 @@ def test_a_seed_is_a_run():
     "old-witnesses"])
 @pytest.mark.timeout(SECONDS)
 def test_what_is_broken_is_found(broken):
-    done = sim("-n", 3000, "-b", broken)
+    check_found(sim("-n", 3000, "-b", broken))
+
+
+@pytest.mark.parametrize("broken", ["ack-early", "no-freshness"])
+@pytest.mark.timeout(SECONDS)
+def test_what_is_broken_is_found_with_the_engine(broken):
+    check_found(sim("-e", "-n", 1000, "-b", broken))
+
+
+def check_found(done):
     assert done.returncode == 1
     assert re.match(r"seed \d+: object \d: \d+ (was|and)", done.stdout), \
         done.stdout

@@ -5,8 +5,9 @@
  * instant and started twice, clients that update and read. One thread, virtual
  * time, no sockets, no files: the same seed is the same run.
  *
- * What is real: cas/store*.c, cas/witness_core.c, cas/witness_quorum.c. What is
- * simulated: everything around them.
+ * What is real: cas/store*.c, cas/witness_core.c, cas/witness_quorum.c, and
+ * with -e the engine with its services. What is simulated: everything around
+ * them.
  */
 #pragma once
 
@@ -44,6 +45,7 @@ struct sim {
 	uint64_t seed, random;
 	int64_t now; /* us */
 	enum sim_broken broken;
+	bool engine; /* the real one, not the few rules of sim_cas.c */
 	bool healing; /* the end: no faults any more */
 	bool verbose;
 	unsigned witnesses;
@@ -112,10 +114,10 @@ unsigned sim_cas_started(void);
 unsigned sim_cas_state(unsigned index);
 /* Answers come as events. status: 0, -ESTALE, ...; nothing comes if it dies. */
 typedef void sim_reply_fn(void *arg, int status, uint64_t version);
-void sim_cas_update(struct sim_cas *c, unsigned object, uint64_t from,
-	uint64_t to, sim_reply_fn *reply, void *arg);
-void sim_cas_read(
-	struct sim_cas *c, unsigned object, sim_reply_fn *reply, void *arg);
+void sim_cas_update(struct sim_cas *c, unsigned client, unsigned object,
+	uint64_t from, uint64_t to, sim_reply_fn *reply, void *arg);
+void sim_cas_read(struct sim_cas *c, unsigned client, unsigned object,
+	sim_reply_fn *reply, void *arg);
 
 /* ---- sim_check.c ---- */
 void sim_check_reset(void);

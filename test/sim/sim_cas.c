@@ -11,7 +11,7 @@
 #include <sys/mman.h>
 #include <ucontext.h>
 
-#include "test/sim/sim.h"
+#include "test/sim/sim_engine.h"
 
 enum {
 	STACK = 512 << 10,
@@ -27,6 +27,7 @@ struct sim_cas {
 	void *stack;
 	struct store *store;
 	struct sim_disk *disk;
+	struct sim_engine *engine;
 	unsigned index;
 	bool create, running, live, serving;
 	uint64_t resting; /* counts the waits: one wake-up for each */
@@ -231,6 +232,17 @@ static void commit(struct sim_cas *c)
 	}
 }
 
+static void tick(void *arg, uint64_t born)
+{
+	struct sim_cas *c = arg;
+
+	if (!c->engine || c->user.born != born || !sim_cas_serves(c))
+		return;
+	sim_engine_tick(c->engine);
+	poke(c);
+	sim_after(1000000, tick, c, born);
+}
+
 static void live(struct sim_cas *c)
 {
 	struct err e = {0};
@@ -239,11 +251,16 @@ static void live(struct sim_cas *c)
 	if (rc == 0) {
 		sim_note("cas %u: serves, term %llu", c->index,
 			(unsigned long long)c->quorum.term);
-		c->serving = true;
+		if (sim.engine)
+			c->engine = sim_engine_new(c->store);
+		c->serving = !sim.engine || c->engine;
+		tick(c, c->user.born);
 		commit(c);
 		c->serving = false;
 		sim_disk_kill(c->disk);
 		c->user.dead = true;
+		sim_engine_free(c->engine);
+		c->engine = NULL;
 		store_close(c->store);
 		c->store = NULL;
 	} else {
@@ -458,14 +475,32 @@ static void submit(struct sim_cas *c, struct store_txn *x, struct call *call)
 	poke(c);
 }
 
-void sim_cas_update(struct sim_cas *c, unsigned object, uint64_t from,
-	uint64_t to, sim_reply_fn *reply, void *arg)
+/* From the engine: on the way to the client. */
+static void engine_told(void *arg, int status, uint64_t version)
+{
+	struct call *call = arg;
+	struct sim_cas *c = call->cas;
+
+	if (c->user.born == call->born && sim_cas_serves(c))
+		tell(call, status, version);
+	else
+		free(call);
+}
+
+void sim_cas_update(struct sim_cas *c, unsigned client, unsigned object,
+	uint64_t from, uint64_t to, sim_reply_fn *reply, void *arg)
 {
 	char name[2] = {(char)('a' + (char)object)};
 	struct call *call = new_call(c, to, reply, arg);
 	struct audit_event event = {.what = "volume.tag", .object = name};
 	struct store_txn *x;
 
+	if (c->engine) {
+		sim_engine_update(
+			c->engine, client, object, from, to, engine_told, call);
+		poke(c);
+		return;
+	}
 	if (get(c, object) != from) {
 		tell(call, -ESTALE, 0);
 		return;
@@ -477,13 +512,19 @@ void sim_cas_update(struct sim_cas *c, unsigned object, uint64_t from,
 }
 
 /* A service that starts: it is written down, and told when that is durable. */
-void sim_cas_read(
-	struct sim_cas *c, unsigned object, sim_reply_fn *reply, void *arg)
+void sim_cas_read(struct sim_cas *c, unsigned client, unsigned object,
+	sim_reply_fn *reply, void *arg)
 {
-	struct call *call = new_call(c, get(c, object), reply, arg);
+	struct call *call = new_call(c, 0, reply, arg);
 	struct audit_event event = {.what = "service.start"};
 	struct store_txn *x;
 
+	if (c->engine) {
+		sim_engine_read(c->engine, client, object, engine_told, call);
+		poke(c);
+		return;
+	}
+	call->version = get(c, object);
 	if (sim.broken == BROKEN_STALE_READ) {
 		tell(call, 0, call->version);
 		return;

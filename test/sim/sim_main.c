@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Runs: sim-cas [-n RUNS] [-s SEED] [-b BROKEN] [-v]. Each run has a seed of
- * its own, SEED, SEED + 1, ...; a failure names it.
+ * Runs: sim-cas [-n RUNS] [-s SEED] [-b BROKEN] [-e] [-v]. Each run has a seed
+ * of its own, SEED, SEED + 1, ...; a failure names it. -e: with the engine.
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "test/sim/sim.h"
+#include "test/sim/sim_engine.h"
 
 enum {
 	EVENTS_MAX = 60000,
@@ -49,6 +49,29 @@ int __wrap_RAND_bytes(unsigned char *buf, int num)
 	for (int i = 0; i < num; i++)
 		buf[i] = (unsigned char)sim_random();
 	return 1;
+}
+
+int __wrap_RAND_priv_bytes(unsigned char *buf, int num);
+int __wrap_RAND_priv_bytes(unsigned char *buf, int num)
+{
+	return __wrap_RAND_bytes(buf, num);
+}
+
+/* Inside of libcrypto. */
+int __wrap_RAND_priv_bytes_ex(
+	void *context, unsigned char *buf, size_t num, unsigned strength);
+int __wrap_RAND_priv_bytes_ex(
+	void *context, unsigned char *buf, size_t num, unsigned strength)
+{
+	return __wrap_RAND_bytes(buf, (int)num);
+}
+
+int __wrap_RAND_bytes_ex(
+	void *context, unsigned char *buf, size_t num, unsigned strength);
+int __wrap_RAND_bytes_ex(
+	void *context, unsigned char *buf, size_t num, unsigned strength)
+{
+	return __wrap_RAND_bytes(buf, (int)num);
 }
 
 void sim_fail(const char *format, ...)
@@ -238,13 +261,14 @@ static void client_turn(void *arg, uint64_t turn)
 		return;
 	}
 	if (!c->knows) {
-		sim_cas_read(c->cas, c->object, on_read, new_ask(c));
+		sim_cas_read(c->cas, (unsigned)(c - clients), c->object,
+			on_read, new_ask(c));
 		return;
 	}
 	c->asked = sim_check_propose(c->object, c->version);
 	c->knows = false;
-	sim_cas_update(
-		c->cas, c->object, c->version, c->asked, on_update, new_ask(c));
+	sim_cas_update(c->cas, (unsigned)(c - clients), c->object, c->version,
+		c->asked, on_update, new_ask(c));
 }
 
 /* ---- the host ---- */
@@ -323,10 +347,10 @@ static bool try_state(unsigned state)
 	final_reads = 0;
 	for (unsigned i = 0; i < SIM_OBJECTS; i++) {
 		clients[0].object = i;
-		sim_cas_read(c, i, on_final, new_ask(&clients[0]));
+		sim_cas_read(c, 0, i, on_final, new_ask(&clients[0]));
+		while (final_reads == i && next_event(until))
+			;
 	}
-	while (final_reads < SIM_OBJECTS && next_event(until))
-		;
 	if (final_reads < SIM_OBJECTS && !sim.failure[0])
 		sim_fail("no answer although all is well");
 	return true;
@@ -365,6 +389,7 @@ static void heal(void)
 static void clear(void)
 {
 	sim_cas_free();
+	sim_engine_clear();
 	sim_net_free();
 	while (asks) {
 		struct ask *next = asks->next;
@@ -388,6 +413,7 @@ static void run(uint64_t seed)
 	sim.witnesses = sim_chance(70) ? 3 : 5;
 	sim_disk_reset();
 	sim_check_reset();
+	sim_engine_reset();
 	sim_cas_reset();
 	sim_net_reset();
 	for (unsigned i = 0; i < SIM_CLIENTS; i++) {
@@ -429,13 +455,15 @@ int main(int argc, char **argv)
 	uint64_t acks = 0, reads = 0, quiet = 0;
 	int option;
 
-	while ((option = getopt(argc, argv, "n:s:b:v")) >= 0) {
+	while ((option = getopt(argc, argv, "n:s:b:ev")) >= 0) {
 		if (option == 'n')
 			runs = strtoul(optarg, NULL, 10);
 		else if (option == 's')
 			seed = strtoul(optarg, NULL, 10);
 		else if (option == 'b')
 			sim.broken = parse_broken(optarg);
+		else if (option == 'e')
+			sim.engine = true;
 		else if (option == 'v')
 			sim.verbose = true;
 		else
