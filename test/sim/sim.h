@@ -23,7 +23,7 @@ enum {
 	SIM_LIVE = 2, /* at a time */
 	SIM_CLIENTS = 3,
 	SIM_OBJECTS = 4, /* tags of volumes, and secrets */
-	SIM_ROWS = 64,
+	SIM_ROWS = 1024,
 	SIM_RECORDS = 1024,
 	SIM_STATES = 4096, /* of disks in one run */
 };
