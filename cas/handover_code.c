@@ -121,7 +121,7 @@ static int get_u16(struct cbor_reader *r, uint16_t *out)
 static int get_start(
 	struct cbor_reader *r, uint64_t *count, char kind[static 16])
 {
-	uint64_t version;
+	uint64_t version = 0;
 	int rc = cbor_get_array(r, count);
 
 	if (!rc)
@@ -313,7 +313,7 @@ static int get_approval(struct cbor_reader *r, struct handover_approval *a)
 int handover_list_decode(
 	const void *data, size_t size, struct handover_list *out, struct err *e)
 {
-	uint64_t count, version;
+	uint64_t count, version = 0;
 	struct cbor_reader r;
 	int rc;
 

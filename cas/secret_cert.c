@@ -219,10 +219,11 @@ static void put_extension(
 
 static void put_constraints(struct der_writer *w, const struct cert_spec *s)
 {
+	const uint8_t path_length = (uint8_t)s->path_length;
 	size_t mark = der_mark(w);
 
 	if (s->ca && s->path_length >= 0)
-		der_put(w, DER_INTEGER, &(uint8_t){(uint8_t)s->path_length}, 1);
+		der_put(w, DER_INTEGER, &path_length, 1);
 	if (s->ca)
 		der_put(w, DER_BOOLEAN, "\xff", 1);
 	der_put_head(w, DER_SEQUENCE, mark);

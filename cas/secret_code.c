@@ -47,8 +47,10 @@ static void put_secret(
 		put_version(w, &x->before);
 }
 
-static void put_set(struct cbor_writer *w, const struct secret_set *set)
+static void put_set(struct cbor_writer *w, const void *what)
 {
+	const struct secret_set *set = what;
+
 	cbor_put_array(w, 2);
 	cbor_put_uint(w, CODE_VERSION);
 	cbor_put_array(w, set->count);
@@ -56,27 +58,27 @@ static void put_set(struct cbor_writer *w, const struct secret_set *set)
 		put_secret(w, &set->item[i], set->item[i].name);
 }
 
+static void put_nameless(struct cbor_writer *w, const void *what)
+{
+	put_secret(w, what, "");
+}
+
 /* Measures, then writes into one piece of memory of that size. */
-static int encode(
-	const struct secret_set *set, const struct secret *x, struct buf *out)
+static int encode(void (*put)(struct cbor_writer *w, const void *what),
+	const void *what, struct buf *out)
 {
 	struct cbor_writer w;
-	uint8_t *data = NULL;
-	size_t size = 0;
+	uint8_t *data;
+	size_t size;
 
-	for (int pass = 0; pass < 2; pass++) {
-		cbor_writer_init(&w, data, size);
-		if (set)
-			put_set(&w, set);
-		else
-			put_secret(&w, x, "");
-		if (pass)
-			break;
-		size = w.len;
-		data = malloc(size);
-		if (!data)
-			return -ENOMEM;
-	}
+	cbor_writer_init(&w, NULL, 0);
+	put(&w, what);
+	size = w.len;
+	data = malloc(size);
+	if (!data)
+		return -ENOMEM;
+	cbor_writer_init(&w, data, size);
+	put(&w, what);
 	out->secret = true;
 	buf_add(out, data, size);
 	string_wipe(data, size);
@@ -86,12 +88,12 @@ static int encode(
 
 int secret_set_encode(const struct secret_set *set, struct buf *out)
 {
-	return encode(set, NULL, out);
+	return encode(put_set, set, out);
 }
 
 int secret_put_imported(const struct secret *x, struct buf *out)
 {
-	return encode(NULL, x, out);
+	return encode(put_nameless, x, out);
 }
 
 /* ---- reading ---- */
@@ -218,7 +220,7 @@ static int fail(struct err *e, int rc, const char *what)
 
 static int get_set(struct cbor_reader *r, struct secret_set **out)
 {
-	uint64_t version, count = 0;
+	uint64_t version = 0, count = 0;
 	int rc = get_array(r, 2);
 
 	if (!rc)

@@ -61,8 +61,7 @@ static int create_private_key(
 }
 
 /* The key of another secret of the session; borrowed. */
-static int use_key(struct making *m, const char *name, EVP_PKEY **key,
-	struct secret **owner)
+static int use_key(struct making *m, const char *name, EVP_PKEY **key)
 {
 	struct secret *x = secret_find(m->set, name);
 
@@ -70,7 +69,6 @@ static int use_key(struct making *m, const char *name, EVP_PKEY **key,
 		return err_setf(m->e, -EINVAL,
 			"private_key \"%s\" is of kind %s; wanted private-key",
 			name, x ? secret_kind_name(x->kind) : "none");
-	*owner = x;
 	if (secret_pkey(x, key))
 		return err_setf(m->e, -EINVAL,
 			"private_key \"%s\": its value is no private key",
@@ -81,18 +79,18 @@ static int use_key(struct making *m, const char *name, EVP_PKEY **key,
 static int create_public_key(
 	struct making *m, struct secret *x, const struct secret_spec *spec)
 {
-	struct secret *owner;
-	EVP_PKEY *key;
+	EVP_PKEY *key = NULL;
 	int rc;
 
 	if (!spec->private_key)
 		return err_setf(m->e, -EINVAL,
 			"a public key needs private_key, or a value");
-	rc = use_key(m, spec->private_key, &key, &owner);
+	rc = use_key(m, spec->private_key, &key);
 	if (rc)
 		return rc;
-	x->key_type = owner->key_type;
-	rc = secret_key_spki(key, &x->now.value);
+	rc = secret_key_type(key, &x->key_type)
+		? secret_key_spki(key, &x->now.value)
+		: -EIO;
 	return rc ? fail(m, rc) : 0;
 }
 
@@ -206,12 +204,11 @@ static int create_cert(
 	struct making *m, struct secret *x, const struct secret_spec *spec)
 {
 	struct issuer issuer = {0};
-	struct secret *owner;
-	EVP_PKEY *key;
+	EVP_PKEY *key = NULL;
 	int rc;
 
 	if (spec->private_key) {
-		rc = use_key(m, spec->private_key, &key, &owner);
+		rc = use_key(m, spec->private_key, &key);
 		if (!rc && !EVP_PKEY_up_ref(key))
 			rc = fail(m, -EIO);
 		if (rc)
@@ -250,12 +247,11 @@ static int create_jwt(
 		.now = now,
 		.until = secret_after(now,
 			spec->valid_for ? spec->valid_for : SECRET_VALID_FOR)};
-	struct secret *owner;
 	int rc;
 
 	if (!spec->private_key)
 		return err_setf(m->e, -EINVAL, "a token needs a signer");
-	rc = use_key(m, spec->private_key, &jwt.key, &owner);
+	rc = use_key(m, spec->private_key, &jwt.key);
 	if (!rc)
 		rc = secret_jwt_make(&jwt, &x->now.value, m->e);
 	if (rc)
@@ -297,13 +293,12 @@ static int generate(
 static int give(
 	struct making *m, struct secret *x, const struct secret_spec *spec)
 {
-	struct secret *owner;
 	EVP_PKEY *key = NULL;
 	int rc = 0;
 
 	x->origin = ORIGIN_GIVEN;
 	if (spec->private_key)
-		rc = use_key(m, spec->private_key, &key, &owner);
+		rc = use_key(m, spec->private_key, &key);
 	return rc ? rc : secret_give(x, spec, key, m->e);
 }
 

@@ -90,10 +90,10 @@ static const struct form *find_form(uint64_t kind, const char *name, size_t len)
 	return NULL;
 }
 
-static int fail_format(
+static void fail_format(
 	const struct secret *x, const char *format, struct err *e)
 {
-	return err_setf(e, -EINVAL,
+	err_setf(e, -EINVAL,
 		"secret %s of kind %s: no format \"%s\"; there is %s, each "
 		"with :hex, :base64, :base64url, :base32 or :base32nopad",
 		x->name, secret_kind_name(x->kind), format,
@@ -107,8 +107,10 @@ static int parse(const struct secret_set *set, const char *name,
 	size_t len;
 
 	*r = (struct request){.secret = secret_find(set, name)};
-	if (!r->secret)
-		return err_setf(e, -ENOENT, "%s: no such secret", name);
+	if (!r->secret) {
+		err_setf(e, -ENOENT, "%s: no such secret", name);
+		return -ENOENT;
+	}
 	r->version = &r->secret->now;
 	if (string_has_prefix(rest, "previous") &&
 		(!rest[8] || rest[8] == ':')) {
@@ -126,7 +128,10 @@ static int parse(const struct secret_set *set, const char *name,
 		len = last == rest ? 0 : (size_t)(last - rest) - 1;
 	}
 	r->form = find_form(r->secret->kind, rest, len);
-	return r->form ? 0 : fail_format(r->secret, format, e);
+	if (r->form)
+		return 0;
+	fail_format(r->secret, format, e);
+	return -EINVAL;
 }
 
 static X509 *cert_of(const struct blob *b)

@@ -117,7 +117,7 @@ static int check_key(struct secret *x, X509 *cert, EVP_PKEY *key, struct err *e)
 static int give_certs(struct secret *x, BIO *in, EVP_PKEY *key, struct err *e)
 {
 	struct secret_version *v = &x->now;
-	struct cert_facts facts;
+	struct cert_facts facts = {0};
 	X509 *cert;
 	size_t n = 0;
 	int rc = 0;

@@ -136,11 +136,10 @@ bool secret_key_type(EVP_PKEY *key, uint64_t *type)
 /* The public number as certificates have it: uncompressed. */
 static int get_point(const struct key_layout *l, EVP_PKEY *key, uint8_t *point)
 {
-	size_t size = 0;
+	size_t size = l->point;
 
 	if (!l->group)
-		return EVP_PKEY_get_raw_public_key(
-			       key, point, &(size_t){l->point}) == 1
+		return EVP_PKEY_get_raw_public_key(key, point, &size) == 1
 			? 0
 			: -EIO;
 	if (EVP_PKEY_get_octet_string_param(key, OSSL_PKEY_PARAM_PUB_KEY, point,
@@ -160,12 +159,12 @@ static int get_point(const struct key_layout *l, EVP_PKEY *key, uint8_t *point)
 static int get_scalar(
 	const struct key_layout *l, EVP_PKEY *key, uint8_t *scalar)
 {
+	size_t size = l->scalar;
 	BIGNUM *n = NULL;
 	int rc = -ENOKEY;
 
 	if (!l->group)
-		return EVP_PKEY_get_raw_private_key(
-			       key, scalar, &(size_t){l->scalar}) == 1
+		return EVP_PKEY_get_raw_private_key(key, scalar, &size) == 1
 			? 0
 			: -ENOKEY;
 	if (EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_PRIV_KEY, &n) == 1 &&

@@ -276,12 +276,16 @@ static int begin(struct making *m)
 	size_t count = m->s->secrets.count;
 	int rc;
 
-	if (count > SECRET_COUNT_MAX)
-		return err_setf(m->e, -EINVAL, "%zu secrets; wanted at most %d",
-			count, SECRET_COUNT_MAX);
+	if (count > SECRET_COUNT_MAX) {
+		err_setf(m->e, -EINVAL, "%zu secrets; wanted at most %d", count,
+			SECRET_COUNT_MAX);
+		return -EINVAL;
+	}
 	rc = secret_set_new(count, &m->set);
-	if (rc)
-		return err_setf(m->e, rc, "out of memory");
+	if (rc) {
+		err_setf(m->e, rc, "out of memory");
+		return rc;
+	}
 	m->state = calloc(count + 1, sizeof(*m->state));
 	m->changed = calloc(count + 1, sizeof(*m->changed));
 	for (size_t i = 0; i < count; i++) {
@@ -289,8 +293,10 @@ static int begin(struct making *m)
 		if (!m->set->item[i].name)
 			rc = -ENOMEM;
 	}
-	if (rc || !m->state || !m->changed)
-		return err_setf(m->e, -ENOMEM, "out of memory");
+	if (rc || !m->state || !m->changed) {
+		err_setf(m->e, -ENOMEM, "out of memory");
+		return -ENOMEM;
+	}
 	rc = secret_set_index(m->set);
 	if (rc)
 		err_setf(m->e, -EINVAL, "two secrets have the same name");

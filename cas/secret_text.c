@@ -76,16 +76,17 @@ bool secret_encoding_known(const char *name, size_t len)
 static void encode_bits(const struct encoding *c, const uint8_t *p, size_t size,
 	struct buf *out)
 {
-	unsigned held = 0, bits = 0, mask = (1u << c->bits) - 1;
+	const unsigned step = c->bits & 7, mask = (1u << step) - 1;
+	unsigned held = 0, bits = 0;
 	/* Groups of as many bytes as make whole characters. */
-	unsigned group = c->bits == 5 ? 8 : c->bits == 6 ? 4 : 1;
+	unsigned group = step == 5 ? 8 : step == 6 ? 4 : 1;
 	char text[64] = {0};
 	size_t len = 0, count = 0;
 
 	for (size_t i = 0; i < size; i++) {
 		held = held << 8 | p[i];
-		for (bits += 8; bits >= c->bits; count++) {
-			bits -= c->bits;
+		for (bits += 8; bits >= step; count++) {
+			bits -= step;
 			text[len++] = letter(c->alphabet, held >> bits & mask);
 		}
 		held &= (1u << bits) - 1;
@@ -95,8 +96,7 @@ static void encode_bits(const struct encoding *c, const uint8_t *p, size_t size,
 		}
 	}
 	if (bits) {
-		text[len++] = letter(
-			c->alphabet, held << (c->bits - bits) & mask);
+		text[len++] = letter(c->alphabet, held << (step - bits) & mask);
 		count++;
 	}
 	buf_add(out, text, len);

@@ -95,7 +95,7 @@ static int get_number(struct cbor_reader *r, uint8_t *out)
 
 static int get_version(struct cbor_reader *r, uint64_t elements)
 {
-	uint64_t count, version;
+	uint64_t count, version = 0;
 	int rc = cbor_get_array(r, &count);
 
 	if (!rc && count != elements)
