@@ -194,10 +194,10 @@ static int read_members(struct reader *r, const struct place_of_rule *p,
 		if (ret < 0 || reader_is(r, YAML_SEQUENCE_END_EVENT))
 			break;
 		here = reader_place(r);
-		if (g.count == SESSION_LIST_MAX)
+		if (g.count == SESSION_MEMBERS_MAX)
 			return yaml_events_fail(&r->y,
 				"%s: too many; wanted at most %d", p->right,
-				SESSION_LIST_MAX);
+				SESSION_MEMBERS_MAX);
 		at = pool_grow(&r->pool, &g, sizeof(*at));
 		ret = at ? read_rule(r, p, &at->tree) : reader_no_memory(r);
 		if (ret == 0)

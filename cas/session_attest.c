@@ -430,7 +430,7 @@ int session_read_attestation(struct reader *r, const char *key, void *at)
 {
 	struct place start = reader_place(r);
 	struct item_list *list = at;
-	int ret = read_one_or_list(r, key, SESSION_LIST_MAX,
+	int ret = read_one_or_list(r, key, SESSION_VARIANTS_MAX,
 		sizeof(struct attest_variant), read_variant, list);
 
 	if (ret == 0 && list->count == 0)

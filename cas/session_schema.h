@@ -8,6 +8,9 @@ enum {
 	SESSION_ITEM_NAME_MAX = 128, /* secrets, services, images */
 	SESSION_LIST_MAX = 256, /* most lists */
 	SESSION_SECRETS_MAX = 1024,
+	/* What can be judged: ACCESS_CHILDREN_MAX, MATCH_VARIANTS_MAX. */
+	SESSION_MEMBERS_MAX = 64,
+	SESSION_VARIANTS_MAX = 64,
 	SESSION_VALUE_MAX = 64 * 1024, /* bytes of a secret */
 	SESSION_VARIABLE_MAX = 600,
 	SESSION_TIME_MAX = 36600 * 86400u, /* s: 100 years */

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cas/access.h"
+#include "cas/match.h"
 #include "cas/session_schema.h"
 #include "lib/bytes.h"
 #include "lib/string.h"
@@ -47,6 +49,12 @@ static void hash_hex(const struct session *s, char hex[65])
 	assert_int_equal(session_hash(s, hash), 0);
 	bytes_to_hex(hash, sizeof(hash), hex);
 }
+
+/* What a policy may say can be judged. */
+_Static_assert((int)SESSION_MEMBERS_MAX <= (int)ACCESS_CHILDREN_MAX,
+	"members of rules");
+_Static_assert((int)SESSION_VARIANTS_MAX <= (int)MATCH_VARIANTS_MAX,
+	"alternatives of evidence");
 
 /* ---- tables ---- */
 
