@@ -396,7 +396,7 @@ static void cannot_take_effect(void **state)
 	want(fixture_create('a', board), 0);
 	want(fixture_open_proposal('a',
 		     "name: shop\n" V PRE BOARD "secrets: [{name: x, import: "
-						"{session: ca, secret: x}}]\n"),
+		     "{session: ca, secret: x}}]\n"),
 		0);
 	want(fixture_vote('b', 'b', true), 0);
 	want(fixture_vote('c', 'c', true), 0);
