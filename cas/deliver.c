@@ -243,8 +243,7 @@ static int make_root(struct delivery *d)
 	int ret = 0;
 
 	/* A program of a trusted machine (`sconce exec`) has that machine's. */
-	if (!hash && !s->fspf_tag &&
-		d->in->session->security.mode == MODE_NONE)
+	if (!hash && !s->fspf_tag && d->in->session->security.mode == MODE_NONE)
 		return 0;
 	if (!hash && !s->fspf_tag)
 		return err_setf(d->e, -EINVAL,
