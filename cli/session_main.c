@@ -154,14 +154,41 @@ static json_t *names_of(const struct item_list *list, size_t size)
 	return names;
 }
 
+/* What is no error in the language, and yet no service that starts. */
+static json_t *warnings_of(const struct session *s)
+{
+	const struct session_service *w = s->services.item;
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < s->services.count; i++)
+		if (w[i].command.item[0][0] != '/')
+			json_array_append_new(list,
+				json_sprintf("service %s: command '%s' is no "
+					     "absolute path; CAS starts "
+					     "nothing else",
+					w[i].name, w[i].command.item[0]));
+	return list;
+}
+
 static json_t *describe(const struct session *s)
 {
-	return json_pack("{s:b, s:s, s:s, s:o, s:o, s:o, s:o}", "ok", 1, "name",
-		s->name, "version", s->version, "services",
+	return json_pack("{s:b, s:o, s:s, s:s, s:o, s:o, s:o, s:o}", "ok", 1,
+		"warnings", warnings_of(s), "name", s->name, "version",
+		s->version, "services",
 		names_of(&s->services, sizeof(struct session_service)),
 		"secrets", names_of(&s->secrets, sizeof(struct secret_spec)),
 		"volumes", names_of(&s->volumes, sizeof(struct session_volume)),
 		"images", names_of(&s->images, sizeof(struct session_image)));
+}
+
+static void print_warnings(const struct session *s)
+{
+	json_t *list = warnings_of(s), *line;
+	size_t i;
+
+	json_array_foreach(list, i, line) fprintf(
+		stderr, "sconce session check: %s\n", json_string_value(line));
+	json_decref(list);
 }
 
 static int cmd_check(struct options *o, struct err *e)
@@ -179,6 +206,8 @@ static int cmd_check(struct options *o, struct err *e)
 		if (o->value[OPT_JSON])
 			ret = print_json(describe(s), e);
 		else
+			print_warnings(s);
+		if (!o->value[OPT_JSON])
 			printf("%s: session %s, version %s: fine\n",
 				printed(o->path[0]), s->name, s->version);
 	}

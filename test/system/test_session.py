@@ -193,6 +193,11 @@ def test_check_and_its_errors(tmp_path):
     done = session("check", POLICIES / "everything.yaml", "--json")
     told = json.loads(done.stdout)
     assert told["ok"] and told["services"] == ["api", "job"]
+    # "job" is not where anything could find it.
+    assert told["warnings"] == ["service job: command 'job' is no absolute "
+                                "path; CAS starts nothing else"]
+    assert "command 'job'" in session(
+        "check", POLICIES / "everything.yaml").stderr
     done = session("check", POLICIES / "azure-refused.yaml", status=1)
     assert "kind aad-token is not there" in done.stderr
     done = session("check", "--json", POLICIES / "azure-refused.yaml",
