@@ -90,15 +90,22 @@ static struct volume *find_volume(const char *name)
 	return NULL;
 }
 
+/* As a whole or not at all: tests kill this program at any time. */
 static void save_state(void)
 {
-	FILE *f = cas.state ? fopen(cas.state, "w") : NULL;
+	char path[1024];
+	FILE *f;
 
-	if (!f)
+	if (!cas.state)
 		return;
+	snprintf(path, sizeof(path), "%s.new", cas.state);
+	f = fopen(path, "w");
+	if (!f)
+		die(path);
 	fwrite(cas.instance, 1, sizeof(cas.instance), f);
 	fwrite(cas.volumes, sizeof(cas.volumes[0]), cas.volumes_count, f);
-	fclose(f);
+	if (fclose(f) != 0 || rename(path, cas.state) < 0)
+		die(path);
 }
 
 /* Keys of the manifest's volumes: those of the last run, or new ones. */
