@@ -42,6 +42,18 @@ static void close_all(int *fds, size_t count)
 			close(fds[i]);
 }
 
+/* By its path, or beside this program. */
+static int open_program(const char *program, struct err *e)
+{
+	int fd;
+
+	if (program[0] != '/')
+		return files_open(program, e);
+	fd = open(program, O_PATH | O_CLOEXEC);
+	return fd < 0 ? err_setf(e, -errno, "%s: %s", program, strerror(errno))
+		      : fd;
+}
+
 int child_run(const char *program, const char *const *args, size_t max,
 	bool keep_errors, struct child *child, struct err *e)
 {
@@ -51,7 +63,7 @@ int child_run(const char *program, const char *const *args, size_t max,
 	pid_t pid;
 
 	*child = (struct child){.status = -1};
-	fds[0] = files_open(program, e);
+	fds[0] = open_program(program, e);
 	if (fds[0] < 0)
 		return fds[0];
 	child->text = malloc(max + 1);

@@ -14,9 +14,10 @@ struct child {
 };
 
 /*
- * Runs `program`, whose arguments are args (argv[0] first, NULL at the end), to
- * its end; out holds at most max bytes, what is more ends it. keep_errors: its
- * standard error is ours. 0 however it ended, else -errno. free(child->text).
+ * Runs `program` (a path, or a name beside this program), whose arguments are
+ * args (argv[0] first, NULL at the end), to its end; out holds at most max
+ * bytes, what is more ends it. keep_errors: its standard error is ours. 0
+ * however it ended, else -errno. free(child->text).
  */
 must_check int child_run(const char *program, const char *const *args,
 	size_t max, bool keep_errors, struct child *child, struct err *e);
