@@ -62,12 +62,13 @@ SSL_CTX *witness_tls_context(EVP_PKEY *key, bool server, struct err *e)
 {
 	SSL_CTX *c = SSL_CTX_new(
 		server ? TLS_server_method() : TLS_client_method());
+	char groups[] = "X25519:P-256"; /* the macro takes no const */
 	X509 *x = certificate(key);
 	bool ok;
 
 	ok = c && x && SSL_CTX_set_min_proto_version(c, TLS1_3_VERSION) == 1 &&
 		SSL_CTX_set_num_tickets(c, 0) == 1 &&
-		SSL_CTX_set1_groups_list(c, "X25519:P-256") == 1 &&
+		SSL_CTX_set1_groups_list(c, groups) == 1 &&
 		SSL_CTX_use_certificate(c, x) == 1 &&
 		SSL_CTX_use_PrivateKey(c, key) == 1;
 	X509_free(x);

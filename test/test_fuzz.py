@@ -124,6 +124,11 @@ POLICIES = ["source:test/policies/%s.yaml" % name for name in (
         (ROOT / "test/policies/bad.json").read_text())]
 FORMS = [bytes.fromhex(row["form"]) for row in json.loads(
     (ROOT / "test/policies/session-hash.json").read_text())]
+# Frames for a witness: a request for a term, two appends.
+WITNESS = [b"".join(
+    b"\x4b\0\0\0\x88\x01" + bytes([i, op, 5, a]) + b"\x58\x20" +
+    bytes([a]) * 32 + bytes([b]) + b"\x58\x20" + bytes([b]) * 32
+    for i, op, a, b in ((1, 1, 0, 0), (2, 2, 0, 1), (3, 2, 1, 2)))]
 SEEDS = {
     "fuzz-audit": [AUDIT, AUDIT + CHECKPOINT, CHECKPOINT],
     "fuzz-store-record": [RECORD],
@@ -145,6 +150,7 @@ SEEDS = {
     "fuzz-quote": EVIDENCE,
     # A HELLO and a TAG, alone and as frames; a reply.
     "fuzz-wire": WIRE,
+    "fuzz-witness": WITNESS,
     "fuzz-yaml": ["source:test/fuzz/corpus/yaml/full"],
     "fuzz-qe-identity": QE_IDENTITY,
     "fuzz-rewrite": ["/bin/true", "build:test/fuzz/seed-rewrite"],
