@@ -923,6 +923,28 @@ static void test_put(void **state)
 	engine_peer_free(p);
 }
 
+/* A value that rotates does so by the tick, also while its service runs. */
+static void test_renewed(void **state)
+{
+	struct engine_peer *p = case_peer(&c);
+	char pw[25];
+
+	secrets[0].rotate_every = 3600;
+	case_put_session(&c, &session);
+	secrets[0].rotate_every = 0;
+	assert_int_equal(hello(p, NULL), 0);
+	assert_int_equal(value_op(p, WIRE_SECRET_GET, "pw", NULL), 0);
+	memcpy(pw, reply.value.data, 25);
+	case_tick(&c, 1);
+	assert_null(strstr(log_text, "secret.renew"));
+	c.now += 3700;
+	case_tick(&c, 1);
+	assert_logged("secret.renew shop/db");
+	assert_int_equal(value_op(p, WIRE_SECRET_GET, "pw", NULL), 0);
+	assert_memory_not_equal(reply.value.data, pw, 24);
+	engine_peer_free(p);
+}
+
 /* Another session's value, as long as that one exports it. */
 static void test_import(void **state)
 {
@@ -1084,6 +1106,7 @@ int main(void)
 		T(otp),
 		T(values),
 		T(put),
+		T(renewed),
 		T(import),
 		T(durable),
 		T(forget),
