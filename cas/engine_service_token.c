@@ -352,7 +352,7 @@ int otp_check(const char *secret, const char *code, int64_t now, int64_t after,
 		return 0;
 	return err_setf(e, -EKEYREJECTED,
 		"%s; wanted the six digits that the owner's device shows now, "
-		"each once (--otp)",
+		"each once",
 		code ? "the one-time password is wrong, too old or was used"
 		     : "no one-time password");
 }
