@@ -129,7 +129,8 @@ static void lost(void *arg, uint64_t a)
 
 static int64_t delay(void)
 {
-	return sim_chance(96) ? 50 + sim_below(500) : 50 + sim_below(3000000);
+	return sim.healing || sim_chance(96) ? 50 + sim_below(500)
+					     : 50 + sim_below(3000000);
 }
 
 static void synced(void *arg, uint64_t boots)
