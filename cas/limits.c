@@ -43,8 +43,7 @@ bool limits_allow(struct limits *l, const char *client, uint64_t now_ms,
 	c = find(l, client);
 	if (strncmp(c->name, client, sizeof(c->name) - 1) != 0) {
 		memset(c->name, 0, sizeof(c->name));
-		memcpy(c->name, client,
-			strnlen(client, sizeof(c->name) - 1));
+		memcpy(c->name, client, strnlen(client, sizeof(c->name) - 1));
 		c->tokens = full;
 		c->at_ms = now_ms;
 	}
