@@ -74,6 +74,10 @@ int client_proposal_list(struct options *o, struct err *e);
 int client_proposal_withdraw(struct options *o, struct err *e);
 /* ---- client_audit.c ---- */
 int client_audit_fetch(struct options *o, struct err *e);
+/* True if the line is a checkpoint; *seq: of the record that it signs. */
+bool client_checkpoint(const char *line, size_t size, uint64_t *seq);
+/* ---- client_follow.c ---- */
+int client_audit_follow(struct options *o, struct err *e);
 
 /* ---- client_main.c ---- */
 /* The CAS of the options. */

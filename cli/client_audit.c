@@ -9,23 +9,32 @@
 #include "cli/client.h"
 #include "lib/string.h"
 
+bool client_checkpoint(const char *line, size_t size, uint64_t *seq)
+{
+	json_t *j = json_loadb(line, size, JSON_REJECT_DUPLICATES, NULL);
+	const json_t *number = json_object_get(
+		json_object_get(j, "checkpoint"), "seq");
+	bool found = json_is_integer(number);
+
+	*seq = (uint64_t)json_integer_value(number);
+	json_decref(j);
+	return found;
+}
+
 /* Of the last record: a page ends with its checkpoint. */
 static uint64_t last_number(const struct buf *page)
 {
 	size_t at = page->size;
-	uint64_t seq = 0;
-	json_t *j;
+	uint64_t seq;
 
 	if (at && page->data[at - 1] == '\n')
 		at--;
 	while (at && page->data[at - 1] != '\n')
 		at--;
-	j = json_loadb((const char *)page->data + at, page->size - at,
-		JSON_DISABLE_EOF_CHECK, NULL);
-	seq = (uint64_t)json_integer_value(
-		json_object_get(json_object_get(j, "checkpoint"), "seq"));
-	json_decref(j);
-	return seq;
+	return client_checkpoint(
+		       (const char *)page->data + at, page->size - at, &seq)
+		? seq
+		: 0;
 }
 
 static int fetch(

@@ -167,6 +167,11 @@ static const struct command commands[] = {
 		"Fetches the log of CAS with a signed checkpoint, for `sconce "
 		"audit verify`.",
 		WHERE | BIT(OUT) | BIT(FROM), 0, 0, client_audit_fetch, NULL},
+	{"audit follow", "[OPTIONS] FILE",
+		"Keeps a copy of the log in FILE that grows as CAS's does, "
+		"until SIGTERM. It asks\nCAS, so a copy that is away holds "
+		"nothing up; it goes on where it was.",
+		WHERE, 1, 1, client_audit_follow, NULL},
 };
 
 /* ---- what the commands share ---- */

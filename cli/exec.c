@@ -85,7 +85,9 @@ int cmd_sign(int argc, char **argv)
 int cmd_audit(int argc, char **argv)
 {
 	/* What needs the network is not in the verifier. */
-	if (argc > 1 && strcmp(argv[1], "fetch") == 0)
+	if (argc > 1 &&
+		(strcmp(argv[1], "fetch") == 0 ||
+			strcmp(argv[1], "follow") == 0))
 		return start(
 			"sconce-client", WORDS("sconce", "audit"), argc, argv);
 	return start("sconce-audit", WORDS("sconce-audit"), argc, argv);
