@@ -95,18 +95,6 @@ static const struct command commands[] = {
 		BIT(AT) | BIT(JSON), 1, 1, attest_collateral_show, NULL},
 };
 
-static int help(const char *group)
-{
-	printf("usage: sconce %s COMMAND [OPTIONS] %s\n\n", group,
-		strcmp(group, "quote") == 0 ? "FILE" : "DIR");
-	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
-		if (strncmp(commands[i].name, group, strlen(group)) == 0)
-			printf("  sconce %-17s %s\n", commands[i].name,
-				commands[i].synopsis);
-	printf("\n`sconce %s COMMAND --help` explains a command.\n", group);
-	return ATTEST_OK;
-}
-
 static int fail(const struct err *e)
 {
 	fflush(stdout);
@@ -142,9 +130,10 @@ int main(int argc, char **argv)
 
 	if (strcmp(group, "collateral") != 0)
 		group = "quote";
-	if (strcmp(name, "help") == 0 || strcmp(name, "--help") == 0 ||
-		strcmp(name, "-h") == 0)
-		return help(group);
+	if (options_asks_help(name)) {
+		options_help_all(group, commands, ARRAY_SIZE(commands));
+		return ATTEST_OK;
+	}
 	snprintf(both, sizeof(both), "%s %s", group, name);
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
 		if (strcmp(commands[i].name, both) == 0)

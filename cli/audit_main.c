@@ -191,18 +191,14 @@ static const struct command commands[] = {
 		"event counts only if\nthe status is 0.",
 		BIT(CAS_KEY) | BIT(KNOWN) | BIT(KEY) | BIT(JSON), 1, 1,
 		show_command, GRADES},
+	/* Of sconce-client: they need the network. */
+	{"audit fetch", "[OPTIONS]",
+		"Fetches the log of CAS, with a signed checkpoint.", 0, 0, 0,
+		NULL, NULL},
+	{"audit follow", "[OPTIONS] FILE",
+		"Keeps a copy of the log that grows as CAS's does.", 0, 1, 1,
+		NULL, NULL},
 };
-
-static int help(void)
-{
-	printf("usage: sconce audit COMMAND [OPTIONS] FILE\n\n");
-	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
-		printf("  sconce %-15s %s\n", commands[i].name,
-			commands[i].synopsis);
-	printf("  sconce audit fetch     [OPTIONS]\n"
-	       "\n`sconce audit COMMAND --help` explains a command.\n");
-	return AUDIT_OK;
-}
 
 static int fail(const struct err *e, int status)
 {
@@ -235,11 +231,13 @@ int main(int argc, char **argv)
 	const char *name = argc > 1 ? argv[1] : "help";
 	struct err e;
 
-	if (strcmp(name, "help") == 0 || strcmp(name, "--help") == 0 ||
-		strcmp(name, "-h") == 0)
-		return help();
+	if (options_asks_help(name)) {
+		options_help_all("audit", commands, ARRAY_SIZE(commands));
+		return AUDIT_OK;
+	}
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
-		if (strcmp(strchr(commands[i].name, ' ') + 1, name) == 0)
+		if (commands[i].run &&
+			strcmp(strchr(commands[i].name, ' ') + 1, name) == 0)
 			return run(&commands[i], argc - 1, argv + 1);
 	err_setf(&e, 0,
 		"'%s' is not a command of audit; `sconce audit help` lists "

@@ -52,10 +52,23 @@ int client_cas_attest(struct options *o, struct err *e);
 int client_cas_provision(struct options *o, struct err *e);
 int client_cas_status(struct options *o, struct err *e);
 int client_cas_key(struct options *o, struct err *e);
+/* ---- client_collateral.c ---- */
+/* What an evidence is judged with, in a folder that goes away again. Zeroed. */
+struct client_collateral {
+	char top[64], dir[80];
+};
+/* Has it fetched; emulated: takes this user's emulated platform's. 0 or
+ * -errno; client_collateral_drop() in both cases. */
+must_check int client_collateral_get(struct client_collateral *c,
+	const void *evidence, size_t size, bool emulated, struct err *e);
+void client_collateral_drop(struct client_collateral *c);
 /* ---- client_start.c ---- */
 int client_cas_image(struct options *o, struct err *e);
 int client_cas_manifest(struct options *o, struct err *e);
 int client_cas_start(struct options *o, struct err *e);
+/* Becomes the program beside this one, argv NULL-terminated. -errno. */
+must_check int client_become(
+	const char *program, const char *const *argv, struct err *e);
 /* ---- client_session.c ---- */
 int client_session_create(struct options *o, struct err *e);
 int client_session_update(struct options *o, struct err *e);
@@ -63,7 +76,7 @@ int client_session_read(struct options *o, struct err *e);
 int client_session_delete(struct options *o, struct err *e);
 int client_session_list(struct options *o, struct err *e);
 int client_session_verify(struct options *o, struct err *e);
-int client_session_effects(struct options *o, struct err *e);
+int client_session_diff(struct options *o, struct err *e);
 int client_session_dry_run(struct options *o, struct err *e);
 int client_secret_public(struct options *o, struct err *e);
 /* ---- client_board.c ---- */

@@ -206,17 +206,20 @@ static int judge(
 	const struct options *o, const struct statement *s, struct err *e)
 {
 	const char *dir = o->value[CLIENT_COLLATERAL];
+	bool emulated = o->value[CLIENT_EMULATED] != NULL;
 	int64_t now = (int64_t)time(NULL);
+	struct client_collateral fetched = {0};
 	struct verifier *v;
 	int ret = want(o, s, e);
 
-	if (ret)
-		return ret;
-	if (!dir)
-		return err_setf(e, -EINVAL,
-			"--collateral: missing; `sconce collateral fetch` gets "
-			"what its platform is judged with");
-	ret = verifier_new(dir, o->value[CLIENT_EMULATED] != NULL, &v, e);
+	if (!ret && !dir) {
+		ret = client_collateral_get(
+			&fetched, s->evidence, s->evidence_size, emulated, e);
+		dir = fetched.dir;
+	}
+	if (!ret)
+		ret = verifier_new(dir, emulated, &v, e);
+	client_collateral_drop(&fetched);
 	if (ret)
 		return ret;
 	ret = verifier_check(

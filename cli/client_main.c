@@ -36,7 +36,7 @@ static const struct option_row rows[] = {
 	[CLIENT_MANIFEST] = {"manifest", 0, "FILE", false,
 		"that it must run under, as `sconce cas manifest` makes it"},
 	[CLIENT_COLLATERAL] = {"collateral", 0, "DIR", false,
-		"folder of what the vendor says of its platform"},
+		"folder of what the vendor says of platforms"},
 	[CLIENT_EMULATED] = {"emulated", 0, NULL, false,
 		"an emulated platform will do: it protects nothing"},
 	[CLIENT_TOLERATE] = {"policy", 0, "FILE", false,
@@ -89,27 +89,36 @@ static const struct command commands[] = {
 			BIT(EMULATED) | BIT(TOLERATE) | BIT(ROLLBACK) |
 			BIT(NATIVE) | BIT(ENCLAVES) | BIT(DEFAULT) |
 			BIT(IDENTITY) | BIT(JSON),
-		1, 1, client_cas_attest, NULL},
+		1, 1, client_cas_attest,
+		"Without --collateral it is fetched from the platform's "
+		"vendor, "
+		"or taken from this\nuser's emulated platform (--emulated), "
+		"as `sconce collateral fetch` does."},
 	{"cas provision", "[OPTIONS] [CONFIG]",
-		"Makes you the owner of a CAS that has none, or changes the "
-		"owner's configuration\n(YAML, see doc/governance.md).",
+		"Makes you the owner of a CAS that has none.\nIf you are it "
+		"already, changes the owner's configuration (YAML, see "
+		"doc/governance.md).",
 		WHERE, 0, 1, client_cas_provision, NULL},
 	{"cas status", "[OPTIONS]",
-		"State of operation, for the owner; nothing of any session.",
+		"Prints the state of operation, for the owner; nothing of any "
+		"session.",
 		WHERE, 0, 0, client_cas_status, NULL},
 	{"cas key", "[OPTIONS]",
 		"Prints the hash of your key: what policies call you.",
 		BIT(IDENTITY) | BIT(JSON), 0, 0, client_cas_key, NULL},
-	{"cas image", "IMAGE",
+	{"cas image", "[--json] IMAGE",
 		"Makes the sealed image that a CAS runs from, if it is not "
 		"there. Prints its hash.",
-		0, 1, 1, client_cas_image, NULL},
+		BIT(JSON), 1, 1, client_cas_image, NULL},
 	{"cas manifest", "[OPTIONS]",
-		"Prints the manifest of a CAS with this image, these witnesses "
-		"and this owner:\nwhat `sconce cas attest` compares with.",
+		"Prints the manifest of a CAS: of this image, these witnesses "
+		"and this owner;\nwhat `sconce cas attest` compares with.",
 		BIT(IMAGE) | BIT(COLLATERAL) | BIT(WITNESS) | BIT(OWNER) |
 			BIT(EMULATED) | BIT(OUT),
-		0, 0, client_cas_manifest, NULL},
+		0, 0, client_cas_manifest,
+		"--collateral is the folder on the machine of CAS: the "
+		"manifest "
+		"has its path."},
 	{"cas start", "[OPTIONS]",
 		"Starts a CAS in its enclave; it runs until SIGTERM.",
 		BIT(STATE) | BIT(IMAGE) | BIT(COLLATERAL) | BIT(WITNESS) |
@@ -117,6 +126,14 @@ static const struct command commands[] = {
 			BIT(ENCLAVES) | BIT(RATE) | BIT(MEMORY) | BIT(LAS) |
 			BIT(NATIVE),
 		0, 0, client_cas_start, NULL},
+	/* Three of sconce-session: they need no CAS. */
+	{"session check", "[--json] FILE",
+		"Says what is wrong with a policy, and where.", 0, 1, 1, NULL,
+		NULL},
+	{"session hash", "[OPTIONS] FILE", "Prints the hash of a policy.", 0, 1,
+		1, NULL, NULL},
+	{"session sign", "[OPTIONS] (--key FILE | --message) POLICY",
+		"Signs a change, as a member of a board.", 0, 1, 1, NULL, NULL},
 	{"session create", "[OPTIONS] FILE",
 		"Gives a new policy to CAS. Prints its hash.",
 		WHERE | BIT(SIGNATURE), 1, 1, client_session_create, NULL},
@@ -133,15 +150,17 @@ static const struct command commands[] = {
 	{"session list", "[OPTIONS] [PREFIX]", "Prints names of sessions.",
 		WHERE, 0, 1, client_session_list, NULL},
 	{"session verify", "[OPTIONS] NAME HASH",
-		"Whether the session is that version now (exit status 0 or 1).",
+		"Says whether the session is that version now (exit status 0 "
+		"or 1).",
 		WHERE, 2, 2, client_session_verify, NULL},
-	{"session effects", "[OPTIONS] FILE",
-		"What this version would change at CAS: who gains and loses "
-		"what.",
-		WHERE, 1, 1, client_session_effects, NULL},
+	{"session diff", "[OPTIONS] FILE | [--json] OLD NEW",
+		"Says what a change means: who gains and loses what.\n"
+		"With one file: what this version would change at CAS. With "
+		"two: what differs\nbetween them; CAS is not asked.",
+		WHERE, 1, 2, client_session_diff, NULL},
 	{"session dry-run", "[OPTIONS] NAME EVIDENCE",
-		"What CAS would say to a service with this evidence, and every "
-		"reason.",
+		"Says what CAS would answer a service with this evidence.\n"
+		"With every reason.",
 		WHERE | BIT(SERVICE), 2, 2, client_session_dry_run, NULL},
 	{"secret public", "[OPTIONS] SESSION SECRET",
 		"Prints the public part of a secret, such as a certificate.",
@@ -225,8 +244,13 @@ static int print_answer(const struct options *o, const struct cas_answer *a,
 	const char *member, struct err *e)
 {
 	json_error_t error;
+	const char *text;
+	int ret = 0;
 	json_t *j;
 
+	/* To a file: what is asked for, to the byte. */
+	if (o->value[CLIENT_JSON] && o->value[CLIENT_OUT])
+		return client_write(o, &a->body, e);
 	if (o->value[CLIENT_JSON]) {
 		fwrite(a->body.data, 1, a->body.size, stdout);
 		putchar('\n');
@@ -236,9 +260,13 @@ static int print_answer(const struct options *o, const struct cas_answer *a,
 	if (!j)
 		return err_setf(
 			e, -EPROTO, "CAS's answer is no JSON: %s", error.text);
-	print_member(member ? json_object_get(j, member) : j);
+	text = member ? json_string_value(json_object_get(j, member)) : NULL;
+	if (text && o->value[CLIENT_OUT])
+		ret = write_file(o->value[CLIENT_OUT], text, strlen(text), e);
+	else
+		print_member(member ? json_object_get(j, member) : j);
 	json_decref(j);
-	return 0;
+	return ret;
 }
 
 int client_show(const struct options *o, const char *method, const char *path,
@@ -287,29 +315,6 @@ int client_write(const struct options *o, const struct buf *data, struct err *e)
 
 /* ---- the program ---- */
 
-static int help(const char *group)
-{
-	size_t len = strlen(group);
-
-	printf("usage: sconce %s COMMAND [OPTIONS] ...\n\ncommands:\n", group);
-	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
-		const char *name = commands[i].name;
-
-		if (strncmp(name, group, len) == 0 && name[len] == ' ')
-			printf("  %-10s %s\n", name + len + 1,
-				commands[i].synopsis);
-	}
-	/* Of the program sconce-session. */
-	if (strcmp(group, "session") == 0)
-		printf("  check      [--json] FILE\n"
-		       "  hash       [OPTIONS] FILE\n"
-		       "  diff       [--json] OLD NEW\n"
-		       "  sign       [OPTIONS] (--key FILE | --message) "
-		       "POLICY\n");
-	printf("\n`sconce %s COMMAND --help` explains one.\n", group);
-	return CLIENT_OK;
-}
-
 static int run(const struct command *c, int argc, char **argv)
 {
 	struct options o;
@@ -333,12 +338,13 @@ int main(int argc, char **argv)
 	const char *name = argc > 2 ? argv[2] : "help";
 	char both[64];
 
-	if (strcmp(name, "help") == 0 || strcmp(name, "--help") == 0 ||
-		strcmp(name, "-h") == 0)
-		return help(group);
+	if (options_asks_help(name)) {
+		options_help_all(group, commands, ARRAY_SIZE(commands));
+		return CLIENT_OK;
+	}
 	snprintf(both, sizeof(both), "%s %s", group, name);
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
-		if (strcmp(commands[i].name, both) == 0)
+		if (commands[i].run && strcmp(commands[i].name, both) == 0)
 			return run(&commands[i], argc - 2, argv + 2);
 	fprintf(stderr,
 		"sconce: '%s' is not a command of %s; `sconce %s help` lists "

@@ -169,11 +169,32 @@ int client_session_list(struct options *o, struct err *e)
 		"sessions", e);
 }
 
-int client_session_effects(struct options *o, struct err *e)
+/* Two files are compared by the program that needs no CAS. */
+static int diff_files(const struct options *o, struct err *e)
+{
+	const char *argv[8] = {"sconce-session", "diff"};
+	size_t n = 2;
+
+	if (o->value[CLIENT_CAS] || o->value[CLIENT_KEY])
+		return err_setf(e, -EINVAL,
+			"two files are compared without CAS; --cas goes with "
+			"one file");
+	if (o->value[CLIENT_JSON])
+		argv[n++] = "--json";
+	argv[n++] = "--";
+	argv[n++] = o->path[0];
+	argv[n++] = o->path[1];
+	return client_become("sconce-session", argv, e);
+}
+
+int client_session_diff(struct options *o, struct err *e)
 {
 	struct buf yaml = {0};
-	int ret = client_read("session", o->path[0], &yaml, e);
+	int ret;
 
+	if (o->paths == 2)
+		return diff_files(o, e);
+	ret = client_read("session", o->path[0], &yaml, e);
 	if (!ret)
 		ret = client_show(
 			o, "POST", "/v1/diff", YAML, &yaml, "differences", e);
@@ -188,7 +209,10 @@ int client_session_dry_run(struct options *o, struct err *e)
 	int ret;
 
 	if (!service)
-		return err_setf(e, -EINVAL, "--service: missing");
+		return err_setf(e, -EINVAL,
+			"--service NAME: missing; which of the session's "
+			"services "
+			"the evidence is to be judged for");
 	ret = client_read("evidence", o->path[1], &evidence, e);
 	buf_text(&path, "/v1/dry-run/");
 	cas_client_escape(&path, o->path[0]);
@@ -202,6 +226,30 @@ int client_session_dry_run(struct options *o, struct err *e)
 			e);
 	buf_fini(&evidence);
 	buf_fini(&path);
+	return ret;
+}
+
+static int print_value(
+	const struct options *o, const struct buf *value, struct err *e)
+{
+	json_t *j = json_pack("{s:s, s:s, s:s%}", "session", o->path[0],
+		"secret", o->path[1], "value",
+		value->size ? (const char *)value->data : "", value->size);
+	char *text = j ? json_dumps(j, JSON_INDENT(2)) : NULL;
+	struct buf out = {0};
+	int ret;
+
+	json_decref(j);
+	if (!text)
+		return err_setf(e, -EINVAL,
+			"%s: its value is no text; without --json it is "
+			"printed as it is",
+			o->path[1]);
+	buf_text(&out, text);
+	buf_text(&out, "\n");
+	free(text);
+	ret = buf_check(&out) ? -ENOMEM : client_write(o, &out, e);
+	buf_fini(&out);
 	return ret;
 }
 
@@ -227,7 +275,9 @@ int client_secret_public(struct options *o, struct err *e)
 	if (!ret)
 		ret = cas_client_request(c, "GET", (const char *)path.data,
 			NULL, NULL, 0, &a, e);
-	if (!ret)
+	if (!ret && o->value[CLIENT_JSON])
+		ret = print_value(o, &a.body, e);
+	else if (!ret)
 		ret = client_write(o, &a.body, e);
 	buf_fini(&a.body);
 	buf_fini(&path);

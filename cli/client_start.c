@@ -191,7 +191,9 @@ int client_cas_image(struct options *o, struct err *e)
 	char hash[65];
 	int ret = image_hash(o->path[0], hash, e);
 
-	if (!ret)
+	if (!ret && o->value[CLIENT_JSON])
+		printf("{\"hash\": \"%s\"}\n", hash);
+	else if (!ret)
 		puts(hash);
 	return ret;
 }
@@ -219,7 +221,11 @@ static int absolute(const char *what, const char *path,
 	char *found = path ? realpath(path, NULL) : NULL;
 
 	if (!path)
-		return err_setf(e, -EINVAL, "%s: missing", what);
+		return err_setf(e, -EINVAL,
+			"%s DIR: missing; `sconce las %s DIR` keeps that of an "
+			"emulated platform there, `sconce collateral fetch` "
+			"gets that of real ones",
+			what, what);
 	if (!found || string_copy(out, CAS_PATH_MAX, found)) {
 		free(found);
 		return err_setf(
@@ -292,7 +298,10 @@ int client_cas_manifest(struct options *o, struct err *e)
 
 	if (!image)
 		return err_setf(e, -EINVAL,
-			"--image: missing; `sconce cas image` makes one");
+			"--image IMAGE: missing; `sconce cas start --state "
+			"DIR` "
+			"makes DIR/image, `sconce cas image IMAGE` one "
+			"elsewhere");
 	ret = image_hash(image, hash, e);
 	if (!ret)
 		ret = make_manifest(o, hash, &out, e);
@@ -336,14 +345,14 @@ static void add_host_options(struct words *w, const struct options *o)
 	}
 }
 
-static int become(const char *program, struct words *w, struct err *e)
+int client_become(const char *program, const char *const *argv, struct err *e)
 {
 	int fd = files_open(program, e);
 
 	if (fd < 0)
 		return fd;
 	fflush(stdout);
-	fexecve(fd, (char *const *)(uintptr_t)w->item, environ);
+	fexecve(fd, (char *const *)(uintptr_t)argv, environ);
 	return err_setf(e, -errno, "%s: %s", program, strerror(errno));
 }
 
@@ -367,7 +376,7 @@ static int start_native(const struct options *o, struct err *e)
 	}
 	add(&w, "--host");
 	add_host_options(&w, o);
-	return ret ? ret : become("sconce-cas", &w, e);
+	return ret ? ret : client_become("sconce-cas", w.item, e);
 }
 
 /* Writes the manifest of these options, unless it is there already. */
@@ -406,7 +415,9 @@ int client_cas_start(struct options *o, struct err *e)
 	int ret;
 
 	if (!state)
-		return err_setf(e, -EINVAL, "--state: missing");
+		return err_setf(e, -EINVAL,
+			"--state DIR: missing; all that CAS keeps lies there, "
+			"sealed");
 	if (mkdir(state, 0700) && errno != EEXIST)
 		return err_setf(
 			e, -errno, "--state %s: %s", state, strerror(errno));
@@ -439,5 +450,5 @@ int client_cas_start(struct options *o, struct err *e)
 	add(&w, "--");
 	add(&w, "/usr/bin/sconce-cas");
 	add_host_options(&w, o);
-	return become("sconce", &w, e);
+	return client_become("sconce", w.item, e);
 }

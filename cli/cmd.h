@@ -24,7 +24,9 @@ extern const struct cmd cmd_table[];
 int cmd_run(int argc, char **argv);
 void cmd_run_print_options(void);
 int cmd_doctor(int argc, char **argv);
+void cmd_doctor_print_options(void);
 int cmd_measure(int argc, char **argv);
+void cmd_measure_print_options(void);
 int cmd_volume(int argc, char **argv);
 int cmd_image(int argc, char **argv);
 int cmd_las(int argc, char **argv);
@@ -53,7 +55,10 @@ void cmd_proposal_print_options(void);
 int cmd_secret(int argc, char **argv);
 void cmd_secret_print_options(void);
 int cmd_version(int argc, char **argv);
+void cmd_version_print_options(void);
 int cmd_help(int argc, char **argv);
+/* Explains one command; its exit status. */
+int cmd_help_of(const struct cmd *c);
 
 /* Prints "sconce: TEXT" on standard error and returns @status. */
 int cmd_fail(const struct err *e, int status);

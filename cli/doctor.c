@@ -65,6 +65,12 @@ static int print_json(const struct probe_report *report)
 	return 0;
 }
 
+void cmd_doctor_print_options(void)
+{
+	printf("\n      --json                   for programs\n\n"
+	       "Exit status: 0: programs can be run, 1: in no mode.\n");
+}
+
 int cmd_doctor(int argc, char **argv)
 {
 	static struct probe_report report;

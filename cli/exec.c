@@ -110,7 +110,7 @@ int cmd_cas(int argc, char **argv)
 
 int cmd_session(int argc, char **argv)
 {
-	static const char *const local[] = {"check", "hash", "diff", "sign"};
+	static const char *const local[] = {"check", "hash", "sign"};
 
 	/* What needs no CAS, and no network. */
 	for (size_t i = 0; argc > 1 && i < ARRAY_SIZE(local); i++)

@@ -13,10 +13,10 @@ const struct cmd cmd_table[] = {
 		cmd_exec, cmd_exec_print_options, true},
 	{"doctor", "[--json]",
 		"say what this machine offers, and how to fix what is missing",
-		cmd_doctor, NULL, false},
+		cmd_doctor, cmd_doctor_print_options, false},
 	{"measure", "[--json] [--manifest FILE]",
 		"print MRENCLAVE and the inputs that it comes from",
-		cmd_measure, NULL, false},
+		cmd_measure, cmd_measure_print_options, false},
 	{"volume", "COMMAND [OPTIONS] VOLUME [...]",
 		"make, fill, read and check encrypted volumes", cmd_volume,
 		cmd_volume_print_options, true},
@@ -52,8 +52,10 @@ const struct cmd cmd_table[] = {
 	{"secret", "COMMAND [OPTIONS] ...",
 		"public parts of secrets, such as certificates", cmd_secret,
 		cmd_secret_print_options, true},
-	{"version", "", "print the version", cmd_version, NULL, false},
-	{"help", "[COMMAND]", "explain a command", cmd_help, NULL, false},
+	{"version", "[--json]", "print the version", cmd_version,
+		cmd_version_print_options, false},
+	{"help", "[COMMAND [SUB-COMMAND]]", "explain a command", cmd_help, NULL,
+		false},
 	{0},
 };
 
@@ -72,10 +74,16 @@ int main(int argc, char **argv)
 		name = "help";
 	if (strcmp(name, "--version") == 0)
 		name = "version";
-	for (const struct cmd *c = cmd_table; c->name != NULL; c++)
-		if (strcmp(c->name, name) == 0)
-			return c->run(argc > 1 ? argc - 1 : argc,
-				argc > 1 ? argv + 1 : argv);
+	for (const struct cmd *c = cmd_table; c->name != NULL; c++) {
+		if (strcmp(c->name, name) != 0)
+			continue;
+		/* Programs of their own see to it themselves. */
+		if (argc > 2 && !c->own_program &&
+			strcmp(argv[2], "--help") == 0)
+			return cmd_help_of(c);
+		return c->run(
+			argc > 1 ? argc - 1 : argc, argc > 1 ? argv + 1 : argv);
+	}
 	err_setf(&e, 0,
 		"'%s' is not a command; `sconce help` lists the commands",
 		name);

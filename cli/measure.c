@@ -174,6 +174,12 @@ static void print_json(const struct measured *m)
 	json_decref(root);
 }
 
+void cmd_measure_print_options(void)
+{
+	printf("\n      --json                   for programs\n"
+	       "      --manifest FILE          also print its CONFIGID\n");
+}
+
 int cmd_measure(int argc, char **argv)
 {
 	static struct measured m;

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "lib/fmt.h"
 #include "lib/string.h"
@@ -27,6 +28,28 @@ void options_help(
 	}
 	if (c->more != NULL)
 		printf("\n%s\n", c->more);
+}
+
+void options_help_all(
+	const char *group, const struct command *commands, size_t count)
+{
+	size_t len = strlen(group);
+
+	printf("usage: sconce %s COMMAND [OPTIONS] ...\n\n", group);
+	for (size_t i = 0; i < count; i++) {
+		const struct command *c = &commands[i];
+
+		if (strncmp(c->name, group, len) == 0 && c->name[len] == ' ')
+			printf("  %-10s %.*s\n", c->name + len + 1,
+				(int)strcspn(c->help, ".:;\n"), c->help);
+	}
+	printf("\n`sconce %s COMMAND --help` explains one.\n", group);
+}
+
+bool options_asks_help(const char *word)
+{
+	return strcmp(word, "help") == 0 || strcmp(word, "--help") == 0 ||
+		strcmp(word, "-h") == 0;
 }
 
 static int take(const struct command *c, const struct option_row *row,

@@ -36,7 +36,8 @@ struct command {
 	const char *synopsis, *help;
 	uint64_t options; /* OPTION_BIT()s */
 	int paths_min, paths_max;
-	/* Its exit status, or -errno with a text in e. */
+	/* Its exit status, or -errno with a text in e. NULL: another program's;
+	 * it stands here to be listed. */
 	int (*run)(struct options *o, struct err *e);
 	const char *more; /* for --help, or NULL */
 };
@@ -50,3 +51,9 @@ must_check int options_parse(const struct command *c,
 	struct options *o, struct err *e);
 void options_help(
 	const struct command *c, const struct option_row *rows, size_t count);
+/* `sconce GROUP help`: the commands of two words whose first one is group, each
+ * with the beginning of its help. tools/completion reads this, too. */
+void options_help_all(
+	const char *group, const struct command *commands, size_t count);
+/* Whether a word asks for help: help, --help, -h. */
+bool options_asks_help(const char *word);

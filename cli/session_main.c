@@ -268,17 +268,6 @@ static int cmd_hash(struct options *o, struct err *e)
 
 /* ---- diff ---- */
 
-static int print_lines(const struct buf *text, struct err *e)
-{
-	json_t *lines = json_array();
-	const char *at = text->size > 0 ? (const char *)text->data : "";
-
-	for (; *at != '\0'; at += strcspn(at, "\n") + 1)
-		json_array_append_new(
-			lines, json_stringn(at, strcspn(at, "\n")));
-	return print_json(json_pack("{s:o}", "effects", lines), e);
-}
-
 static int cmd_diff(struct options *o, struct err *e)
 {
 	struct session *old = NULL, *changed = NULL;
@@ -290,7 +279,11 @@ static int cmd_diff(struct options *o, struct err *e)
 	if (ret == 0 && session_diff(old, changed, &text) < 0)
 		ret = err_setf(e, -ENOMEM, "session: no memory");
 	if (ret == 0 && o->value[OPT_JSON])
-		ret = print_lines(&text, e);
+		ret = print_json(
+			json_pack("{s:s%}", "differences",
+				text.size ? (const char *)text.data : "",
+				text.size),
+			e);
 	else if (ret == 0 && text.size > 0)
 		fputs((const char *)text.data, stdout);
 	buf_fini(&text);

@@ -112,8 +112,8 @@ static int help_all(void)
 	       "for all of it:\n--key-file FILE, or --public for the key of "
 	       "zeros.\n\n");
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
-		printf("  %-9s %s\n", commands[i].name, commands[i].help);
-	printf("\n`sconce volume COMMAND --help` explains a command.\n");
+		printf("  %-10s %s\n", commands[i].name, commands[i].help);
+	printf("\n`sconce volume COMMAND --help` explains one.\n");
 	return CMD_OK;
 }
 

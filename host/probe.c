@@ -27,6 +27,7 @@
 #include <unistd.h>
 
 #include "abi/layout.h"
+#include "host/aesm.h"
 #include "host/probe_sgx.h"
 
 #ifndef PR_SET_SYSCALL_USER_DISPATCH
@@ -78,6 +79,19 @@ static enum probe_state look_aesm(char *seen, size_t size)
 		ret == 0 ? "answers" : strerror(errno));
 	if (s >= 0)
 		close(s);
+	return ret == 0 ? PROBE_OK : PROBE_MISSING;
+}
+
+/* What asks for quotes, asked where it would ask. */
+static enum probe_state look_las(char *seen, size_t size)
+{
+	struct sgx_targetinfo target;
+	struct err e;
+	int ret = aesm_target(NULL, &target, &e);
+
+	snprintf(seen, size, "%.*s",
+		ret == 0 ? (int)size : (int)strcspn(e.text, ";"),
+		ret == 0 ? "answers" : e.text);
 	return ret == 0 ? PROBE_OK : PROBE_MISSING;
 }
 
@@ -388,6 +402,10 @@ static const struct probe probes[] = {
 	{"aesm", "AESM service", PROBE_INFO, look_aesm,
 		"no quotes through AESM",
 		"install sgx-aesm-service and share its socket"},
+	{"las", "quoting service", PROBE_INFO, look_las,
+		"no quotes: `sconce cas start`, `sconce run --session` and "
+		"/dev/attestation want them",
+		"start `sconce las`, or name its socket in SCONCE_LAS"},
 	{"syscall_dispatch", "system-call user dispatch", PROBE_EMULATED,
 		look_dispatch,
 		"a system call that was not rewritten would reach the host",
@@ -436,7 +454,8 @@ static char fallback[256];
 static bool is_slow(const struct probe *p)
 {
 	return p->look == look_dispatch || p->look == look_range ||
-		p->look == look_exec_memory || p->look == look_io_uring;
+		p->look == look_exec_memory || p->look == look_io_uring ||
+		p->look == look_las;
 }
 
 /* What to look at: all there is, or what the start of a mode depends on and

@@ -588,9 +588,9 @@ def test_wrong_use(args, text):
 
 @pytest.mark.parametrize("args, status, text", [
     (["quote"], 0, "usage: sconce quote COMMAND"),
-    (["quote", "help"], 0, "sconce quote verify"),
-    (["help", "quote"], 0, "sconce quote verify"),
-    (["help", "collateral"], 0, "sconce collateral show"),
+    (["quote", "help"], 0, "\n  verify "),
+    (["help", "quote"], 0, "\n  verify "),
+    (["help", "collateral"], 0, "\n  show "),
     (["quote", "verify", "--help"], 0, "Exit status: 0 accepted"),
     (["quote", "bogus"], 2, "'bogus' is not a command of quote"),
     (["quote", "verify"], 2, "usage: sconce quote verify"),
