@@ -5,6 +5,7 @@
 #include <event2/buffer.h>
 #include <event2/bufferevent_ssl.h>
 #include <event2/listener.h>
+#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -352,8 +353,13 @@ static int listen_on(struct http *h, const char *address, struct err *e)
 		LEV_OPT_CLOSE_ON_FREE | LEV_OPT_REUSEABLE |
 			LEV_OPT_CLOSE_ON_EXEC,
 		-1, (struct sockaddr *)&at, size);
-	if (l)
+	if (l) {
+		/* Accepted sockets have it from this one. Without, the second
+		 * record of an answer waits for the client's delayed ACK. */
+		(void)setsockopt(evconnlistener_get_fd(l), IPPROTO_TCP,
+			TCP_NODELAY, &(int){1}, sizeof(int));
 		h->bound = evhttp_bind_listener(h->http, l);
+	}
 	return h->bound ? 0
 			: err_setf(e, -errno, "%s: cannot be listened on: %s",
 				  address, strerror(errno));
