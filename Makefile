@@ -6,6 +6,7 @@
 #                 (T=words selects tests by name, as pytest's -k)
 #   make demo     Debian's redis-server in an enclave, driven by its clients
 #   make bench    the speed tables, native beside Sconce
+#   make bench-cas  what CAS does in a second, natively and in its enclave
 #   make lint     format, clang-tidy, cppcheck, include directions, the kernel
 #   make fuzz     every fuzzer for FUZZ_SECONDS
 #   make hostile  RUNS runs of programs on a host that lies, from seed SEED on
@@ -43,6 +44,9 @@ demo: deps all
 bench: deps all
 	@$(PYTHON) bench/run
 	@$(PYTHON) bench/volumes
+
+bench-cas: deps all
+	@$(PYTHON) bench/cas $(BENCH)
 
 lint: deps all
 	@tools/lint $(B)
@@ -94,4 +98,4 @@ repro: deps
 clean:
 	rm -rf $(B) build-asan build-ubsan build-lvi
 
-.PHONY: all deps check demo bench lint fuzz model model-cas sim-cas hostile lvi asan loc repro clean
+.PHONY: all deps check demo bench bench-cas lint fuzz model model-cas sim-cas hostile lvi asan loc repro clean
