@@ -332,6 +332,16 @@ static void version(struct http_call *c)
 	http_reply(c, &(struct engine_reply){.items = items});
 }
 
+static bool is_nonce(const char *text)
+{
+	size_t len = text ? strnlen(text, 129) : 0;
+
+	for (size_t i = 0; i < len; i++)
+		if (text[i] <= ' ' || text[i] > '~')
+			return false;
+	return len >= 1 && len <= 128;
+}
+
 static void attestation(struct http_call *c)
 {
 	const char *nonce = http_query(c, "nonce");
@@ -339,7 +349,7 @@ static void attestation(struct http_call *c)
 	struct err e = {0};
 	int ret;
 
-	if (!nonce || strnlen(nonce, 129) > 128) {
+	if (!is_nonce(nonce)) {
 		http_reply_error(c, -EINVAL,
 			"nonce: wanted 1 to 128 characters of the caller's");
 		return;
@@ -397,10 +407,19 @@ static void audit_checkpoint_get(struct http_call *c)
 	buf_fini(&out);
 }
 
+static bool read_number(const char *text, uint64_t *out)
+{
+	char *end;
+
+	errno = 0;
+	*out = strtoull(text, &end, 10);
+	return *text >= '0' && *text <= '9' && !*end && !errno && *out;
+}
+
 static void audit_log(struct http_call *c)
 {
 	const char *text = http_query(c, "from");
-	uint64_t from = text ? strtoull(text, NULL, 10) : 1;
+	uint64_t from = 1;
 	struct store_status st;
 	struct buf out = {0};
 	struct err e = {0};
@@ -412,9 +431,12 @@ static void audit_log(struct http_call *c)
 			"owner named");
 		return;
 	}
+	if (text && !read_number(text, &from)) {
+		http_reply_error(c, -EINVAL,
+			"from: wanted the number of a record, from 1 on");
+		return;
+	}
 	store_status(c->server->store, &st);
-	if (!from)
-		from = 1;
 	if (from <= st.durable)
 		ret = export_log(c->server, from,
 			u64_min(st.durable, from + AUDIT_PAGE - 1), &out, &e);
@@ -427,6 +449,30 @@ static void audit_log(struct http_call *c)
 
 /* ---- the table ---- */
 
+#define TEXT_OF "{\"type\": \"string\"}"
+#define NUMBER_OF "{\"type\": \"integer\"}"
+#define LIST_OF(what) "{\"type\": \"array\", \"items\": " what "}"
+#define PROPOSAL_SHORT                                                        \
+	"\"id\": " TEXT_OF ", \"session\": " TEXT_OF ", \"action\": " TEXT_OF \
+	", \"state\": " TEXT_OF ", \"hash\": " TEXT_OF                        \
+	", \"predecessor\": {\"type\": [\"string\", \"null\"]}"               \
+	", \"opener\": " TEXT_OF ", \"comment\": " TEXT_OF                    \
+	", \"opened\": " NUMBER_OF ", \"not_before\": " NUMBER_OF             \
+	", \"expires\": " NUMBER_OF ", \"outcome\": " TEXT_OF
+#define OBJECT_OF(members)                                         \
+	"{\"type\": \"object\", \"additionalProperties\": false, " \
+	"\"properties\": {" members "}}"
+#define VOTE                                                                 \
+	OBJECT_OF("\"key\": " TEXT_OF ", \"yes\": {\"type\": \"boolean\"}, " \
+		  "\"signed\": {\"type\": \"boolean\"}, "                    \
+		  "\"reason\": " TEXT_OF ", \"time\": " NUMBER_OF)
+#define BALLOT "id session state hash outcome"
+#define PROPOSAL                                                              \
+	OBJECT_OF(PROPOSAL_SHORT ", \"votes\": " LIST_OF(                     \
+		VOTE) ", \"differences\": " TEXT_OF ", \"message\": " TEXT_OF \
+		      ", \"message_reject\": " TEXT_OF                        \
+		      ", \"policy\": " TEXT_OF)
+
 #define GET EVHTTP_REQ_GET
 #define POST EVHTTP_REQ_POST
 #define PUT EVHTTP_REQ_PUT
@@ -438,39 +484,48 @@ static void audit_log(struct http_call *c)
 
 const struct http_route http_routes[] = {
 	{GET, "/v1/version", version, "version", "Version of CAS and its API",
-		.anybody = true},
+		.items = "version api", .anybody = true},
 	{GET, "/v1/attestation", attestation, "attestation",
 		"What this CAS is, and evidence for it", .answer = ANSWER_RAW,
-		.member = JSON, .anybody = true,
+		.member = JSON,
+		.schema = "{\"type\": \"object\", \"required\": "
+			  "[\"statement\", \"evidence\"], \"properties\": "
+			  "{\"statement\": " TEXT_OF
+			  ", \"evidence\": {\"type\": [\"string\", "
+			  "\"null\"]}}}",
+		.anybody = true,
 		.param = {{"nonce", "Of the caller, up to 128 characters",
 			true}}},
 	{GET, "/v1/openapi.json", openapi, "openapi", "This description",
 		.answer = ANSWER_RAW, .member = JSON, .anybody = true},
 	{POST, "/v1/sessions", sessions_create, "sessionCreate",
-		"Create a session", .body = YAML},
+		"Create a session", .body = YAML, .items = "session hash"},
 	{PUT, "/v1/sessions", sessions_update, "sessionUpdate",
 		"Replace the session whose hash is its predecessor",
-		.body = YAML},
+		.body = YAML, .items = "session hash"},
 	{GET, "/v1/sessions", sessions_list, "sessionList", "Names of sessions",
 		.answer = ANSWER_JSON, .member = "sessions",
+		.items = "complete", .schema = LIST_OF(TEXT_OF),
 		.param = {{"prefix", "Only names that begin with it"}}},
 	{GET, "/v1/sessions/{name}", sessions_read, "sessionRead",
 		"The policy, without what CAS generated", .answer = ANSWER_TEXT,
-		.member = "session",
+		.member = "session", .items = "hash present",
 		.param = {{"hash", "Of an older version"}}},
 	{DELETE, "/v1/sessions/{name}", sessions_delete, "sessionDelete",
 		"Delete a session with its secrets and volume keys",
-		.body = JSON},
+		.body = JSON, .items = "session"},
 	{GET, "/v1/verify/{name}", sessions_verify, "sessionVerify",
 		"Whether the session has that hash now",
+		.items = "session hash",
 		.param = {{"hash", "64 hexadecimal digits", true}}},
 	{POST, "/v1/diff", sessions_diff, "sessionDiff",
 		"What a new version would change", .body = YAML,
-		.answer = ANSWER_TEXT, .member = "differences"},
+		.answer = ANSWER_TEXT, .member = "differences",
+		.items = "session action hash taken reason?"},
 	{POST, "/v1/dry-run/{name}", sessions_dry_run, "sessionDryRun",
 		"What would be said to this evidence, and why",
 		.body = "application/octet-stream", .answer = ANSWER_TEXT,
-		.member = "explanation",
+		.member = "explanation", .items = "accepted",
 		.param = {{"service", "Of the session", true}}},
 	{GET, "/v1/values", public_value, "publicValue",
 		"Public part of a secret", .answer = ANSWER_RAW, .member = TEXT,
@@ -479,29 +534,36 @@ const struct http_route http_routes[] = {
 			{"secret", "Its name", true},
 			{"format", "As behind the name in a variable"}}},
 	{POST, "/v1/proposals/{id}/votes", proposal_vote, "proposalVote",
-		"Vote, with a signature", .body = JSON},
+		"Vote, with a signature", .body = JSON, .items = BALLOT},
 	{POST, "/v1/proposals", proposal_open, "proposalOpen",
-		"Propose a change to the board", .body = YAML},
+		"Propose a change to the board", .body = YAML, .items = BALLOT},
 	{GET, "/v1/proposals", proposal_list, "proposalList",
 		"Proposals that the caller may read", .answer = ANSWER_JSON,
 		.member = "proposals",
+		.schema = LIST_OF(OBJECT_OF(PROPOSAL_SHORT)),
 		.param = {{"session", "Only of this one"}}},
 	{GET, "/v1/proposals/{id}", proposal_read, "proposalRead",
 		"A proposal with its effects and votes", .answer = ANSWER_JSON,
-		.member = "proposal"},
+		.member = "proposal", .items = "id state", .schema = PROPOSAL},
 	{DELETE, "/v1/proposals/{id}", proposal_withdraw, "proposalWithdraw",
-		"Take a proposal back", .body = NULL},
+		"Take a proposal back", .items = BALLOT},
 	{POST, "/v1/owner/provision", provision, "provision",
 		"Become the owner, or change the owner's configuration",
-		.body = YAML},
+		.body = YAML, .items = "owner name"},
 	{GET, "/v1/owner/status", owner_status, "ownerStatus",
-		"State of operation", .body = NULL},
+		"State of operation",
+		.items = "provisioned identity name? sessions? volumes? "
+			 "instances? proposals? rollback? witnesses? "
+			 "witnesses_answering? record? record_durable? head? "
+			 "commit_error? bytes?"},
 	{GET, "/v1/audit/log", audit_log, "auditLog",
 		"Records of the log, a line each", .answer = ANSWER_RAW,
 		.member = LINES,
 		.param = {{"from", "Number of the first one"}}},
 	{GET, "/v1/audit/checkpoint", audit_checkpoint_get, "auditCheckpoint",
 		"Signed head of the log", .answer = ANSWER_RAW, .member = JSON,
+		.schema = "{\"type\": \"object\", \"required\": "
+			  "[\"checkpoint\", \"key\", \"signature\"]}",
 		.anybody = true},
 	{GET, "/metrics", metrics_get, "metrics", "For Prometheus",
 		.answer = ANSWER_RAW,
@@ -509,9 +571,9 @@ const struct http_route http_routes[] = {
 		.anybody = true, .unlimited = true},
 	{GET, "/healthz", healthz_get, "healthz",
 		"200 if changes and the log can be kept, else 503",
-		.anybody = true, .unlimited = true},
+		.items = "status", .anybody = true, .unlimited = true},
 	{GET, "/readyz", readyz_get, "readyz",
-		"200 if it has an owner and is healthy", .anybody = true,
-		.unlimited = true},
+		"200 if it has an owner and is healthy", .items = "status",
+		.anybody = true, .unlimited = true},
 	{0},
 };

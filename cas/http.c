@@ -16,14 +16,109 @@
 #include "lib/bytes.h"
 #include "lib/string.h"
 
-enum { REQUEST_TIMEOUT = 30 /* s for a request to come in */ };
+enum {
+	REQUEST_TIMEOUT = 30, /* s without a byte */
+	REQUEST_DEADLINE = 60, /* s for a whole request, or to the next one */
+};
 
 struct http {
 	struct server *server;
 	SSL_CTX *tls;
 	struct evhttp *http;
 	struct evhttp_bound_socket *bound;
+	struct evconnlistener *listener; /* bound's */
+	unsigned connections;
 };
+
+/* ---- connections ---- */
+
+/*
+ * Of each connection, as long as its SSL lives, which is as long as it does:
+ * its place among the many, and the time by which a request must be whole.
+ * libevent's own time begins anew with each byte, so that a byte now and then
+ * would hold a place for ever.
+ */
+struct guard {
+	struct server *server; /* its http is NULL once that ends */
+	struct event *deadline;
+};
+
+static void guard_free(void *parent, void *ptr, CRYPTO_EX_DATA *ad, int index,
+	long number, void *arg)
+{
+	struct guard *g = ptr;
+	struct http *h;
+
+	if (!g)
+		return;
+	h = g->server->http;
+	if (h && h->connections-- == h->server->max_clients)
+		evconnlistener_enable(h->listener);
+	if (g->deadline)
+		event_free(g->deadline);
+	free(g);
+}
+
+static int guard_index(void)
+{
+	static int index = -1;
+
+	if (index < 0)
+		index = SSL_get_ex_new_index(0, NULL, NULL, NULL, guard_free);
+	return index;
+}
+
+/* evhttp sees its end, and frees it. */
+static void on_deadline(evutil_socket_t fd, short what, void *arg)
+{
+	fd = SSL_get_fd(arg);
+	if (fd >= 0)
+		(void)shutdown(fd, SHUT_RDWR);
+}
+
+static void guard_arm(const SSL *ssl)
+{
+	struct guard *g = SSL_get_ex_data(ssl, guard_index());
+
+	(void)event_add(
+		g->deadline, &(struct timeval){.tv_sec = REQUEST_DEADLINE});
+}
+
+/* While a request is being answered it is not the client that takes time. */
+static void guard_disarm(const SSL *ssl)
+{
+	struct guard *g = SSL_get_ex_data(ssl, guard_index());
+
+	(void)event_del(g->deadline);
+}
+
+static bool guard_new(struct http *h, SSL *ssl)
+{
+	struct guard *g = calloc(1, sizeof(*g));
+
+	if (!g)
+		return false;
+	g->server = h->server;
+	h->connections++;
+	if (!SSL_set_ex_data(ssl, guard_index(), g)) {
+		guard_free(NULL, g, NULL, 0, 0, NULL);
+		return false;
+	}
+	g->deadline = evtimer_new(h->server->base, on_deadline, ssl);
+	if (!g->deadline)
+		return false;
+	guard_arm(ssl);
+	/* Further clients wait, or try elsewhere. */
+	if (h->connections == h->server->max_clients)
+		evconnlistener_disable(h->listener);
+	return true;
+}
+
+static SSL *ssl_of(const struct http_call *c)
+{
+	return bufferevent_openssl_get_ssl(evhttp_connection_get_bufferevent(
+		evhttp_request_get_connection(c->req)));
+}
 
 /* ---- answers ---- */
 
@@ -83,6 +178,7 @@ static void send_answer(struct http_call *c, int code, const char *reason,
 	}
 	header(c, "Content-Type", type);
 	header(c, "Cache-Control", "no-store");
+	guard_arm(ssl_of(c));
 	evhttp_send_reply(c->req, code, reason, out);
 	if (out)
 		evbuffer_free(out);
@@ -104,13 +200,29 @@ static void send_json(struct http_call *c, const struct status *s, json_t *j)
 	free(text);
 }
 
+/* Perhaps with what the client sent, which may be anything. */
+static json_t *error_text(const char *text)
+{
+	json_t *j = json_string(text);
+	char plain[512];
+
+	if (j)
+		return j;
+	snprintf(plain, sizeof(plain), "%s", text);
+	for (char *p = plain; *p; p++)
+		if ((uint8_t)*p >= 0x80)
+			*p = '?';
+	return json_string(plain);
+}
+
 static void send_error(struct http_call *c, int err, const char *text)
 {
 	const struct status *s = status_of(err);
 
 	send_json(c, s,
-		json_pack("{s:s, s:s}", "error", text ? text : strerror(-err),
-			"code", s->name));
+		json_pack("{s:o, s:s}", "error",
+			error_text(text ? text : strerror(-err)), "code",
+			s->name));
 }
 
 void http_reply_error(struct http_call *c, int err, const char *format, ...)
@@ -141,7 +253,8 @@ static json_t *body_of(const struct http_call *c, const struct engine_reply *r)
 {
 	if (c->route->answer == ANSWER_JSON)
 		return json_loadb(r->body, r->body_size, JSON_DECODE_ANY, NULL);
-	return json_stringn(r->body, r->body_size);
+	/* jansson has no text without an address, even an empty one. */
+	return json_stringn(r->body ? r->body : "", r->body_size);
 }
 
 void http_reply(void *arg, const struct engine_reply *r)
@@ -193,30 +306,39 @@ static bool match(const char *pattern, const char *path, const char **rest)
 	if (!brace)
 		return left == 0;
 	*rest = path + len;
-	return left > tail && strcmp(path + len + left - tail, after) == 0;
+	if (left <= tail || strcmp(path + len + left - tail, after) != 0)
+		return false;
+	/* Only names have slashes. */
+	return string_has_prefix(brace, "{name}") ||
+		!memchr(*rest, '/', left - tail);
 }
 
-/* The route; *other: the path is known with another method. */
-static const struct http_route *find(enum evhttp_cmd_type method,
-	const char *path, const char **rest, bool *other)
+static void add_name(char *list, size_t size, enum evhttp_cmd_type method)
 {
-	*other = false;
+	size_t len = strlen(list);
+
+	snprintf(list + len, size - len, "%s%s", len ? ", " : "",
+		http_method_name(method));
+}
+
+/* The route; allowed: the methods that the path is known with. */
+static const struct http_route *find(enum evhttp_cmd_type method,
+	const char *path, const char **rest, char *allowed, size_t size)
+{
+	allowed[0] = '\0';
 	for (const struct http_route *r = http_routes; r->path; r++) {
 		if (!match(r->path, path, rest))
 			continue;
 		if (r->method == method)
 			return r;
-		*other = true;
+		add_name(allowed, size, r->method);
 	}
 	return NULL;
 }
 
 static void identify(struct http_call *c)
 {
-	struct evhttp_connection *conn = evhttp_request_get_connection(c->req);
-	SSL *ssl = bufferevent_openssl_get_ssl(
-		evhttp_connection_get_bufferevent(conn));
-	X509 *cert = ssl ? SSL_get0_peer_certificate(ssl) : NULL;
+	X509 *cert = SSL_get0_peer_certificate(ssl_of(c));
 	struct principal *who = &c->engine.who;
 
 	who->present = cert && server_key_hash(cert, who->key) == 0;
@@ -300,7 +422,7 @@ static void on_request(struct evhttp_request *req, void *arg)
 	const char *path = uri ? evhttp_uri_get_path(uri) : NULL, *rest = NULL;
 	struct http *h = arg;
 	struct http_call *c = NULL;
-	bool other = false;
+	char allowed[64];
 
 	/* evhttp goes on in the clear when a connection got no TLS. */
 	if (bufferevent_openssl_get_ssl(evhttp_connection_get_bufferevent(
@@ -315,12 +437,17 @@ static void on_request(struct evhttp_request *req, void *arg)
 	c->engine.reply = http_reply;
 	c->engine.arg = c;
 	TAILQ_INIT(&c->query);
+	guard_disarm(ssl_of(c));
 	c->route = find(evhttp_request_get_command(req), path ? path : "",
-		&rest, &other);
-	if (c->route)
+		&rest, allowed, sizeof(allowed));
+	if (c->route) {
 		dispatch(c, rest);
-	else if (other)
-		send_error(c, -EOPNOTSUPP, "not with this method");
+		return;
+	}
+	if (allowed[0])
+		header(c, "Allow", allowed);
+	if (allowed[0])
+		send_error(c, -EOPNOTSUPP, "not with this method; see Allow");
 	else
 		send_error(c, -ENOENT,
 			"no such place; GET /v1/openapi.json lists what there "
@@ -333,11 +460,13 @@ static struct bufferevent *make_bufferevent(struct event_base *base, void *arg)
 	SSL *ssl = SSL_new(h->tls);
 	struct bufferevent *bev = NULL;
 
-	if (ssl)
+	if (ssl && guard_new(h, ssl))
 		bev = bufferevent_openssl_socket_new(base, -1, ssl,
 			BUFFEREVENT_SSL_ACCEPTING, BEV_OPT_CLOSE_ON_FREE);
 	if (bev)
 		bufferevent_openssl_set_allow_dirty_shutdown(bev, 1);
+	else
+		SSL_free(ssl);
 	return bev;
 }
 
@@ -359,6 +488,7 @@ static int listen_on(struct http *h, const char *address, struct err *e)
 		(void)setsockopt(evconnlistener_get_fd(l), IPPROTO_TCP,
 			TCP_NODELAY, &(int){1}, sizeof(int));
 		h->bound = evhttp_bind_listener(h->http, l);
+		h->listener = l;
 	}
 	return h->bound ? 0
 			: err_setf(e, -errno, "%s: cannot be listened on: %s",
@@ -383,8 +513,12 @@ int http_new(
 		evhttp_set_bevcb(h->http, make_bufferevent, h);
 		evhttp_set_gencb(h->http, on_request, h);
 		evhttp_set_allowed_methods(h->http,
+			/* Those that are not there get 405. */
 			EVHTTP_REQ_GET | EVHTTP_REQ_POST | EVHTTP_REQ_PUT |
-				EVHTTP_REQ_DELETE);
+				EVHTTP_REQ_DELETE | EVHTTP_REQ_HEAD |
+				EVHTTP_REQ_PATCH | EVHTTP_REQ_OPTIONS);
+		/* Who sends too much reads why, if it does not take long. */
+		evhttp_set_flags(h->http, EVHTTP_SERVER_LINGERING_CLOSE);
 		evhttp_set_max_headers_size(h->http, HTTP_HEADERS_MAX);
 		evhttp_set_max_body_size(h->http, HTTP_BODY_MAX);
 		evhttp_set_timeout(h->http, REQUEST_TIMEOUT);
@@ -402,6 +536,7 @@ void http_free(struct http *h)
 {
 	if (!h)
 		return;
+	h->server->http = NULL;
 	evhttp_free(h->http);
 	SSL_CTX_free(h->tls);
 	free(h);

@@ -33,15 +33,19 @@ struct http_param {
 
 struct http_route {
 	enum evhttp_cmd_type method;
-	/* "/v1/sessions/{name}": a final {...} takes the rest of the path,
-	 * slashes included. */
+	/* "/v1/sessions/{name}": {name} takes the rest of the path, slashes
+	 * included; {id} and whatever else, none. */
 	const char *path;
 	http_handler *handler;
 	const char *id; /* operationId */
 	const char *summary;
 	const char *body; /* type of the request's body; NULL: none */
 	enum http_answer answer;
-	const char *member;
+	const char *member; /* or type of the raw body */
+	/* For the description: members, a space between, "?" behind those that
+	 * are not always there; and the JSON schema of `member` or of the raw
+	 * body. */
+	const char *items, *schema;
 	bool anybody; /* no client key is wanted */
 	bool unlimited; /* not counted against the rate of the client */
 	struct http_param param[4];
@@ -52,7 +56,7 @@ extern const struct http_route http_routes[]; /* ends with path NULL */
 struct http_call {
 	struct server *server;
 	const struct http_route *route;
-	struct evhttp_request *req; /* NULL: the client is gone */
+	struct evhttp_request *req;
 	struct engine_call engine; /* who, and http_reply with this call */
 	struct evkeyvalq query;
 	char *rest; /* of the path, decoded; NULL: none */
@@ -69,5 +73,7 @@ void http_reply_body(struct http_call *c, const void *body, size_t size);
 /* A parameter of the query; NULL: it is not there. */
 const char *http_query(const struct http_call *c, const char *name);
 
+/* "GET"; of the methods of routes. */
+const char *http_method_name(enum evhttp_cmd_type method);
 /* The OpenAPI description of the routes. */
 must_check int http_openapi(struct buf *out);

@@ -6,17 +6,17 @@
 #include "cas/http.h"
 #include "lib/string.h"
 
-static const char *method_name(enum evhttp_cmd_type method)
+const char *http_method_name(enum evhttp_cmd_type method)
 {
 	switch (method) {
 	case EVHTTP_REQ_GET:
-		return "get";
+		return "GET";
 	case EVHTTP_REQ_POST:
-		return "post";
+		return "POST";
 	case EVHTTP_REQ_PUT:
-		return "put";
+		return "PUT";
 	default:
-		return "delete";
+		return "DELETE";
 	}
 }
 
@@ -45,7 +45,10 @@ static json_t *parameters(const struct http_route *r)
 		if (len < sizeof(name))
 			memcpy(name, brace + 1, len);
 		json_array_append_new(list,
-			parameter(name, "path", "Its name, slashes included",
+			parameter(name, "path",
+				strcmp(name, "name") == 0
+					? "Its name, slashes included"
+					: "As it was given at first",
 				true));
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(r->param) && r->param[i].name; i++)
@@ -65,29 +68,69 @@ static json_t *content(const char *type, json_t *schema)
 	return json_pack("{s:{s:o}}", bare, "schema", schema);
 }
 
+static json_t *schema_of(const char *text)
+{
+	return text ? json_loads(text, 0, NULL) : json_object();
+}
+
+/* Members that are text. */
+static void add_items(const char *items, json_t *properties, json_t *required)
+{
+	while (items && *items) {
+		size_t len = strcspn(items, " "), name = strcspn(items, " ?");
+
+		json_object_setn_new(properties, items, name, text_schema());
+		if (len == name)
+			json_array_append_new(
+				required, json_stringn(items, name));
+		items += len + (items[len] == ' ');
+	}
+}
+
 static json_t *answer_content(const struct http_route *r)
 {
-	json_t *schema;
+	json_t *properties, *required;
 
 	if (r->answer == ANSWER_RAW)
-		return content(r->member, json_object());
-	schema = json_pack("{s:s}", "type", "object");
-	if (r->answer == ANSWER_TEXT)
-		json_object_set_new(schema, "properties",
-			json_pack("{s:o}", r->member, text_schema()));
-	else if (r->answer == ANSWER_JSON)
-		json_object_set_new(
-			schema, "properties", json_pack("{s:{}}", r->member));
-	return content("application/json", schema);
+		return content(r->member, schema_of(r->schema));
+	properties = json_object();
+	required = json_array();
+	add_items(r->items, properties, required);
+	if (r->answer != ANSWER_ITEMS) {
+		json_object_set_new(properties, r->member,
+			r->answer == ANSWER_TEXT ? text_schema()
+						 : schema_of(r->schema));
+		json_array_append_new(required, json_string(r->member));
+	}
+	return content("application/json",
+		json_pack("{s:s, s:o, s:o, s:b}", "type", "object",
+			"properties", properties, "required", required,
+			"additionalProperties", 0));
+}
+
+static json_t *responses(const struct http_route *r)
+{
+	static const char error[] = "#/components/responses/Error";
+	json_t *all = json_pack("{s:{s:s, s:o}}", "200", "description", "Done",
+		"content", answer_content(r));
+
+	if (!r->anybody)
+		json_object_set_new(all, "403",
+			json_pack("{s:s}", "$ref",
+				"#/components/responses/Forbidden"));
+	if (!r->unlimited)
+		json_object_set_new(all, "429",
+			json_pack("{s:s}", "$ref",
+				"#/components/responses/Limited"));
+	json_object_set_new(all, "default", json_pack("{s:s}", "$ref", error));
+	return all;
 }
 
 static json_t *operation(const struct http_route *r)
 {
-	json_t *op = json_pack("{s:s, s:s, s:o, s:{s:{s:s, s:o}, s:{s:s}}}",
-		"operationId", r->id, "summary", r->summary, "parameters",
-		parameters(r), "responses", "200", "description", "Done",
-		"content", answer_content(r), "default", "$ref",
-		"#/components/responses/Error");
+	json_t *op = json_pack("{s:s, s:s, s:o, s:o}", "operationId", r->id,
+		"summary", r->summary, "parameters", parameters(r), "responses",
+		responses(r));
 
 	if (r->anybody)
 		json_object_set_new(op, "security", json_array());
@@ -97,6 +140,21 @@ static json_t *operation(const struct http_route *r)
 				r->method != EVHTTP_REQ_DELETE, "content",
 				content(r->body, json_object())));
 	return op;
+}
+
+/* As OpenAPI writes it. */
+static const char *method_key(enum evhttp_cmd_type method)
+{
+	switch (method) {
+	case EVHTTP_REQ_GET:
+		return "get";
+	case EVHTTP_REQ_POST:
+		return "post";
+	case EVHTTP_REQ_PUT:
+		return "put";
+	default:
+		return "delete";
+	}
 }
 
 static json_t *paths(void)
@@ -110,17 +168,48 @@ static json_t *paths(void)
 			path = json_object();
 			json_object_set_new(all, r->path, path);
 		}
-		json_object_set_new(path, method_name(r->method), operation(r));
+		json_object_set_new(path, method_key(r->method), operation(r));
 	}
 	return all;
 }
 
+/* An error as all of them are. */
+static json_t *error_response(const char *description)
+{
+	return json_pack("{s:s, s:{s:{s:{s:s, s:[s, s], s:{s:{s:s}, s:{s:s}},"
+			 " s:b}}}}",
+		"description", description, "content", "application/json",
+		"schema", "type", "object", "required", "error", "code",
+		"properties", "error", "type", "string", "code", "type",
+		"string", "additionalProperties", 0);
+}
+
+static json_t *components(void)
+{
+	json_t *limited = error_response("Too many requests of this client");
+
+	json_object_set_new(limited, "headers",
+		json_pack("{s:{s:s, s:{s:s}}}", "Retry-After", "description",
+			"Seconds", "schema", "type", "integer"));
+	return json_pack("{s:{s:{s:s, s:s}}, s:{s:o, s:o, s:o}}",
+		"securitySchemes", "clientKey", "type", "mutualTLS",
+		"description", "Any certificate: only its key counts",
+		"responses", "Error",
+		error_response("Why not: `code` is one of EACCES, EPERM, "
+			       "EKEYREJECTED (403), ENOENT (404), EOPNOTSUPP "
+			       "(405), EEXIST, ESTALE, EBUSY (409), EINVAL "
+			       "(400), EMSGSIZE (413), EDQUOT (429), EAGAIN, "
+			       "ENOMEM (503), EIO (500)"),
+		"Forbidden",
+		error_response("No client certificate, or its key may not, or "
+			       "there is no such thing: who may not know is "
+			       "not told which"),
+		"Limited", limited);
+}
+
 int http_openapi(struct buf *out)
 {
-	json_t *j = json_pack(
-		"{s:s, s:{s:s, s:s, s:s}, s:[{s:[]}], s:o, s:{s:{s:{s:s, s:s}},"
-		" s:{s:{s:s, s:{s:{s:{s:s, s:[s, s], s:{s:{s:s}, "
-		"s:{s:s}}}}}}}}}",
+	json_t *j = json_pack("{s:s, s:{s:s, s:s, s:s}, s:[{s:[]}], s:o, s:o}",
 		"openapi", "3.1.0", "info", "title", "Sconce CAS", "version",
 		"1", "description",
 		"Configuration and attestation service. TLS 1.3; callers are "
@@ -128,12 +217,7 @@ int http_openapi(struct buf *out)
 		"it. The server is known by its key, which `sconce cas attest` "
 		"verifies.",
 		"security", "clientKey", "paths", paths(), "components",
-		"securitySchemes", "clientKey", "type", "mutualTLS",
-		"description", "Any certificate: only its key counts",
-		"responses", "Error", "description", "Why not", "content",
-		"application/json", "schema", "type", "object", "required",
-		"error", "code", "properties", "error", "type", "string",
-		"code", "type", "string");
+		components());
 	char *text = j ? json_dumps(j, JSON_INDENT(2)) : NULL;
 
 	json_decref(j);

@@ -19,8 +19,11 @@
 #include "lib/string.h"
 
 enum {
-	FIRST_TIMEOUT = 20, /* s for the handshake and HELLO */
+	/* s until CAS has accepted it, for handshake, evidence and all: bytes
+	 * that come now and then do not make it longer. */
+	FIRST_TIMEOUT = 20,
 	IDLE_TIMEOUT = 600, /* s: leases are far shorter */
+	WRITE_TIMEOUT = 60, /* s in which nothing of replies is taken */
 	BACKLOG_MAX = 16 << 20, /* bytes of replies that are not read */
 };
 
@@ -29,6 +32,7 @@ struct conn {
 	struct bufferevent *bev;
 	struct engine_peer *peer; /* NULL: not through the handshake */
 	struct conn *next, **pprev;
+	struct event *deadline; /* NULL: CAS has accepted it */
 	bool closing; /* once everything was sent */
 };
 
@@ -40,8 +44,16 @@ struct port {
 	unsigned count;
 };
 
+static void no_deadline(struct conn *c)
+{
+	if (c->deadline)
+		event_free(c->deadline);
+	c->deadline = NULL;
+}
+
 static void conn_free(struct conn *c)
 {
+	no_deadline(c);
 	engine_peer_free(c->peer);
 	bufferevent_free(c->bev);
 	*c->pprev = c->next;
@@ -71,6 +83,17 @@ static void on_reply(void *arg, const struct wire_reply *r)
 		server_say("port: a reply could not be sent: %s",
 			e.code ? e.text : "no memory");
 	buf_fini(&frame);
+	/* An instance: it was attested, or had the token. */
+	if (!r->status && r->lease)
+		no_deadline(c);
+}
+
+/* Who has no answer by now, as witnesses are away, asks again. */
+static void on_deadline(evutil_socket_t fd, short what, void *arg)
+{
+	struct conn *c = arg;
+
+	conn_free(c);
 }
 
 static void refuse(struct conn *c, uint64_t id, int code, const char *text)
@@ -102,7 +125,8 @@ static bool take(struct conn *c, const struct bytes *payload)
 		refuse(c, r.id, EINVAL, e.text);
 	} else {
 		bufferevent_set_timeouts(c->bev,
-			&(struct timeval){.tv_sec = IDLE_TIMEOUT}, NULL);
+			&(struct timeval){.tv_sec = IDLE_TIMEOUT},
+			&(struct timeval){.tv_sec = WRITE_TIMEOUT});
 		engine_peer_request(c->peer, &r, on_reply, c);
 	}
 	string_wipe(memory, arena.used);
@@ -218,11 +242,16 @@ static void on_accept(struct evconnlistener *l, evutil_socket_t fd,
 	if (ssl)
 		c->bev = bufferevent_openssl_socket_new(p->server->base, fd,
 			ssl, BUFFEREVENT_SSL_ACCEPTING, BEV_OPT_CLOSE_ON_FREE);
-	if (!c || !c->bev) {
-		if (ssl)
+	if (c && c->bev)
+		c->deadline = evtimer_new(p->server->base, on_deadline, c);
+	if (!c || !c->deadline) {
+		if (c && c->bev)
+			bufferevent_free(c->bev);
+		else if (ssl)
 			SSL_free(ssl);
+		if (!c || !c->bev)
+			evutil_closesocket(fd);
 		free(c);
-		evutil_closesocket(fd);
 		return;
 	}
 	c->port = p;
@@ -236,8 +265,11 @@ static void on_accept(struct evconnlistener *l, evutil_socket_t fd,
 	bufferevent_setcb(c->bev, on_read, on_write, on_event, c);
 	bufferevent_setwatermark(
 		c->bev, EV_READ, 0, WIRE_HEAD_SIZE + WIRE_REQUEST_MAX);
-	bufferevent_set_timeouts(
-		c->bev, &(struct timeval){.tv_sec = FIRST_TIMEOUT}, NULL);
+	bufferevent_set_timeouts(c->bev,
+		&(struct timeval){.tv_sec = FIRST_TIMEOUT},
+		&(struct timeval){.tv_sec = WRITE_TIMEOUT});
+	(void)event_add(
+		c->deadline, &(struct timeval){.tv_sec = FIRST_TIMEOUT});
 	bufferevent_enable(c->bev, EV_READ | EV_WRITE);
 }
 

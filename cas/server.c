@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -25,7 +26,8 @@
 #include "lib/string.h"
 
 enum {
-	MAX_CLIENTS = 8192, /* of each port */
+	MAX_CLIENTS = 8192, /* of each port, if there are descriptors */
+	OWN_FILES = 64, /* descriptors for the database, witnesses, ... */
 	CERTIFICATE_DAYS = 3650, /* its key is what counts */
 	DAY = 86400,
 	REFRESH = 60, /* s between looks at the collateral */
@@ -471,6 +473,25 @@ static void stop(struct start *st)
 	free(st);
 }
 
+/* Clients of each port: a listener that has no descriptors left would turn in
+ * circles. */
+static unsigned max_clients(void)
+{
+	struct rlimit files;
+	rlim_t room;
+
+	if (getrlimit(RLIMIT_NOFILE, &files))
+		return MAX_CLIENTS;
+	files.rlim_cur = files.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &files);
+	if (getrlimit(RLIMIT_NOFILE, &files) ||
+		files.rlim_cur >= 2 * MAX_CLIENTS + OWN_FILES)
+		return MAX_CLIENTS;
+	room = files.rlim_cur > 2 * OWN_FILES ? files.rlim_cur - OWN_FILES
+					      : OWN_FILES;
+	return (unsigned)(room / 2);
+}
+
 static int prepare(struct start *st, struct err *e)
 {
 	struct server *s = &st->s;
@@ -481,7 +502,7 @@ static int prepare(struct start *st, struct err *e)
 		return err_setf(e, -ENOMEM, "start: no memory");
 	s->limits.rate = st->o->rate;
 	s->limits.burst = st->o->burst;
-	s->max_clients = MAX_CLIENTS;
+	s->max_clients = max_clients();
 	s->witness = st->o->witness;
 	s->witnesses = st->o->witnesses;
 	(void)signal(SIGPIPE, SIG_IGN);
