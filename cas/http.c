@@ -19,6 +19,7 @@
 enum {
 	REQUEST_TIMEOUT = 30, /* s without a byte */
 	REQUEST_DEADLINE = 60, /* s for a whole request, or to the next one */
+	RECORD_SIZE = 16 * 1024, /* of TLS, at most */
 };
 
 struct http {
@@ -166,10 +167,23 @@ static void header(struct http_call *c, const char *name, const char *value)
 		evhttp_request_get_output_headers(c->req), name, value);
 }
 
+/* Head and body of an answer leave as one record of TLS and by one call:
+ * libevent writes each of its chunks on its own. Nothing is sent before the
+ * loop's next turn, so it is all there. */
+static void join_output(struct evhttp_connection *conn)
+{
+	struct evbuffer *out = bufferevent_get_output(
+		evhttp_connection_get_bufferevent(conn));
+
+	if (evbuffer_get_length(out) <= RECORD_SIZE)
+		(void)evbuffer_pullup(out, -1);
+}
+
 /* Ends the call. */
 static void send_answer(struct http_call *c, int code, const char *reason,
 	const char *type, const void *data, size_t size)
 {
+	struct evhttp_connection *conn = evhttp_request_get_connection(c->req);
 	struct evbuffer *out = evbuffer_new();
 
 	if (!out || (size && evbuffer_add(out, data, size))) {
@@ -180,6 +194,8 @@ static void send_answer(struct http_call *c, int code, const char *reason,
 	header(c, "Cache-Control", "no-store");
 	guard_arm(ssl_of(c));
 	evhttp_send_reply(c->req, code, reason, out);
+	if (conn)
+		join_output(conn);
 	if (out)
 		evbuffer_free(out);
 	call_free(c);
