@@ -7,10 +7,12 @@
 
 #include "cas/audit.h"
 #include "cas/api.h"
+#include "cas/base64.h"
 #include "cas/http.h"
+#include "cas/recovery.h"
 #include "lib/string.h"
 
-enum { AUDIT_PAGE = 1000 };
+enum { AUDIT_PAGE = 1000, BASE64_MAX = 16384 };
 
 /* ---- what is sent ---- */
 
@@ -34,37 +36,14 @@ static void change_fini(struct change *ch)
 	json_decref(ch->json);
 }
 
-/* *out->data is malloc'ed. */
-static int from_base64(const json_t *j, struct bytes *out)
-{
-	size_t size = json_string_length(j), pad = 0;
-	const char *text = json_string_value(j);
-	uint8_t *data;
-	int n;
-
-	if (!text || !size || size % 4 || size > 16384)
-		return -EINVAL;
-	data = malloc(size / 4 * 3);
-	if (!data)
-		return -ENOMEM;
-	n = EVP_DecodeBlock(data, (const uint8_t *)text, (int)size);
-	while (pad < 2 && text[size - 1 - pad] == '=')
-		pad++;
-	if (n < 0 || (size_t)n < pad) {
-		free(data);
-		return -EINVAL;
-	}
-	*out = (struct bytes){data, (size_t)n - pad};
-	return 0;
-}
-
 static int signature_read(const json_t *j, struct signature *out)
 {
-	int ret = from_base64(json_object_get(j, "key"), &out->spki);
+	int ret = base64_read(
+		json_object_get(j, "key"), BASE64_MAX, &out->spki);
 
 	if (ret)
 		return ret;
-	ret = from_base64(json_object_get(j, "value"), &out->value);
+	ret = base64_read(json_object_get(j, "value"), BASE64_MAX, &out->value);
 	if (ret)
 		free((void *)(uintptr_t)out->spki.data);
 	return ret;
@@ -324,7 +303,7 @@ static void owner_status(struct http_call *c)
 	engine_status(c->server->engine, &c->engine);
 }
 
-static void version(struct http_call *c)
+void api_version(struct http_call *c)
 {
 	static const struct span_list items[] = {
 		{"version", SCONCE_VERSION}, {"api", "1"}, {0}};
@@ -342,7 +321,7 @@ static bool is_nonce(const char *text)
 	return len >= 1 && len <= 128;
 }
 
-static void attestation(struct http_call *c)
+void api_attestation(struct http_call *c)
 {
 	const char *nonce = http_query(c, "nonce");
 	struct buf out = {0};
@@ -483,9 +462,10 @@ static void audit_log(struct http_call *c)
 #define LINES "application/x-ndjson"
 
 const struct http_route http_routes[] = {
-	{GET, "/v1/version", version, "version", "Version of CAS and its API",
-		.items = "version api", .anybody = true},
-	{GET, "/v1/attestation", attestation, "attestation",
+	{GET, "/v1/version", api_version, "version",
+		"Version of CAS and its API", .items = "version api",
+		.anybody = true},
+	{GET, "/v1/attestation", api_attestation, "attestation",
 		"What this CAS is, and evidence for it", .answer = ANSWER_RAW,
 		.member = JSON,
 		.schema = "{\"type\": \"object\", \"required\": "
@@ -556,6 +536,20 @@ const struct http_route http_routes[] = {
 			 "instances? proposals? rollback? witnesses? "
 			 "witnesses_answering? record? record_durable? head? "
 			 "commit_error? bytes?"},
+	{POST, "/v1/owner/recovery", recovery_make, "recoveryMake",
+		"Shares of CAS's key, encrypted to those who keep them",
+		.body = JSON, .answer = ANSWER_RAW, .member = JSON},
+	{GET, "/v1/owner/recovery", recovery_get, "recoveryGet",
+		"The encrypted shares that were made last",
+		.answer = ANSWER_RAW, .member = JSON},
+	{POST, "/v1/owner/backups", backup_make, "backupMake",
+		"Make a copy of the sealed database", .body = NULL,
+		.answer = ANSWER_RAW, .member = JSON},
+	{GET, "/v1/owner/backups", backup_get, "backupGet",
+		"A portion of the copy; an empty one is behind its end",
+		.answer = ANSWER_RAW, .member = "application/octet-stream",
+		.param = {{"sha256", "Of the copy", true},
+			{"offset", "Of the portion's first byte", true}}},
 	{GET, "/v1/audit/log", audit_log, "auditLog",
 		"Records of the log, a line each", .answer = ANSWER_RAW,
 		.member = LINES,

@@ -99,6 +99,23 @@ bool engine_provisioned(const struct engine *g);
 /* Whether this principal may fetch the log: the owner, and auditors of the
  * owner's configuration. */
 bool engine_may_audit(const struct engine *g, const struct principal *who);
+/* Whether c comes from the owner; if not, it was answered, and the log says
+ * that somebody tried `what`. */
+bool engine_is_owner(
+	struct engine *g, const struct engine_call *c, const char *what);
+/* What the server does for the owner that belongs into store and log. */
+struct engine_own {
+	const char *what, *object; /* of the log's event */
+	const uint8_t *after; /* 32 bytes, or NULL */
+	const char *row; /* of STORE_META; NULL: none changes */
+	const void *value; /* copied */
+	size_t size;
+	const void *body; /* of the answer */
+	size_t body_size;
+};
+/* By the owner alone (see above). Answers when it is durable. */
+void engine_own(struct engine *g, const struct engine_call *c,
+	const struct engine_own *own);
 /* Owner only: state for operation, without any session's contents. Before
  * there is an owner, anybody: items "provisioned", "identity". */
 void engine_status(struct engine *g, const struct engine_call *c);

@@ -360,6 +360,52 @@ void engine_provision(struct engine *g, const struct engine_call *c,
 	}
 }
 
+bool engine_is_owner(
+	struct engine *g, const struct engine_call *c, const char *what)
+{
+	struct err e = {0};
+
+	if (g->owner && owner_may(g, c, &e) == 0)
+		return true;
+	if (!g->owner) {
+		engine_fail(g, c, -EAGAIN,
+			"this CAS has no owner yet; `sconce cas provision` "
+			"makes you the owner");
+		return false;
+	}
+	engine_audit_denied(g, NULL,
+		&(struct audit_event){
+			.what = what,
+			.actor = c->who.present ? c->who.key : NULL,
+		});
+	engine_fail(g, c, -EACCES, e.text);
+	return false;
+}
+
+void engine_own(struct engine *g, const struct engine_call *c,
+	const struct engine_own *own)
+{
+	struct store_txn *x;
+	struct answer *a;
+
+	if (!engine_is_owner(g, c, own->what))
+		return;
+	a = answer_new(g, c);
+	if (!a)
+		return;
+	buf_add(&a->body, own->body, own->body_size);
+	x = store_begin(g->store);
+	if (own->row)
+		store_put(x, STORE_META, own->row, strlen(own->row), own->value,
+			own->size);
+	engine_audit(x, NULL,
+		&(struct audit_event){.what = own->what,
+			.object = own->object,
+			.actor = c->who.key,
+			.after = own->after});
+	answer_submit(a, x);
+}
+
 static void status_store(struct engine *g, struct answer *a)
 {
 	static const char *const fresh[] = {"none", "tpm", "quorum"};

@@ -6,8 +6,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "cas/base64.h"
 #include "cas/keys.h"
 #include "cas/server.h"
+#include "cas/shares.h"
 #include "lib/bytes.h"
 #include "lib/string.h"
 
@@ -45,11 +47,12 @@ static json_t *witnesses(const struct server *s)
 /* Everything that users of a CAS rely on, beside what its program is. */
 static char *statement(const struct server *s, const char *nonce)
 {
-	struct store_status st;
+	struct store_status st = {0};
 	json_t *j;
 	char *text;
 
-	store_status(s->store, &st);
+	if (s->store)
+		store_status(s->store, &st);
 	j = json_pack("{s:s, s:s, s:o, s:o, s:s, s:o, s:I, s:o}", "nonce",
 		nonce, "version", SCONCE_VERSION, "key",
 		hex(s->identity_hash, sizeof(s->identity_hash)), "cluster",
@@ -57,6 +60,16 @@ static char *statement(const struct server *s, const char *nonce)
 		server_freshness_name(st.freshness), "witnesses", witnesses(s),
 		"seq", (json_int_t)st.durable, "head",
 		hex(st.head, sizeof(st.head)));
+	if (json_object_set_new(
+		    j, "origin", json_string(s->given ? "given" : "made")) ||
+		json_object_set_new(
+			j, "epoch", json_integer((json_int_t)s->epoch)) ||
+		(s->recovery_key &&
+			json_object_set_new(j, "recovery",
+				hex(s->recovery_key, SHARE_KEY_SIZE)))) {
+		json_decref(j);
+		return NULL;
+	}
 	text = j ? json_dumps(j, JSON_COMPACT) : NULL;
 	json_decref(j);
 	return text;
@@ -73,19 +86,6 @@ static int report_data(const char *text, uint8_t data[64])
 
 	EVP_MD_CTX_free(ctx);
 	return ok ? 0 : -EIO;
-}
-
-static json_t *base64(const void *data, size_t size)
-{
-	char *text = malloc(size / 3 * 4 + 8);
-	json_t *j = NULL;
-
-	if (text && size <= INT32_MAX) {
-		EVP_EncodeBlock((uint8_t *)text, data, (int)size);
-		j = json_string(text);
-	}
-	free(text);
-	return j;
 }
 
 int evidence_of_server(const struct server *s, const char *nonce,
@@ -106,7 +106,8 @@ int evidence_of_server(const struct server *s, const char *nonce,
 		ret = keys_quote(NULL, data, &evidence, &size, e);
 	j = ret ? NULL
 		: json_pack("{s:s, s:o}", "statement", said, "evidence",
-			  s->in_enclave ? base64(evidence, size) : json_null());
+			  s->in_enclave ? base64_json(evidence, size)
+					: json_null());
 	if (j)
 		text = json_dumps(j, JSON_COMPACT);
 	if (text)

@@ -338,11 +338,12 @@ static void add_name(char *list, size_t size, enum evhttp_cmd_type method)
 }
 
 /* The route; allowed: the methods that the path is known with. */
-static const struct http_route *find(enum evhttp_cmd_type method,
-	const char *path, const char **rest, char *allowed, size_t size)
+static const struct http_route *find(const struct http_route *routes,
+	enum evhttp_cmd_type method, const char *path, const char **rest,
+	char *allowed, size_t size)
 {
 	allowed[0] = '\0';
-	for (const struct http_route *r = http_routes; r->path; r++) {
+	for (const struct http_route *r = routes; r->path; r++) {
 		if (!match(r->path, path, rest))
 			continue;
 		if (r->method == method)
@@ -454,8 +455,8 @@ static void on_request(struct evhttp_request *req, void *arg)
 	c->engine.arg = c;
 	TAILQ_INIT(&c->query);
 	guard_disarm(ssl_of(c));
-	c->route = find(evhttp_request_get_command(req), path ? path : "",
-		&rest, allowed, sizeof(allowed));
+	c->route = find(h->server->routes, evhttp_request_get_command(req),
+		path ? path : "", &rest, allowed, sizeof(allowed));
 	if (c->route) {
 		dispatch(c, rest);
 		return;

@@ -25,6 +25,8 @@ struct sealed_key {
 	uint8_t key[STORE_KEY_SIZE];
 };
 static const uint8_t magic[8] = "SCNCKEY1";
+/* One that was not made by this program: from shares, or handed over. */
+static const uint8_t magic_given[8] = "SCNCKEY2";
 
 static int fail(struct err *e, const char *what, const char *path)
 {
@@ -159,7 +161,7 @@ static no_inline int seal_and_save(const struct key_sealer *s, const char *path,
 	struct buf sealed = {.secret = true};
 	int rc;
 
-	memcpy(plain.magic, magic, sizeof(magic));
+	memcpy(plain.magic, exclusive ? magic : magic_given, sizeof(magic));
 	memcpy(plain.key, key, STORE_KEY_SIZE);
 	rc = s->seal(s, &plain, sizeof(plain), &sealed, e);
 	string_wipe(&plain, sizeof(plain));
@@ -194,6 +196,14 @@ int keys_cluster_make(const struct key_sealer *s, const char *path,
 int keys_cluster_open(const struct key_sealer *s, const char *path,
 	uint8_t key[static STORE_KEY_SIZE], struct err *e)
 {
+	bool given;
+
+	return keys_cluster_load(s, path, key, &given, e);
+}
+
+int keys_cluster_load(const struct key_sealer *s, const char *path,
+	uint8_t key[static STORE_KEY_SIZE], bool *given, struct err *e)
+{
 	struct buf sealed = {.secret = true}, plain = {.secret = true};
 	int rc = load(s, path, &sealed, e);
 
@@ -202,7 +212,9 @@ int keys_cluster_open(const struct key_sealer *s, const char *path,
 		if (rc)
 			err_prefix(e, "%s", path);
 	}
-	if (!rc &&
+	*given = !rc && plain.size == sizeof(struct sealed_key) &&
+		!memcmp(plain.data, magic_given, sizeof(magic));
+	if (!rc && !*given &&
 		(plain.size != sizeof(struct sealed_key) ||
 			memcmp(plain.data, magic, sizeof(magic))))
 		rc = err_setf(e, -EBADMSG,

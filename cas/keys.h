@@ -49,6 +49,9 @@ must_check int keys_cluster_make(const struct key_sealer *s, const char *path,
  * file that others may read). */
 must_check int keys_cluster_open(const struct key_sealer *s, const char *path,
 	uint8_t key[static STORE_KEY_SIZE], struct err *e);
+/* The same; *given: it was saved, not made here, so others may know it. */
+must_check int keys_cluster_load(const struct key_sealer *s, const char *path,
+	uint8_t key[static STORE_KEY_SIZE], bool *given, struct err *e);
 /* Puts a key that came otherwise into the file, whatever is in it, in one
  * step, durably. */
 must_check int keys_cluster_save(const struct key_sealer *s, const char *path,

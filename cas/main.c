@@ -41,6 +41,9 @@ static const char usage[] =
 	"  --listen ADDR:PORT     for people (default 127.0.0.1:8081)\n"
 	"  --enclaves ADDR:PORT   for services (default 127.0.0.1:18765)\n"
 	"  --witness-at KEY=ADDR:PORT  where a witness is\n"
+	"  --recover              without its key: wait for recovery shares\n"
+	"  --restore FILE         copy of the database to begin with\n"
+	"  --permit JSON          what the owner signed for this start\n"
 	"  --rate N               requests a second for each client (2000; 0:\n"
 	"                         any)\n"
 	"  --ready FILE           written when it can be used: key and ports\n"
@@ -58,6 +61,9 @@ enum choice {
 	OPT_OWNER,
 	OPT_EMULATED,
 	OPT_RATE,
+	OPT_RECOVER,
+	OPT_RESTORE,
+	OPT_PERMIT,
 	OPT_NATIVE,
 	OPT_READY,
 	OPT_OPENAPI,
@@ -75,6 +81,9 @@ static const struct option options[] = {
 	{"host", no_argument, NULL, OPT_HOST},
 	{"owner", required_argument, NULL, OPT_OWNER},
 	{"emulated", no_argument, NULL, OPT_EMULATED},
+	{"recover", no_argument, NULL, OPT_RECOVER},
+	{"restore", required_argument, NULL, OPT_RESTORE},
+	{"permit", required_argument, NULL, OPT_PERMIT},
 	{"rate", required_argument, NULL, OPT_RATE},
 	{"native", no_argument, NULL, OPT_NATIVE},
 	{"ready", required_argument, NULL, OPT_READY},
@@ -184,6 +193,15 @@ static int take(
 		return 0;
 	case OPT_RATE:
 		return read_rate(o, optarg, e);
+	case OPT_RECOVER:
+		o->recover = true;
+		return 0;
+	case OPT_RESTORE:
+		o->restore = optarg;
+		return 0;
+	case OPT_PERMIT:
+		o->permit = optarg;
+		return 0;
 	case OPT_NATIVE:
 		o->native = true;
 		return 0;
@@ -205,11 +223,15 @@ static int take(
 }
 
 /* Options that the operator may give to a CAS in an enclave: none of them
- * changes what it believes or protects. */
+ * changes what it believes or protects. A copy of the database is judged by
+ * key and witnesses, a permit by the owner's signature; a key that came from
+ * shares is told in evidence (cas/origin.h). */
 static bool is_operators(int option)
 {
 	return option == OPT_LISTEN || option == OPT_ENCLAVES ||
-		option == OPT_WITNESS_AT || option == OPT_RATE;
+		option == OPT_WITNESS_AT || option == OPT_RATE ||
+		option == OPT_RECOVER || option == OPT_RESTORE ||
+		option == OPT_PERMIT;
 }
 
 static int check(const struct server_options *o, struct err *e)

@@ -18,10 +18,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cas/guard.h"
+#include "cas/http.h"
 #include "cas/keypool.h"
 #include "cas/keys.h"
+#include "cas/origin.h"
 #include "cas/verifier.h"
-#include "crypto/hkdf.h"
 #include "lib/bytes.h"
 #include "lib/string.h"
 
@@ -163,10 +165,8 @@ int server_tls(
 struct start {
 	const struct server_options *o;
 	struct server s;
-	struct key_sealer sealer;
-	uint8_t key[STORE_KEY_SIZE];
-	bool fresh; /* the cluster key was made just now */
-	struct witness_set *witnesses;
+	struct origin origin;
+	struct guard *guard;
 	struct keypool *pool;
 	int wakeup; /* eventfd: the committer has news */
 	bool durable;
@@ -183,64 +183,12 @@ static int state_path(
 		: err_setf(e, -ENAMETOOLONG, "--state: the path is too long");
 }
 
-static int open_key(struct start *st, struct err *e)
-{
-	char path[PATH_SIZE];
-	int ret = keys_sealer_find(&st->sealer, st->o->native, e);
-
-	if (!ret && mkdir(st->o->state, 0700) && errno != EEXIST)
-		ret = err_setf(e, -errno, "--state %s: %s", st->o->state,
-			strerror(errno));
-	if (!ret)
-		ret = state_path(st, "cluster.key", path, e);
-	if (ret)
-		return ret;
-	if (st->sealer.warning)
-		server_say("%s", st->sealer.warning);
-	ret = keys_cluster_open(&st->sealer, path, st->key, e);
-	if (ret != -ENOENT)
-		return ret;
-	/* Rows of a lost key must not be mistaken for a first start. */
-	ret = state_path(st, "cas.db", path, e);
-	if (!ret && access(path, F_OK) == 0)
-		return err_setf(e, -ENOKEY,
-			"%s is there, but not the key that opens it "
-			"(cluster.key): `sconce cas recover` brings it back "
-			"from shares",
-			path);
-	if (!ret)
-		ret = state_path(st, "cluster.key", path, e);
-	if (!ret)
-		ret = keys_cluster_make(&st->sealer, path, st->key, e);
-	st->fresh = !ret;
-	return ret;
-}
-
 static void wake(void *arg)
 {
 	const struct start *st = arg;
 	uint64_t one = 1;
 
 	(void)!write(st->wakeup, &one, sizeof(one));
-}
-
-static int open_witnesses(struct start *st, struct err *e)
-{
-	static const char label[] = "sconce-cas witnesses";
-	uint8_t key[WITNESS_KEY_SIZE];
-	int ret;
-
-	if (!st->o->witnesses) {
-		server_say("no witnesses: an old copy of the database in the "
-			   "place of the newest is not noticed");
-		return 0;
-	}
-	hkdf_sha256(NULL, 0, st->key, sizeof(st->key), label, sizeof(label) - 1,
-		key, sizeof(key));
-	ret = witness_set_new(
-		st->o->witness, st->o->witnesses, key, &st->witnesses, e);
-	string_wipe(key, sizeof(key));
-	return ret;
 }
 
 static int open_store(struct start *st, struct err *e)
@@ -252,14 +200,13 @@ static int open_store(struct start *st, struct err *e)
 
 	if (ret)
 		return ret;
-	memcpy(o.key, st->key, sizeof(o.key));
-	if (st->witnesses)
-		o.freshness = witness_freshness(st->witnesses);
+	memcpy(o.key, st->origin.key, sizeof(o.key));
 	ret = store_open(&o, false, &st->s.store, e);
 	if (ret == -ENOENT)
 		ret = store_open(&o, true, &st->s.store, e);
 	string_wipe(&o.key, sizeof(o.key));
-	return ret;
+	return ret ? ret
+		   : guard_new(&st->s, st->o, st->origin.key, &st->guard, e);
 }
 
 static void on_durable(void *arg, int status)
@@ -326,7 +273,7 @@ static int open_identity(struct start *st, struct err *e)
 		ret = keys_identity_hash(s->identity, s->identity_hash, e);
 	if (!ret)
 		ret = keys_certificate(s->identity, &spec, &s->certificate, e);
-	keys_cluster_id(st->key, s->cluster);
+	s->cluster_key = st->origin.key;
 	return ret;
 }
 
@@ -341,6 +288,11 @@ static int say_started(struct start *st, struct err *e)
 		&(struct audit_event){.what = "cas.start",
 			.object = SCONCE_VERSION,
 			.actor = st->s.identity_hash});
+	if (st->origin.what)
+		store_audit(x,
+			&(struct audit_event){.what = st->origin.what,
+				.object = st->origin.how,
+				.actor = st->s.identity_hash});
 	ret = store_submit(x, NULL, NULL);
 	return ret ? err_setf(e, ret, "the log cannot be written: %s",
 			     strerror(-ret))
@@ -460,7 +412,7 @@ static void stop(struct start *st)
 	port_free(s->port);
 	http_free(s->http);
 	store_close(s->store);
-	witness_set_free(st->witnesses);
+	guard_free(st->guard);
 	verifier_free(s->verifier);
 	keypool_free(st->pool);
 	X509_free(s->certificate);
@@ -469,7 +421,7 @@ static void stop(struct start *st)
 		event_base_free(s->base);
 	if (st->wakeup >= 0)
 		close(st->wakeup);
-	string_wipe(st->key, sizeof(st->key));
+	string_wipe(&st->origin, sizeof(st->origin));
 	free(st);
 }
 
@@ -505,6 +457,8 @@ static int prepare(struct start *st, struct err *e)
 	s->max_clients = max_clients();
 	s->witness = st->o->witness;
 	s->witnesses = st->o->witnesses;
+	s->state = st->o->state;
+	s->routes = http_routes;
 	(void)signal(SIGPIPE, SIG_IGN);
 	return 0;
 }
@@ -520,14 +474,11 @@ int server_run(const struct server_options *o, struct err *e)
 	st->wakeup = -1;
 	ret = prepare(st, e);
 	if (!ret)
-		ret = open_key(st, e);
-	if (!ret)
-		ret = open_witnesses(st, e);
+		ret = origin_find(&st->s, o, &st->origin, e);
 	if (!ret)
 		ret = open_store(st, e);
 	if (!ret)
 		ret = open_identity(st, e);
-	st->s.in_enclave = !st->sealer.warning;
 	if (!ret)
 		ret = say_started(st, e);
 	if (!ret)

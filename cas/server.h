@@ -6,6 +6,8 @@
  *	http.c, api*.c	REST for people and machines, mutual TLS 1.3 (8081)
  *	port.c		enclaves: CBOR in TLS 1.3 (18765)
  *	evidence.c	what CAS says of itself
+ *	origin.c	where the cluster key comes from; recovering.c
+ *	guard.c		who guards the store's freshness; permit.c
  *
  * Everything but the committer of the store and the maker of RSA keys runs in
  * the loop's thread.
@@ -23,6 +25,8 @@
 enum { SERVER_ADDRESS_MAX = 256 };
 
 struct verifier;
+struct recovering;
+struct http_route;
 struct http;
 struct port;
 
@@ -37,6 +41,10 @@ struct server_options {
 	bool has_owner;
 	uint8_t owner[32]; /* hash of the only key that may provision */
 	uint64_t rate, burst; /* requests a second for each client */
+	/* Of a first start: see cas/origin.h. */
+	bool recover; /* wait for recovery shares */
+	const char *restore; /* copy of the database; or NULL */
+	const char *permit; /* what the owner signed, as JSON; or NULL */
 	const char *ready; /* file that gets the addresses when both listen */
 };
 
@@ -51,7 +59,16 @@ struct server {
 	uint8_t cluster[32];
 	const struct witness_address *witness; /* of the options */
 	unsigned witnesses;
+	const char *state; /* folder */
+	const uint8_t *cluster_key;
+	unsigned epoch; /* cas/guard.h */
+	bool given; /* the cluster key was not made here: cas/origin.h */
 	bool in_enclave;
+	uint8_t backup[32]; /* SHA-256 of the copy that can be fetched */
+	/* While it has no key: */
+	struct recovering *recovering;
+	const uint8_t *recovery_key; /* X25519, 32 bytes */
+	const struct http_route *routes; /* what is served now */
 	struct limits limits;
 	struct http *http;
 	struct port *port;
@@ -77,6 +94,9 @@ must_check int server_tls(
 	const struct server *s, bool clients, SSL_CTX **out, struct err *e);
 /* The port that a socket listens on. */
 unsigned server_bound(evutil_socket_t fd);
+/* SHA-256 and size of a file. 0 or -errno. */
+must_check int server_file_hash(
+	const char *path, uint8_t hash[static 32], uint64_t *size);
 /* SHA-256 of a certificate's key. */
 must_check int server_key_hash(const X509 *cert, uint8_t hash[static 32]);
 

@@ -245,6 +245,14 @@ void store_status(struct store *s, struct store_status *out)
 		s->freshness, &out->witnesses_answering, &out->witnesses);
 }
 
+int store_copy(struct store *s, const char *path, struct err *e)
+{
+	if (!s->backend->copy)
+		return err_setf(e, -EOPNOTSUPP,
+			"%s: this kind of store cannot be copied", path);
+	return s->backend->copy(s->below, path, e);
+}
+
 void store_audit_key(const struct store *s, uint8_t key[static 32])
 {
 	memcpy(key, s->keys.audit, sizeof(s->keys.audit));

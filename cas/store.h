@@ -144,6 +144,12 @@ struct store_record {
 typedef int store_log_fn(void *arg, const struct store_record *r);
 must_check int store_log(struct store *s, uint64_t from, uint64_t until,
 	store_log_fn *each, void *arg, struct err *e);
+/*
+ * A copy of the store, as sealed as the store is, to a file that takes the
+ * place of what is there. It has what was durable when this was called, and
+ * perhaps later groups. Engine's thread; commits wait meanwhile.
+ */
+must_check int store_copy(struct store *s, const char *path, struct err *e);
 /* The private X25519 key for details of events without audit_key. A secret. */
 void store_audit_key(const struct store *s, uint8_t key[static 32]);
 
@@ -191,6 +197,8 @@ struct store_backend {
 	/* All of it or nothing, durable when it returns. The same group again
 	 * after a failure must be harmless. */
 	int (*write)(void *b, const struct store_group *g, struct err *e);
+	/* All of it, as after the last write(), to a new file. May be NULL. */
+	int (*copy)(void *b, const char *path, struct err *e);
 };
 
 extern const struct store_backend store_sqlite;

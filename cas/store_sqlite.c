@@ -453,6 +453,50 @@ static int sqlite_write(void *arg, const struct store_group *g, struct err *e)
 	return ret;
 }
 
+/* ---- copying ---- */
+/* Page by page; no SQL of the file is run. */
+static int copy_pages(struct sqlite *b, struct sqlite *to, struct err *e)
+{
+	sqlite3_backup *copy = sqlite3_backup_init(
+		to->db, "main", b->db, "main");
+	int code;
+
+	if (!copy)
+		return fail(to, sqlite3_errcode(to->db), "copying", e);
+	code = sqlite3_backup_step(copy, -1);
+	sqlite3_backup_finish(copy);
+	return code == SQLITE_DONE ? 0 : fail(to, code, "copying", e);
+}
+
+static int sqlite_copy(void *arg, const char *path, struct err *e)
+{
+	struct sqlite *b = arg, to = {0};
+	int code, ret = 0;
+
+	if (unlink(path) && errno != ENOENT)
+		ret = err_setf(e, -errno, "%s: %s", path, strerror(errno));
+	if (!ret)
+		ret = make_file(path, e);
+	if (ret)
+		return ret;
+	code = sqlite3_open_v2(path, &to.db,
+		SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX |
+			SQLITE_OPEN_NOFOLLOW,
+		NULL);
+	if (code != SQLITE_OK)
+		ret = fail(&to, code, "cannot be opened", e);
+	pthread_mutex_lock(&b->lock);
+	if (!ret)
+		ret = copy_pages(b, &to, e);
+	pthread_mutex_unlock(&b->lock);
+	sqlite3_close(to.db);
+	if (ret) {
+		err_prefix(e, "%s", path);
+		unlink(path);
+	}
+	return ret;
+}
+
 const struct store_backend store_sqlite = {
 	.open = sqlite_open,
 	.close = sqlite_close,
@@ -460,4 +504,5 @@ const struct store_backend store_sqlite = {
 	.records = sqlite_records,
 	.last = sqlite_last,
 	.write = sqlite_write,
+	.copy = sqlite_copy,
 };

@@ -7,6 +7,8 @@
  */
 #pragma once
 
+#include <jansson.h>
+
 #include "cli/cas_client.h"
 #include "cli/options.h"
 
@@ -44,6 +46,11 @@ enum client_option {
 	CLIENT_RATE,
 	CLIENT_MEMORY,
 	CLIENT_LAS,
+	CLIENT_NEED,
+	CLIENT_BOX,
+	CLIENT_RECOVER,
+	CLIENT_RESTORE,
+	CLIENT_PERMIT,
 	CLIENT_OPTIONS,
 };
 
@@ -51,6 +58,19 @@ enum client_option {
 int client_cas_attest(struct options *o, struct err *e);
 int client_cas_provision(struct options *o, struct err *e);
 int client_cas_status(struct options *o, struct err *e);
+/* What a CAS says of itself, and the evidence for it. */
+struct client_statement {
+	json_t *answer, *said;
+	const char *text; /* what the evidence is bound to */
+	uint8_t key[32];
+	uint8_t *evidence; /* malloc'ed; NULL: there is none */
+	size_t evidence_size;
+};
+/* Asks c, judges the answer by the options of `sconce cas attest`; from then
+ * on c speaks with nobody else. Finish s also after an error. */
+must_check int client_attest(const struct options *o, struct cas_client *c,
+	struct client_statement *s, struct err *e);
+void client_statement_fini(struct client_statement *s);
 int client_cas_key(struct options *o, struct err *e);
 /* ---- client_collateral.c ---- */
 /* What an evidence is judged with, in a folder that goes away again. Zeroed. */
@@ -62,6 +82,12 @@ struct client_collateral {
 must_check int client_collateral_get(struct client_collateral *c,
 	const void *evidence, size_t size, bool emulated, struct err *e);
 void client_collateral_drop(struct client_collateral *c);
+/* ---- client_recovery.c ---- */
+int client_cas_member_key(struct options *o, struct err *e);
+int client_cas_recovery(struct options *o, struct err *e);
+int client_cas_backup(struct options *o, struct err *e);
+int client_cas_recover(struct options *o, struct err *e);
+int client_cas_permit(struct options *o, struct err *e);
 /* ---- client_start.c ---- */
 int client_cas_image(struct options *o, struct err *e);
 int client_cas_manifest(struct options *o, struct err *e);

@@ -21,26 +21,17 @@
 
 enum { NONCE_SIZE = 16, EVIDENCE_MAX = 65536, MEASURE_MAX = 1 << 20 };
 
-/* What CAS says of itself, read. */
-struct statement {
-	json_t *answer, *said;
-	const char *text; /* what the evidence is bound to */
-	uint8_t key[32];
-	uint8_t *evidence; /* malloc'ed; NULL: there is none */
-	size_t evidence_size;
-};
-
 static struct appraise_policy policy;
 static struct verdict verdict;
 
-static void statement_fini(struct statement *s)
+void client_statement_fini(struct client_statement *s)
 {
 	json_decref(s->answer);
 	json_decref(s->said);
 	free(s->evidence);
 }
 
-static int decode_evidence(struct statement *s, struct err *e)
+static int decode_evidence(struct client_statement *s, struct err *e)
 {
 	const json_t *j = json_object_get(s->answer, "evidence");
 	const char *text = json_string_value(j);
@@ -66,7 +57,7 @@ static int decode_evidence(struct statement *s, struct err *e)
 }
 
 static int read_statement(const struct cas_answer *a, const char *nonce,
-	struct statement *s, struct err *e)
+	struct client_statement *s, struct err *e)
 {
 	const char *key, *seen;
 
@@ -86,7 +77,7 @@ static int read_statement(const struct cas_answer *a, const char *nonce,
 	return decode_evidence(s, e);
 }
 
-static int ask(struct cas_client *c, struct statement *s, struct err *e)
+static int ask(struct cas_client *c, struct client_statement *s, struct err *e)
 {
 	char nonce[2 * NONCE_SIZE + 1], path[96];
 	uint8_t random[NONCE_SIZE];
@@ -170,8 +161,8 @@ static int want_program(const struct options *o, struct err *e)
 	return ret;
 }
 
-static int want(
-	const struct options *o, const struct statement *s, struct err *e)
+static int want(const struct options *o, const struct client_statement *s,
+	struct err *e)
 {
 	struct buf text = {0};
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
@@ -202,8 +193,8 @@ static int want(
 	return ret;
 }
 
-static int judge(
-	const struct options *o, const struct statement *s, struct err *e)
+static int judge(const struct options *o, const struct client_statement *s,
+	struct err *e)
 {
 	const char *dir = o->value[CLIENT_COLLATERAL];
 	bool emulated = o->value[CLIENT_EMULATED] != NULL;
@@ -237,8 +228,8 @@ static int judge(
 			: "");
 }
 
-static int check_rollback(
-	const struct options *o, const struct statement *s, struct err *e)
+static int check_rollback(const struct options *o,
+	const struct client_statement *s, struct err *e)
 {
 	static const char *const modes[] = {"none", "tpm", "quorum"};
 	const char *wanted = o->value[CLIENT_ROLLBACK];
@@ -269,7 +260,7 @@ static int check_rollback(
 /* ---- the commands ---- */
 
 static int remember(const struct options *o, const struct cas_client *c,
-	const struct statement *s, struct err *e)
+	const struct client_statement *s, struct err *e)
 {
 	const char *enclaves = o->value[CLIENT_ENCLAVES];
 	const char *address = cas_client_address(c);
@@ -288,7 +279,7 @@ static int remember(const struct options *o, const struct cas_client *c,
 }
 
 static void print_statement(const struct options *o, const struct cas_client *c,
-	const struct statement *s)
+	const struct client_statement *s)
 {
 	const char *state = !s->evidence ? "without an enclave"
 		: verdict.emulated       ? "emulated"
@@ -311,8 +302,8 @@ static void print_statement(const struct options *o, const struct cas_client *c,
 	}
 }
 
-static int attest(struct options *o, struct cas_client *c, struct statement *s,
-	struct err *e)
+int client_attest(const struct options *o, struct cas_client *c,
+	struct client_statement *s, struct err *e)
 {
 	int ret = ask(c, s, e);
 
@@ -325,8 +316,50 @@ static int attest(struct options *o, struct cas_client *c, struct statement *s,
 			"development)");
 	if (s->evidence)
 		ret = judge(o, s, e);
+	return ret ? ret : check_rollback(o, s, e);
+}
+
+/* A key that CAS did not make was brought by its operator, who may know it: of
+ * use only to those who know its identity from before. */
+static int check_origin(const struct options *o, const struct cas_client *c,
+	const struct client_statement *s, struct err *e)
+{
+	const char *origin = json_string_value(
+		json_object_get(s->said, "origin"));
+	const char *hex = o->value[CLIENT_KEY];
+	struct cas_known k;
+	uint8_t key[32];
+
+	if (json_object_get(s->said, "recovery"))
+		return err_setf(e, -EAGAIN,
+			"it has no key yet: it waits for recovery shares "
+			"(`sconce cas recover`)");
+	if (hex && !string_from_hex(hex, key, sizeof(key)))
+		return err_setf(
+			e, -EINVAL, "--cas-key: wanted 64 hexadecimal digits");
+	if (hex && memcmp(key, s->key, sizeof(key)) != 0)
+		return err_setf(e, -EKEYREJECTED,
+			"its identity is not the one that --cas-key names");
+	if (hex || (origin && strcmp(origin, "made") == 0))
+		return 0;
+	if ((cas_known_find(cas_client_address(c), &k, NULL) == 0 &&
+		    memcmp(k.key, s->key, sizeof(k.key)) == 0) ||
+		(cas_known_find(NULL, &k, NULL) == 0 &&
+			memcmp(k.key, s->key, sizeof(k.key)) == 0))
+		return 0;
+	return err_setf(e, -EKEYREJECTED,
+		"its keys came from outside (recovery or hand-over), and you "
+		"do not know them: whoever set it up may have made them. "
+		"--cas-key HEX names an identity that you know");
+}
+
+static int attest(struct options *o, struct cas_client *c,
+	struct client_statement *s, struct err *e)
+{
+	int ret = client_attest(o, c, s, e);
+
 	if (!ret)
-		ret = check_rollback(o, s, e);
+		ret = check_origin(o, c, s, e);
 	if (!ret)
 		ret = remember(o, c, s, e);
 	if (!ret)
@@ -339,7 +372,7 @@ int client_cas_attest(struct options *o, struct err *e)
 	const struct cas_client_options options = {.address = o->path[0],
 		.identity = o->value[CLIENT_IDENTITY],
 		.any_key = true};
-	struct statement s = {0};
+	struct client_statement s = {0};
 	struct cas_client *c;
 	int ret;
 
@@ -351,7 +384,7 @@ int client_cas_attest(struct options *o, struct err *e)
 	ret = attest(o, c, &s, e);
 	if (ret)
 		err_prefix(e, "%s", o->path[0]);
-	statement_fini(&s);
+	client_statement_fini(&s);
 	cas_client_free(c);
 	return ret;
 }

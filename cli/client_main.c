@@ -71,6 +71,16 @@ static const struct option_row rows[] = {
 		"of the enclave's programs (1g)"},
 	[CLIENT_LAS] = {"las", 0, "PATH", false,
 		"socket of the quoting service (see `sconce las`)"},
+	[CLIENT_NEED] = {"need", 0, "K", false,
+		"how many members bring the key back"},
+	[CLIENT_BOX] = {"box", 0, "FILE", false,
+		"with your share, as `sconce cas recovery` gave it"},
+	[CLIENT_RECOVER] = {"recover", 0, NULL, false,
+		"it has no key: wait for recovery shares"},
+	[CLIENT_RESTORE] = {"restore", 0, "FILE", false,
+		"copy of the database of `sconce cas backup`, to begin with"},
+	[CLIENT_PERMIT] = {"permit", 0, "FILE", false,
+		"what the owner signed for this start (`sconce cas permit`)"},
 };
 
 _Static_assert(ARRAY_SIZE(rows) == CLIENT_OPTIONS, "a row for each");
@@ -87,7 +97,7 @@ static const struct command commands[] = {
 		"`sconce run --cas`, accepts only that.",
 		BIT(MRENCLAVE) | BIT(MANIFEST) | BIT(COLLATERAL) |
 			BIT(EMULATED) | BIT(TOLERATE) | BIT(ROLLBACK) |
-			BIT(NATIVE) | BIT(ENCLAVES) | BIT(DEFAULT) |
+			BIT(NATIVE) | BIT(ENCLAVES) | BIT(DEFAULT) | BIT(KEY) |
 			BIT(IDENTITY) | BIT(JSON),
 		1, 1, client_cas_attest,
 		"Without --collateral it is fetched from the platform's "
@@ -124,8 +134,33 @@ static const struct command commands[] = {
 		BIT(STATE) | BIT(IMAGE) | BIT(COLLATERAL) | BIT(WITNESS) |
 			BIT(OWNER) | BIT(EMULATED) | BIT(LISTEN) |
 			BIT(ENCLAVES) | BIT(RATE) | BIT(MEMORY) | BIT(LAS) |
-			BIT(NATIVE),
+			BIT(NATIVE) | BIT(RECOVER) | BIT(RESTORE) | BIT(PERMIT),
 		0, 0, client_cas_start, NULL},
+	{"cas member-key", "FILE",
+		"Prints the public key of one who keeps a recovery share; "
+		"makes the private one\nif FILE is not there.",
+		0, 1, 1, client_cas_member_key, NULL},
+	{"cas recovery", "[OPTIONS] [MEMBER...]",
+		"Splits CAS's key among members (their public keys), of whom "
+		"any K bring it back.\nPrints the shares, encrypted to them; "
+		"without members: those that were made last.",
+		WHERE | BIT(NEED) | BIT(OUT), 0, 32, client_cas_recovery, NULL},
+	{"cas backup", "[OPTIONS]",
+		"Fetches a copy of the sealed database. It opens with CAS's "
+		"key alone.",
+		WHERE | BIT(OUT), 0, 0, client_cas_backup, NULL},
+	{"cas recover", "[OPTIONS] HOST:PORT",
+		"For members: judges a CAS that lost its key as `sconce cas "
+		"attest` does, and\ngives your share (--box) to it and nobody "
+		"else.",
+		BIT(BOX) | BIT(SIGN_KEY) | BIT(MRENCLAVE) | BIT(MANIFEST) |
+			BIT(COLLATERAL) | BIT(EMULATED) | BIT(TOLERATE) |
+			BIT(NATIVE) | BIT(IDENTITY),
+		1, 1, client_cas_recover, NULL},
+	{"cas permit", "[OPTIONS] WORD...",
+		"Signs, as the owner, what CAS named when it refused to start "
+		"from this database:\nthat what came later is lost.",
+		BIT(IDENTITY) | BIT(OUT), 1, 8, client_cas_permit, NULL},
 	/* Three of sconce-session: they need no CAS. */
 	{"session check", "[--json] FILE",
 		"Says what is wrong with a policy, and where.", 0, 1, 1, NULL,

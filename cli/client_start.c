@@ -18,6 +18,7 @@
 #include "host/files.h"
 #include "lib/string.h"
 
+#define RESTORE_NAME "cas-restore.db"
 #define LOADER "/lib64/ld-linux-x86-64.so.2"
 
 enum { TEXT_MAX = 1 << 16, COPY_BLOCK = 1 << 16, ARGS_MAX = 64 };
@@ -333,9 +334,28 @@ static void add_option(
 	add(w, o->value[option]);
 }
 
-/* What the operator decides, in both kinds of start. */
-static void add_host_options(struct words *w, const struct options *o)
+/* Its text: in an enclave there is no such file. */
+static const char *permit_text(const struct options *o, struct err *e)
 {
+	static struct buf text;
+
+	if (!o->value[CLIENT_PERMIT])
+		return "";
+	if (client_read("--permit", o->value[CLIENT_PERMIT], &text, e))
+		return NULL;
+	return (const char *)text.data;
+}
+
+/* What the operator decides, in both kinds of start. */
+static void add_host_options(
+	struct words *w, const struct options *o, const char *permit)
+{
+	if (o->value[CLIENT_RECOVER])
+		add(w, "--recover");
+	if (permit[0]) {
+		add(w, "--permit");
+		add(w, permit);
+	}
 	add_option(w, o, CLIENT_LISTEN, "--listen");
 	add_option(w, o, CLIENT_ENCLAVES, "--enclaves");
 	add_option(w, o, CLIENT_RATE, "--rate");
@@ -358,6 +378,7 @@ int client_become(const char *program, const char *const *argv, struct err *e)
 
 static int start_native(const struct options *o, struct err *e)
 {
+	const char *permit = permit_text(o, e);
 	char keys[OPTIONS_REPEATED][65];
 	struct words w = {0};
 	int ret = 0;
@@ -375,7 +396,10 @@ static int start_native(const struct options *o, struct err *e)
 		add(&w, keys[i]);
 	}
 	add(&w, "--host");
-	add_host_options(&w, o);
+	if (!permit)
+		return e->code;
+	add_host_options(&w, o, permit);
+	add_option(&w, o, CLIENT_RESTORE, "--restore");
 	return ret ? ret : client_become("sconce-cas", w.item, e);
 }
 
@@ -406,11 +430,24 @@ static int write_manifest(const struct options *o, const char *image,
 	return ret;
 }
 
+/* The enclave sees one folder of the host. */
+static int bring_copy(const struct options *o, struct err *e)
+{
+	static char collateral[CAS_PATH_MAX];
+	int ret = absolute(
+		"--collateral", o->value[CLIENT_COLLATERAL], collateral, e);
+
+	return ret ? ret
+		   : copy_file(o->value[CLIENT_RESTORE], collateral,
+			     "/" RESTORE_NAME, e);
+}
+
 int client_cas_start(struct options *o, struct err *e)
 {
 	const char *state = o->value[CLIENT_STATE];
 	static char image[CAS_PATH_MAX], manifest[CAS_PATH_MAX];
 	static char root_dir[CAS_PATH_MAX + 8], state_dir[CAS_PATH_MAX + 8];
+	const char *permit;
 	struct words w = {0};
 	int ret;
 
@@ -434,6 +471,11 @@ int client_cas_start(struct options *o, struct err *e)
 	if (!ret && mkdir(state_dir + 6, 0700) && errno != EEXIST)
 		ret = err_setf(
 			e, -errno, "%s: %s", state_dir + 6, strerror(errno));
+	permit = ret ? NULL : permit_text(o, e);
+	if (!ret && !permit)
+		ret = e->code;
+	if (!ret && o->value[CLIENT_RESTORE])
+		ret = bring_copy(o, e);
 	if (ret)
 		return ret;
 	add(&w, "sconce");
@@ -449,6 +491,10 @@ int client_cas_start(struct options *o, struct err *e)
 	add_option(&w, o, CLIENT_LAS, "--las");
 	add(&w, "--");
 	add(&w, "/usr/bin/sconce-cas");
-	add_host_options(&w, o);
+	add_host_options(&w, o, permit);
+	if (o->value[CLIENT_RESTORE]) {
+		add(&w, "--restore");
+		add(&w, "/collateral/" RESTORE_NAME);
+	}
 	return client_become("sconce", w.item, e);
 }
