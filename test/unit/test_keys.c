@@ -97,6 +97,7 @@ static void test_bad_files(void **state)
 	static char big[5000];
 	uint8_t key[32];
 	struct key_sealer plain, enclave;
+	bool given;
 	struct err e = {0};
 
 	keys_sealer_plain(&plain);
@@ -113,14 +114,19 @@ static void test_bad_files(void **state)
 	write_file("sconce: this key is not sealed\nSCNCKEY1 short", 45);
 	assert_int_equal(keys_cluster_open(&plain, path, key, &e), -EBADMSG);
 	write_file("sconce: this key is not sealed\n"
-		   "SCNCKEY2abcdefghijklmnopqrstuvwxyz012345",
+		   "SCNCKEY3abcdefghijklmnopqrstuvwxyz012345",
 		71);
 	assert_int_equal(keys_cluster_open(&plain, path, key, &e), -EBADMSG);
 	write_file("sconce: this key is not sealed\n"
 		   "SCNCKEY1abcdefghijklmnopqrstuvwxyz012345",
 		71);
-	assert_int_equal(keys_cluster_open(&plain, path, key, &e), 0);
+	assert_int_equal(keys_cluster_load(&plain, path, key, &given, &e), 0);
 	assert_memory_equal(key, "abcdefghijklmnopqrstuvwxyz012345", 32);
+	/* Whoever brought a key may know it: that stays known. */
+	assert_false(given);
+	assert_int_equal(keys_cluster_save(&plain, path, key, &e), 0);
+	assert_int_equal(keys_cluster_load(&plain, path, key, &given, &e), 0);
+	assert_true(given);
 	write_file(big, sizeof(big));
 	assert_int_equal(keys_cluster_open(&plain, path, key, &e), -EINVAL);
 	write_file("", 0);
