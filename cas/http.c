@@ -480,10 +480,14 @@ static struct bufferevent *make_bufferevent(struct event_base *base, void *arg)
 	if (ssl && guard_new(h, ssl))
 		bev = bufferevent_openssl_socket_new(base, -1, ssl,
 			BUFFEREVENT_SSL_ACCEPTING, BEV_OPT_CLOSE_ON_FREE);
-	if (bev)
-		bufferevent_openssl_set_allow_dirty_shutdown(bev, 1);
-	else
+	if (!bev) {
 		SSL_free(ssl);
+		return NULL;
+	}
+	bufferevent_openssl_set_allow_dirty_shutdown(bev, 1);
+	/* Requests sent ahead of the answers wait outside. */
+	bufferevent_setwatermark(
+		bev, EV_READ, 0, HTTP_HEADERS_MAX + HTTP_BODY_MAX);
 	return bev;
 }
 
