@@ -104,11 +104,15 @@ int cas_known_find(const char *address, struct cas_known *out, struct err *e)
 		ret = 0;
 		break;
 	}
-	if (ret)
+	if (ret && address)
 		err_setf(e, ret,
 			"%s: not a CAS whose key is known here; `sconce cas "
-			"attest HOST:PORT` looks at it and remembers its key",
-			address ? address : "no CAS named");
+			"attest %s` looks at it and remembers its key",
+			address, address);
+	else if (ret)
+		err_setf(e, ret,
+			"no CAS is known here; `sconce cas attest HOST:PORT` "
+			"looks at one and remembers its key");
 	json_decref(root);
 	return ret;
 }

@@ -11,7 +11,7 @@
 
 enum { OUTPUT_MAX = 1 << 16 };
 
-static int fetch(const char *const *argv, struct err *e)
+static int fetch(const char *const *argv, bool emulated, struct err *e)
 {
 	struct child child;
 	int ret = child_run("sconce", argv, OUTPUT_MAX, false, &child, e);
@@ -19,13 +19,13 @@ static int fetch(const char *const *argv, struct err *e)
 	if (ret)
 		return ret;
 	free(child.text);
-	return child.status
-		? err_setf(e, -EIO,
-			  "there is nothing to judge its platform "
-			  "with: %s (--collateral DIR names a folder "
-			  "that `sconce collateral fetch` filled)",
-			  child.why)
-		: 0;
+	if (!child.status)
+		return 0;
+	return err_setf(e, -EIO,
+		"there is nothing to judge its platform with%s: %s (or give "
+		"--collateral DIR, a folder of `sconce collateral fetch`)",
+		emulated ? "" : "; --emulated if it is an emulated one",
+		child.why);
 }
 
 int client_collateral_get(struct client_collateral *c, const void *evidence,
@@ -48,7 +48,7 @@ int client_collateral_get(struct client_collateral *c, const void *evidence,
 	snprintf(quote, sizeof(quote), "%s/quote", c->top);
 	real[4] = quote;
 	ret = emulated ? 0 : write_file(quote, evidence, size, e);
-	return ret ? ret : fetch(emulated ? own : real, e);
+	return ret ? ret : fetch(emulated ? own : real, emulated, e);
 }
 
 void client_collateral_drop(struct client_collateral *c)
