@@ -223,7 +223,10 @@ static int judge(const struct options *o, const struct client_statement *s,
 		verdict.failures[0].rule, verdict.failures[0].seen,
 		verdict.failures[0].wanted[0] ? "; wanted " : "",
 		verdict.failures[0].wanted,
-		verdict.emulated && !policy.allow_emulated
+		!policy.allow_emulated &&
+				(verdict.emulated ||
+					strcmp(verdict.failures[0].rule,
+						"pck-root") == 0)
 			? " (--emulated accepts emulated platforms)"
 			: "");
 }
