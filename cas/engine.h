@@ -188,6 +188,9 @@ struct engine_peer *engine_peer_new(
 /* The connection ended: replies that are still due are not given, leases run
  * on until they expire. */
 void engine_peer_free(struct engine_peer *p);
+/* An instance speaks through it: its evidence was accepted, and it has not
+ * ended. */
+bool engine_peer_is_known(const struct engine_peer *p);
 void engine_peer_request(struct engine_peer *p, const struct wire_request *r,
 	engine_wire_fn *reply, void *arg);
 

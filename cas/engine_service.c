@@ -254,6 +254,11 @@ struct engine_peer *engine_peer_new(
 	return p;
 }
 
+bool engine_peer_is_known(const struct engine_peer *p)
+{
+	return p->instance != NULL;
+}
+
 void engine_peer_free(struct engine_peer *p)
 {
 	struct pending *w;

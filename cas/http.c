@@ -13,12 +13,12 @@
 #include <sys/queue.h>
 #include <sys/socket.h>
 
+#include "cas/places.h"
 #include "lib/bytes.h"
 #include "lib/string.h"
 
 enum {
 	REQUEST_TIMEOUT = 30, /* s without a byte */
-	REQUEST_DEADLINE = 60, /* s for a whole request, or to the next one */
 	RECORD_SIZE = 16 * 1024, /* of TLS, at most */
 };
 
@@ -27,98 +27,18 @@ struct http {
 	SSL_CTX *tls;
 	struct evhttp *http;
 	struct evhttp_bound_socket *bound;
-	struct evconnlistener *listener; /* bound's */
-	unsigned connections;
+	struct places places;
+	struct event *tick;
 };
 
-/* ---- connections ---- */
-
-/*
- * Of each connection, as long as its SSL lives, which is as long as it does:
- * its place among the many, and the time by which a request must be whole.
- * libevent's own time begins anew with each byte, so that a byte now and then
- * would hold a place for ever.
- */
-struct guard {
-	struct server *server; /* its http is NULL once that ends */
-	struct event *deadline;
-};
-
-static void guard_free(void *parent, void *ptr, CRYPTO_EX_DATA *ad, int index,
-	long number, void *arg)
+/* NULL: the client went while it was answered, or got no TLS. */
+static SSL *ssl_of(struct evhttp_request *req)
 {
-	struct guard *g = ptr;
-	struct http *h;
+	struct evhttp_connection *conn = evhttp_request_get_connection(req);
 
-	if (!g)
-		return;
-	h = g->server->http;
-	if (h && h->connections-- == h->server->max_clients)
-		evconnlistener_enable(h->listener);
-	if (g->deadline)
-		event_free(g->deadline);
-	free(g);
-}
-
-static int guard_index(void)
-{
-	static int index = -1;
-
-	if (index < 0)
-		index = SSL_get_ex_new_index(0, NULL, NULL, NULL, guard_free);
-	return index;
-}
-
-/* evhttp sees its end, and frees it. */
-static void on_deadline(evutil_socket_t fd, short what, void *arg)
-{
-	fd = SSL_get_fd(arg);
-	if (fd >= 0)
-		(void)shutdown(fd, SHUT_RDWR);
-}
-
-static void guard_arm(const SSL *ssl)
-{
-	struct guard *g = SSL_get_ex_data(ssl, guard_index());
-
-	(void)event_add(
-		g->deadline, &(struct timeval){.tv_sec = REQUEST_DEADLINE});
-}
-
-/* While a request is being answered it is not the client that takes time. */
-static void guard_disarm(const SSL *ssl)
-{
-	struct guard *g = SSL_get_ex_data(ssl, guard_index());
-
-	(void)event_del(g->deadline);
-}
-
-static bool guard_new(struct http *h, SSL *ssl)
-{
-	struct guard *g = calloc(1, sizeof(*g));
-
-	if (!g)
-		return false;
-	g->server = h->server;
-	h->connections++;
-	if (!SSL_set_ex_data(ssl, guard_index(), g)) {
-		guard_free(NULL, g, NULL, 0, 0, NULL);
-		return false;
-	}
-	g->deadline = evtimer_new(h->server->base, on_deadline, ssl);
-	if (!g->deadline)
-		return false;
-	guard_arm(ssl);
-	/* Further clients wait, or try elsewhere. */
-	if (h->connections == h->server->max_clients)
-		evconnlistener_disable(h->listener);
-	return true;
-}
-
-static SSL *ssl_of(const struct http_call *c)
-{
-	return bufferevent_openssl_get_ssl(evhttp_connection_get_bufferevent(
-		evhttp_request_get_connection(c->req)));
+	return conn ? bufferevent_openssl_get_ssl(
+			      evhttp_connection_get_bufferevent(conn))
+		    : NULL;
 }
 
 /* ---- answers ---- */
@@ -185,6 +105,7 @@ static void send_answer(struct http_call *c, int code, const char *reason,
 {
 	struct evhttp_connection *conn = evhttp_request_get_connection(c->req);
 	struct evbuffer *out = evbuffer_new();
+	SSL *ssl = ssl_of(c->req);
 
 	if (!out || (size && evbuffer_add(out, data, size))) {
 		code = 503;
@@ -192,7 +113,8 @@ static void send_answer(struct http_call *c, int code, const char *reason,
 	}
 	header(c, "Content-Type", type);
 	header(c, "Cache-Control", "no-store");
-	guard_arm(ssl_of(c));
+	if (ssl)
+		places_end(ssl, server_ms());
 	evhttp_send_reply(c->req, code, reason, out);
 	if (conn)
 		join_output(conn);
@@ -355,7 +277,7 @@ static const struct http_route *find(const struct http_route *routes,
 
 static void identify(struct http_call *c)
 {
-	X509 *cert = SSL_get0_peer_certificate(ssl_of(c));
+	X509 *cert = SSL_get0_peer_certificate(ssl_of(c->req));
 	struct principal *who = &c->engine.who;
 
 	who->present = cert && server_key_hash(cert, who->key) == 0;
@@ -439,11 +361,11 @@ static void on_request(struct evhttp_request *req, void *arg)
 	const char *path = uri ? evhttp_uri_get_path(uri) : NULL, *rest = NULL;
 	struct http *h = arg;
 	struct http_call *c = NULL;
+	SSL *ssl = ssl_of(req);
 	char allowed[64];
 
 	/* evhttp goes on in the clear when a connection got no TLS. */
-	if (bufferevent_openssl_get_ssl(evhttp_connection_get_bufferevent(
-		    evhttp_request_get_connection(req))))
+	if (ssl)
 		c = calloc(1, sizeof(*c));
 	if (!c) {
 		evhttp_send_reply(req, 503, "Service Unavailable", NULL);
@@ -454,7 +376,7 @@ static void on_request(struct evhttp_request *req, void *arg)
 	c->engine.reply = http_reply;
 	c->engine.arg = c;
 	TAILQ_INIT(&c->query);
-	guard_disarm(ssl_of(c));
+	places_begin(ssl, server_ms());
 	c->route = find(h->server->routes, evhttp_request_get_command(req),
 		path ? path : "", &rest, allowed, sizeof(allowed));
 	if (c->route) {
@@ -477,11 +399,15 @@ static struct bufferevent *make_bufferevent(struct event_base *base, void *arg)
 	SSL *ssl = SSL_new(h->tls);
 	struct bufferevent *bev = NULL;
 
-	if (ssl && guard_new(h, ssl))
+	if (ssl)
 		bev = bufferevent_openssl_socket_new(base, -1, ssl,
 			BUFFEREVENT_SSL_ACCEPTING, BEV_OPT_CLOSE_ON_FREE);
 	if (!bev) {
 		SSL_free(ssl);
+		return NULL;
+	}
+	if (!places_add(&h->places, ssl, bev, server_ms())) {
+		bufferevent_free(bev);
 		return NULL;
 	}
 	bufferevent_openssl_set_allow_dirty_shutdown(bev, 1);
@@ -489,6 +415,13 @@ static struct bufferevent *make_bufferevent(struct event_base *base, void *arg)
 	bufferevent_setwatermark(
 		bev, EV_READ, 0, HTTP_HEADERS_MAX + HTTP_BODY_MAX);
 	return bev;
+}
+
+static void on_tick(evutil_socket_t fd, short what, void *arg)
+{
+	struct http *h = arg;
+
+	places_tick(&h->places, server_ms());
 }
 
 static int listen_on(struct http *h, const char *address, struct err *e)
@@ -509,7 +442,6 @@ static int listen_on(struct http *h, const char *address, struct err *e)
 		(void)setsockopt(evconnlistener_get_fd(l), IPPROTO_TCP,
 			TCP_NODELAY, &(int){1}, sizeof(int));
 		h->bound = evhttp_bind_listener(h->http, l);
-		h->listener = l;
 	}
 	return h->bound ? 0
 			: err_setf(e, -errno, "%s: cannot be listened on: %s",
@@ -529,7 +461,12 @@ int http_new(
 		return err_setf(e, -ENOMEM, "http: no memory");
 	}
 	h->server = s;
-	ret = server_tls(s, true, &h->tls, e);
+	h->tick = event_new(s->base, -1, EV_PERSIST, on_tick, h);
+	if (!h->tick || event_add(h->tick, &(struct timeval){.tv_sec = 1}) ||
+		!places_init(&h->places, s->max_clients))
+		ret = err_setf(e, -ENOMEM, "http: no memory");
+	if (!ret)
+		ret = server_tls(s, true, &h->tls, e);
 	if (!ret) {
 		evhttp_set_bevcb(h->http, make_bufferevent, h);
 		evhttp_set_gencb(h->http, on_request, h);
@@ -557,8 +494,10 @@ void http_free(struct http *h)
 {
 	if (!h)
 		return;
-	h->server->http = NULL;
 	evhttp_free(h->http);
+	places_fini(&h->places);
+	if (h->tick)
+		event_free(h->tick);
 	SSL_CTX_free(h->tls);
 	free(h);
 }

@@ -9,6 +9,7 @@
 #include <event2/buffer.h>
 #include <event2/bufferevent_ssl.h>
 #include <event2/listener.h>
+#include <netdb.h>
 #include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <stdlib.h>
@@ -25,6 +26,7 @@ enum {
 	IDLE_TIMEOUT = 600, /* s: leases are far shorter */
 	WRITE_TIMEOUT = 60, /* s in which nothing of replies is taken */
 	BACKLOG_MAX = 16 << 20, /* bytes of replies that are not read */
+	STRANGER_BACKLOG_MAX = 64 << 10,
 };
 
 struct conn {
@@ -33,6 +35,7 @@ struct conn {
 	struct engine_peer *peer; /* NULL: not through the handshake */
 	struct conn *next, **pprev;
 	struct event *deadline; /* NULL: CAS has accepted it */
+	char name[LIMITS_NAME]; /* its address, for the limits */
 	bool closing; /* once everything was sent */
 };
 
@@ -40,7 +43,7 @@ struct port {
 	struct server *server;
 	SSL_CTX *tls;
 	struct evconnlistener *listener;
-	struct conn *conns;
+	struct conn *conns; /* the newest one first */
 	unsigned count;
 };
 
@@ -105,6 +108,16 @@ static void refuse(struct conn *c, uint64_t id, int code, const char *text)
 	conn_close(c);
 }
 
+/* Attested ones are limited by what they have waiting. */
+static bool is_allowed(const struct conn *c)
+{
+	uint64_t retry;
+
+	return !c->deadline ||
+		limits_allow(
+			&c->port->server->limits, c->name, server_ms(), &retry);
+}
+
 /* One request. False: it was refused, and the connection ends. */
 static bool take(struct conn *c, const struct bytes *payload)
 {
@@ -123,6 +136,10 @@ static bool take(struct conn *c, const struct bytes *payload)
 	ret = wire_get_request(&r, payload->data, payload->size, &arena, &e);
 	if (ret) {
 		refuse(c, r.id, EINVAL, e.text);
+	} else if (!is_allowed(c)) {
+		refuse(c, r.id, EDQUOT,
+			"too many requests from this address; try again");
+		ret = -EDQUOT;
 	} else {
 		bufferevent_set_timeouts(c->bev,
 			&(struct timeval){.tv_sec = IDLE_TIMEOUT},
@@ -174,7 +191,8 @@ static void on_read(struct bufferevent *bev, void *arg)
 		if (next_frame(c, in, &payload) != 1)
 			return;
 		/* Who sends requests and does not read replies waits. */
-		if (evbuffer_get_length(out) > BACKLOG_MAX) {
+		if (evbuffer_get_length(out) >
+			(c->deadline ? STRANGER_BACKLOG_MAX : BACKLOG_MAX)) {
 			bufferevent_disable(bev, EV_READ);
 			return;
 		}
@@ -227,6 +245,18 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
 	conn_free(c);
 }
 
+/* Who was a stranger for longest gives way to who comes next. */
+static void make_room(struct port *p)
+{
+	struct conn *oldest = NULL;
+
+	for (struct conn *c = p->conns; c; c = c->next)
+		if (c->deadline)
+			oldest = c;
+	if (oldest)
+		conn_free(oldest);
+}
+
 static void on_accept(struct evconnlistener *l, evutil_socket_t fd,
 	struct sockaddr *address, int size, void *arg)
 {
@@ -235,6 +265,8 @@ static void on_accept(struct evconnlistener *l, evutil_socket_t fd,
 	SSL *ssl = NULL;
 
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
+	if (p->count >= p->server->max_clients)
+		make_room(p);
 	if (p->count < p->server->max_clients)
 		c = calloc(1, sizeof(*c));
 	if (c)
@@ -255,6 +287,8 @@ static void on_accept(struct evconnlistener *l, evutil_socket_t fd,
 		return;
 	}
 	c->port = p;
+	(void)getnameinfo(address, (socklen_t)size, c->name, sizeof(c->name),
+		NULL, 0, NI_NUMERICHOST);
 	c->next = p->conns;
 	c->pprev = &p->conns;
 	if (c->next)
