@@ -274,22 +274,57 @@ def test_bytes_of_strangers_are_bounded(tmp_path):
         cas.stop()
 
 
-def test_clients_that_do_not_wait(cas):
-    """They are gone before the answer is, whose log is not written yet."""
-    cas.attest()
-    cas.run("cas", "provision")
-    cas.run("session", "create", cas.write("a.yaml",
-                                           'name: a\nversion: "1.0"\n'))
-    pem = str(cas.folder / "config/sconce/client.pem")
-    for turn in range(60):
-        s = connect(cas.port, pem)
-        s.send(b"GET /v1/sessions/a HTTP/1.1\r\nHost: x\r\n\r\n")
-        time.sleep(turn / 20000)
-        s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
-                     struct.pack("ii", 1, 0))
-        s.close()
-        s = connect(cas.enclaves)
-        s.send(request(HELLO, "a/b") * 20)
-        s.close()
-    assert cas.alive()
-    assert "name: a" in cas.run("session", "read", "a").stdout
+@contextlib.contextmanager
+def witness(folder):
+    log = folder / "witness.log"
+    with open(log, "w") as f:
+        p = subprocess.Popen(
+            [sconce.SCONCE, "witness", "--state", str(folder / "witness"),
+             "--listen", "127.0.0.1:0"], stdout=f, stderr=f)
+    found = None
+    for _ in range(200):
+        found = re.search(r"listening at (\S+), key ([0-9a-f]{64})",
+                          log.read_text())
+        if found:
+            break
+        time.sleep(0.05)
+    try:
+        yield p, found[2], found[1]
+    finally:
+        p.send_signal(signal.SIGCONT)
+        p.kill()
+        p.wait()
+
+
+def test_clients_that_do_not_wait(tmp_path):
+    """They are gone when the answer is there, as a witness took its time."""
+    with witness(tmp_path) as (w, key, at):
+        cas = Cas(tmp_path, "--witness", key, "--witness-at", key + "=" + at)
+        try:
+            cas.attest()
+            cas.run("cas", "provision")
+            cas.run("session", "create", cas.write(
+                "a.yaml", 'name: a\nversion: "1.0"\n'))
+            pem = str(cas.folder / "config/sconce/client.pem")
+            w.send_signal(signal.SIGSTOP)
+            for turn in range(20):
+                s = connect(cas.port, pem)
+                s.send(b"GET /v1/sessions/a HTTP/1.1\r\nHost: x\r\n\r\n")
+                p = connect(cas.port, pem)
+                p.send(b"POST /v1/diff HTTP/1.1\r\nHost: x\r\n"
+                       b"Content-Length: 9\r\n\r\nname: b\r\n")
+                e = connect(cas.enclaves)
+                e.send(request(HELLO, "a/b") * 20)
+                time.sleep(0.02)
+                for c in (s, p, e):
+                    if turn % 2:  # reset, or ended in order
+                        c.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
+                                     struct.pack("ii", 1, 0))
+                    c.close()
+            time.sleep(0.5)
+            assert cas.alive()
+            w.send_signal(signal.SIGCONT)
+            assert "name: a" in cas.run("session", "read", "a").stdout
+            assert cas.alive()
+        finally:
+            cas.stop()
