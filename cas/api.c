@@ -186,13 +186,10 @@ static void sessions_read(struct http_call *c)
 static void sessions_verify(struct http_call *c)
 {
 	uint8_t hash[32];
-	int ret = hash_read(c, hash);
 
-	if (!ret)
+	if (!hash_read(c, hash))
 		engine_session_verify(
 			c->server->engine, &c->engine, c->rest, hash);
-	else if (ret == -ENOENT)
-		http_reply_error(c, -EINVAL, "hash: missing");
 }
 
 static void sessions_list(struct http_call *c)
@@ -211,27 +208,17 @@ static void sessions_diff(struct http_call *c)
 
 static void sessions_dry_run(struct http_call *c)
 {
-	const char *service = http_query(c, "service");
-
-	if (service)
-		engine_session_dry_run(c->server->engine, &c->engine, c->rest,
-			service, c->body, c->body_size);
-	else
-		http_reply_error(c, -EINVAL, "service: missing");
+	engine_session_dry_run(c->server->engine, &c->engine, c->rest,
+		http_query(c, "service"), c->body, c->body_size);
 }
 
 static void public_value(struct http_call *c)
 {
-	const char *session = http_query(c, "session");
-	const char *secret = http_query(c, "secret");
 	const char *format = http_query(c, "format");
 
-	if (session && secret)
-		engine_public_value(c->server->engine, &c->engine, session,
-			secret, format ? format : "");
-	else
-		http_reply_error(c, -EINVAL, "%s: missing",
-			session ? "secret" : "session");
+	engine_public_value(c->server->engine, &c->engine,
+		http_query(c, "session"), http_query(c, "secret"),
+		format ? format : "");
 }
 
 /* ---- proposals ---- */

@@ -332,6 +332,18 @@ static bool read_body(struct http_call *c)
 	return c->body != NULL;
 }
 
+/* A parameter that is wanted and not there; NULL: none. */
+static const char *missing(const struct http_call *c)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(c->route->param); i++) {
+		const struct http_param *p = &c->route->param[i];
+
+		if (p->name && p->required && !http_query(c, p->name))
+			return p->name;
+	}
+	return NULL;
+}
+
 static void dispatch(struct http_call *c, const char *rest)
 {
 	const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(c->req);
@@ -347,6 +359,8 @@ static void dispatch(struct http_call *c, const char *rest)
 			"wanted (sconce makes one at first use)");
 	else if (query && evhttp_parse_query_str(query, &c->query))
 		send_error(c, -EINVAL, "malformed query");
+	else if (missing(c))
+		http_reply_error(c, -EINVAL, "%s: missing", missing(c));
 	else if (!decode_rest(c, rest))
 		send_error(c, -EINVAL, "malformed path");
 	else if (!read_body(c))

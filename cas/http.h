@@ -28,7 +28,7 @@ typedef void http_handler(struct http_call *c);
 /* A parameter of the query, for the description. */
 struct http_param {
 	const char *name, *summary;
-	bool required;
+	bool required; /* the handler is not called without */
 };
 
 struct http_route {

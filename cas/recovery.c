@@ -261,6 +261,8 @@ void backup_get(struct http_call *c)
 	uint8_t hash[32];
 	uint8_t *data;
 	ssize_t n = -1;
+	long long at;
+	char *end;
 	int fd;
 
 	if (!engine_is_owner(c->server->engine, &c->engine, "cas.backup.get"))
@@ -273,11 +275,15 @@ void backup_get(struct http_call *c)
 			"started again");
 		return;
 	}
+	at = strtoll(offset, &end, 10);
+	if (*offset < '0' || *offset > '9' || *end) {
+		http_reply_error(c, -EINVAL, "offset: wanted a number");
+		return;
+	}
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	data = malloc(PORTION);
 	if (fd >= 0 && data)
-		n = pread(fd, data, PORTION,
-			(off_t)strtoll(offset ? offset : "0", NULL, 10));
+		n = pread(fd, data, PORTION, (off_t)at);
 	if (n < 0)
 		http_reply_error(c, -EIO, "the copy cannot be read");
 	else

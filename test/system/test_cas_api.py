@@ -8,6 +8,8 @@ import json
 import subprocess
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import x25519
 
 import sconce
 from cas_server import CAS, Cas
@@ -148,6 +150,17 @@ def proposal_of(cas):
     return cas.proposal
 
 
+def member_key():
+    return x25519.X25519PrivateKey.generate().public_key().public_bytes(
+        serialization.Encoding.Raw, serialization.PublicFormat.Raw).hex()
+
+
+def backup_of(cas):
+    answer = cas.owner.ask("POST", "/v1/owner/backups")
+    assert answer.status == 200, answer
+    return answer.json["sha256"]
+
+
 def question(cas, op):
     """Who asks for what, so that it succeeds: person, path and query, body."""
     make = 'name: made\nversion: "1.0"\n'
@@ -187,6 +200,14 @@ def question(cas, op):
             cas.owner, "/v1/owner/provision", "name: CAS\nauditors: [%s]\n"
             % cas.person("auditor").key),
         "ownerStatus": lambda: (cas.owner, "/v1/owner/status", None),
+        "recoveryMake": lambda: (
+            cas.owner, "/v1/owner/recovery",
+            {"need": 2, "members": [member_key() for _ in range(3)]}),
+        "recoveryGet": lambda: (cas.owner, "/v1/owner/recovery", None),
+        "backupMake": lambda: (cas.owner, "/v1/owner/backups", None),
+        "backupGet": lambda: (
+            cas.owner, "/v1/owner/backups?offset=0&sha256=" + backup_of(cas),
+            None),
         "auditLog": lambda: (cas.owner, "/v1/audit/log?from=1", None),
         "auditCheckpoint": lambda: (who, "/v1/audit/checkpoint", None),
         "metrics": lambda: (who, "/metrics", None),
@@ -274,6 +295,14 @@ def test_number_of_a_record(cas, text):
     assert cas.owner.ask("GET", "/v1/audit/log?from=99999").body == b""
 
 
+@pytest.mark.parametrize("offset", ["-1", "x", "", "1x", " 1"])
+def test_offset_in_a_copy(cas, offset):
+    path = "/v1/owner/backups?sha256=%s&offset=" % backup_of(cas)
+    answer = cas.owner.ask("GET", path + offset.replace(" ", "%20"))
+    assert answer.status == 400 and answer.error == "EINVAL", answer
+    assert cas.owner.ask("GET", path + str(1 << 40)).body == b""
+
+
 @pytest.mark.parametrize("method,path,body", [
     ("POST", "/v1/sessions", "["), ("POST", "/v1/sessions", "[]"),
     ("POST", "/v1/sessions", "[" * 3000), ("POST", "/v1/sessions", "{}"),
@@ -345,6 +374,10 @@ def test_roles(cas):
         + "predecessor: %s\n" % cas.hash, who="alice reader")
     may("GET", "/v1/audit/log", who="owner auditor")
     may("GET", "/v1/owner/status", who="owner")
+    may("POST", "/v1/owner/backups", who="owner")
+    may("POST", "/v1/owner/recovery", {"need": 1, "members": [member_key()]},
+        who="owner")
+    may("GET", "/v1/owner/recovery", who="owner")
     may("POST", "/v1/sessions", "name: probe/below\nversion: '1.0'\n",
         who="alice")
     may("GET", "/v1/values?session=probe&secret=ca",
