@@ -217,6 +217,7 @@ void engine_peer_request(struct engine_peer *p, const struct wire_request *r,
 		return;
 	}
 	op = &operations[r->op];
+	services_settle(p->g->services);
 	if (engine_ready(p->g, &e) < 0) {
 		service_refuse(&q, e.code, e.text);
 		return;
@@ -339,6 +340,7 @@ void services_tick(struct engine *g, int64_t now)
 	struct services *v = g->services;
 	struct instance *i, *next;
 
+	services_settle(v);
 	if (now > v->last)
 		v->clock += now - v->last < SERVICE_STEP_MAX ? now - v->last
 							     : SERVICE_STEP_MAX;
@@ -407,18 +409,30 @@ int services_forget(struct engine *g, const struct session *s,
 	struct store_txn *x, struct err *e)
 {
 	struct services *v = g->services;
-	struct instance *i, *next;
+	struct instance *i;
 
+	services_settle(v);
 	list_for_each_entry (i, &v->instances, link)
 		if (strcmp(i->session, s->name) == 0 && i->peer)
 			return err_setf(e, -EBUSY,
 				"%s: service %s runs; wanted: it has ended",
 				s->name, i->service);
-	/* What has no connection can come back to nothing. */
-	list_for_each_entry_safe (i, next, &v->instances, link)
-		if (strcmp(i->session, s->name) == 0 && !i->over) {
+	/* What has no connection can come back to nothing: if x comes to be. */
+	list_for_each_entry (i, &v->instances, link)
+		if (strcmp(i->session, s->name) == 0 && !i->over)
 			instance_end(v, i, x);
-			end_instance(v, i);
-		}
+	v->forgetting = true;
 	return 0;
+}
+
+void services_settle(struct services *v)
+{
+	struct instance *i, *next;
+
+	if (!v->forgetting)
+		return;
+	v->forgetting = false;
+	list_for_each_entry_safe (i, next, &v->instances, link)
+		if (!i->peer && !i->over && !instance_is_stored(v, i))
+			end_instance(v, i);
 }

@@ -75,6 +75,9 @@ struct services {
 	struct list peers;
 	struct list pending; /* all; for the end of the engine */
 	struct list spare; /* struct pending */
+	/* Instances' rows were deleted by a transaction whose end was not
+	 * known: services_settle(). */
+	bool forgetting;
 	int64_t clock, last; /* s of ticks; wall clock of the last one */
 	uint8_t token_key[32];
 	uint64_t tokens_given; /* since the last tick */
@@ -147,6 +150,11 @@ must_check int instance_put(const struct instance *i, struct store_txn *x);
 /* Its row goes, and its hold on volumes. */
 void instance_end(
 	struct services *v, const struct instance *i, struct store_txn *x);
+/* Its row is there: no transaction ended it. */
+bool instance_is_stored(struct services *v, const struct instance *i);
+/* Instances without a row, and without a connection, are forgotten: what
+ * services_forget() wanted, once it is known whether that came to be. */
+void services_settle(struct services *v);
 /* It runs, as far as CAS can know. */
 bool instance_is_live(const struct services *v, const struct instance *i);
 

@@ -126,6 +126,18 @@ void instance_end(
 	store_delete(x, STORE_INSTANCE, key, sizeof(key));
 }
 
+bool instance_is_stored(struct services *v, const struct instance *i)
+{
+	char key[1 + ENGINE_INSTANCE_SIZE];
+	const void *row;
+	uint64_t seq;
+	size_t size;
+
+	instance_key(i->id, key);
+	return store_get(v->g->store, STORE_INSTANCE, key, sizeof(key), &row,
+		&size, &seq);
+}
+
 /* ---- the table ---- */
 
 static int by_id(const void *a, const void *b)

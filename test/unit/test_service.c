@@ -1013,6 +1013,13 @@ static void test_durable(void **state)
 static void test_forget(void **state)
 {
 	struct engine_peer *p = case_peer(&c);
+	uint8_t id[ENGINE_INSTANCE_SIZE];
+	const struct wire_request again = {.id = 1,
+		.op = WIRE_HELLO,
+		.session = "shop/db/db",
+		.instance = {id, sizeof(id)},
+		.host_args = {host_args, 1},
+		.evidence = {(const uint8_t *)&evidence, sizeof(evidence)}};
 	struct store_txn *x;
 	struct err e = {0};
 
@@ -1021,11 +1028,27 @@ static void test_forget(void **state)
 	x = store_begin(c.store);
 	assert_int_equal(services_forget(c.g, &session, x, &e), -EBUSY);
 	store_abort(x);
+	memcpy(id, reply.instance, sizeof(id));
+	engine_peer_free(p);
+	/* A transaction that comes to nothing: the instance goes on. */
+	x = store_begin(c.store);
+	assert_int_equal(services_forget(c.g, &session, x, &e), 0);
+	store_abort(x);
+	case_tick(&c, 1);
+	assert_int_equal(c.g->counts.instances, 1);
+	p = case_peer(&c);
+	case_evidence(&c, again.session, NULL, p, &evidence);
+	assert_int_equal(case_ask(&c, p, &again, &reply), 0);
 	engine_peer_free(p);
 	x = store_begin(c.store);
 	assert_int_equal(services_forget(c.g, &session, x, &e), 0);
 	assert_int_equal(store_submit(x, NULL, NULL), 0);
 	case_settle(&c);
+	/* Nobody comes back to it, even before a tick. */
+	p = case_peer(&c);
+	case_evidence(&c, again.session, NULL, p, &evidence);
+	assert_int_not_equal(case_ask(&c, p, &again, &reply), 0);
+	engine_peer_free(p);
 	assert_int_equal(c.g->counts.instances, 0);
 	case_restart(&c);
 	assert_int_equal(c.g->counts.instances, 0);
