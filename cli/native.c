@@ -28,7 +28,7 @@
 #include "cli/run_cas.h"
 #include "lib/string.h"
 
-enum { CAS, SESSION, CAS_KEY, TOKEN, QUIET };
+enum { CAS, SESSION, CAS_KEY, TOKEN, OTP, QUIET };
 
 enum { STOP_MS = 10 * 1000, NOT_EXECUTABLE = 126, NOT_FOUND = 127 };
 
@@ -40,6 +40,8 @@ static const struct option_row rows[] = {
 		"key of CAS (default: as `sconce cas attest` noted)"},
 	[TOKEN] = {"token", 0, "TEXT", false,
 		"access token of the session; better in SCONCE_TOKEN"},
+	[OTP] = {"otp", 0, "CODE", false,
+		"six digits of the owner's device, if the session wants them"},
 	[QUIET] = {"quiet", 'q', NULL, false, "no note that nothing protects"},
 };
 
@@ -296,14 +298,17 @@ static int end_as(int status)
 static int native(struct options *o, struct err *e)
 {
 	static struct native n;
-	const struct run_cas_options c = {
+	struct run_cas_options c = {
 		.cas = o->value[CAS],
 		.session = o->value[SESSION],
 		.key = o->value[CAS_KEY],
+		.otp = o->value[OTP],
 	};
 	size_t count = 0;
-	int ret = run_cas_find(&n.cas, &c, e);
+	int ret = run_cas_otp(&c, e);
 
+	if (ret == 0)
+		ret = run_cas_find(&n.cas, &c, e);
 	if (ret < 0)
 		return ret;
 	while (o->path[count] != NULL)
@@ -315,6 +320,7 @@ static int native(struct options *o, struct err *e)
 		.session = c.session,
 		.token = o->value[TOKEN] ? o->value[TOKEN]
 					 : getenv(RUN_CAS_TOKEN_VARIABLE),
+		.otp = c.otp,
 		.host_args = {(const char **)(uintptr_t)o->path, count},
 		.tag_done = no_tags,
 		.say = say,
@@ -333,7 +339,7 @@ static const struct command command = {
 	.synopsis = "--session NAME/SERVICE [OPTIONS] [-- ARGS...]",
 	.help = "run a service of CAS without an enclave, on a trusted machine",
 	.options = OPTION_BIT(CAS) | OPTION_BIT(SESSION) | OPTION_BIT(CAS_KEY) |
-		OPTION_BIT(TOKEN) | OPTION_BIT(QUIET),
+		OPTION_BIT(TOKEN) | OPTION_BIT(OTP) | OPTION_BIT(QUIET),
 	.paths_max = 4096,
 	.run = native,
 	.more = "Nothing is protected: the session must have attestation mode "

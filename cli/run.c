@@ -418,7 +418,11 @@ static int prepare_cas(struct run *r, struct err *e)
 			"run: --manifest and --cas: one of them says what is "
 			"run");
 	ret = run_cas_find(&r->cas, &o->cas, e);
-	return ret < 0 ? ret : run_cas_manifest(&r->cas, &o->cas, e);
+	if (ret == 0)
+		ret = run_cas_manifest(&r->cas, &o->cas, e);
+	if (ret == 0 && r->cas.otp[0] != '\0')
+		r->cas.addresses[r->cas.addresses_count++] = r->cas.otp;
+	return ret;
 }
 
 static int prepare(struct run *r, struct err *e)
@@ -426,6 +430,9 @@ static int prepare(struct run *r, struct err *e)
 	const struct run_options *o = &r->options;
 	int ret = 0;
 
+	ret = run_cas_otp(&r->options.cas, e);
+	if (ret < 0)
+		return ret;
 	/* The likeliest mistake has the best message. */
 	if (o->cas.cas != NULL && o->cas.session == NULL)
 		return run_cas_find(&r->cas, &o->cas, e);

@@ -83,6 +83,27 @@ static int resolve(struct run_cas *c, const char *text, struct err *e)
 	return 0;
 }
 
+int run_cas_otp(struct run_cas_options *o, struct err *e)
+{
+	char *at = o->session ? strchr(o->session, '@') : NULL;
+
+	if (at != NULL && o->otp != NULL)
+		return err_setf(e, -EINVAL,
+			"--otp, and a code in --session %s: wanted one of them",
+			o->session);
+	if (at != NULL) { /* of our own command line, where ps(1) sees it */
+		*at = '\0';
+		o->otp = at + 1;
+	}
+	if (o->otp != NULL &&
+		(strlen(o->otp) != 6 || strspn(o->otp, "0123456789") != 6))
+		return err_setf(e, -EINVAL,
+			"--otp: '%.40s'; wanted the six digits that the "
+			"owner's device shows",
+			o->otp);
+	return 0;
+}
+
 int run_cas_find(
 	struct run_cas *c, const struct run_cas_options *o, struct err *e)
 {
@@ -91,6 +112,8 @@ int run_cas_find(
 	int ret = 0;
 
 	*c = (struct run_cas){0};
+	if (o->otp != NULL)
+		snprintf(c->otp, sizeof(c->otp), "@%s", o->otp);
 	if (o->session == NULL)
 		return err_setf(e, -EINVAL,
 			"--cas without --session; wanted --session "

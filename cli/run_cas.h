@@ -9,16 +9,22 @@
 #include "lib/err.h"
 #include "lib/manifest_cas.h"
 
-enum { RUN_CAS_ADDRESSES = 8, RUN_CAS_ADDRESS = 64, RUN_CAS_TOKEN = 1024 };
+enum {
+	RUN_CAS_ADDRESSES = 8,
+	RUN_CAS_ADDRESS = 64,
+	RUN_CAS_TOKEN = 1024,
+	RUN_CAS_OTP = 9
+};
 
 /* As on the command line; NULL: not given. */
 struct run_cas_options {
 	const char *cas; /* HOST:PORT; NULL: the user's usual one */
-	const char *session; /* "name/service" */
+	const char *session; /* "name/service" or "name/service@CODE" */
 	const char *key; /* hexadecimal; NULL: as `sconce cas attest` noted */
 	const char
 		*token; /* access token; NULL: that of SCONCE_TOKEN, if any */
 	const char *one_time; /* NULL: CAS is asked for one; "": none */
+	const char *otp; /* one-time password; NULL: none */
 };
 
 /* Also of sconce-exec: where access tokens are, which are not for ps(1). */
@@ -27,8 +33,10 @@ struct run_cas_options {
 struct run_cas {
 	uint8_t key[32];
 	char address[RUN_CAS_ADDRESSES][RUN_CAS_ADDRESS]; /* numeric */
-	const char *addresses[RUN_CAS_ADDRESSES];
+	/* For init-cas (abi/service.h): behind the addresses, perhaps @CODE. */
+	const char *addresses[RUN_CAS_ADDRESSES + 1];
 	size_t addresses_count;
+	char otp[RUN_CAS_OTP]; /* @CODE; "": none */
 	char token[RUN_CAS_TOKEN]; /* of the manifest; "": none */
 	uint8_t manifest[MANIFEST_CAS_MAX];
 	size_t manifest_size;
@@ -39,6 +47,9 @@ struct run_cas {
  * -ENOENT: this user knows no such CAS; -EHOSTUNREACH. */
 must_check int run_cas_find(
 	struct run_cas *c, const struct run_cas_options *o, struct err *e);
+/* A one-time password: behind '@' of the session's name, which is cut there, or
+ * of its own. -EINVAL: both, or it has not six digits. */
+must_check int run_cas_otp(struct run_cas_options *o, struct err *e);
 /* The one-time token, by asking CAS in a program of its own, or the access
  * token if none is wanted; and the manifest. */
 must_check int run_cas_manifest(

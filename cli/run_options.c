@@ -135,6 +135,13 @@ static int set_one_time(struct run_options *o, const char *value, struct err *e)
 	return 0;
 }
 
+static int set_otp(struct run_options *o, const char *value, struct err *e)
+{
+	(void)e;
+	o->cas.otp = value;
+	return 0;
+}
+
 static int add_mount(
 	struct run_options *o, const struct mount_spec *m, struct err *e)
 {
@@ -421,6 +428,9 @@ static const struct option options[] = {
 	{"one-time", 0, VALUE_NEEDED, "TEXT",
 		"token of one start (default: CAS is asked for one)",
 		set_one_time},
+	{"otp", 0, VALUE_NEEDED, "CODE",
+		"six digits of the owner's device, if the session wants them",
+		set_otp},
 	{"trace", 0, VALUE_ALLOWED, "host",
 		"print system calls, as strace does, or calls to the host",
 		set_trace},
