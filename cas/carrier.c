@@ -26,14 +26,17 @@ enum {
 
 enum phase { IDLE, OPENING, GREETING, UP };
 
-/* A tag that CAS has not acknowledged. */
+/* A tag that CAS has not acknowledged, or a question for a value. */
 struct pending {
 	struct pending *next;
 	uint64_t id, request; /* request 0: not sent on this connection */
+	uint64_t op;
 	int64_t deadline, reply_by;
 	bool has_from;
 	uint8_t from[TAG_SIZE], to[TAG_SIZE];
-	char volume[];
+	struct bytes value; /* to be put */
+	const char *format;
+	char name[]; /* of a volume or a secret; format; value */
 };
 
 struct carrier {
@@ -50,8 +53,8 @@ struct carrier {
 	uint8_t instance[WIRE_INSTANCE_SIZE];
 	int64_t lease_end, renew_at; /* 0: no lease */
 	uint64_t on_expiry;
-	struct pending *tags, **tags_end;
-	size_t tags_count;
+	struct pending *waiting, **waiting_end;
+	size_t waiting_count;
 	uint8_t *config;
 	size_t config_size;
 	uint64_t exit_code;
@@ -77,7 +80,7 @@ int carrier_new(
 		return err_setf(e, -ENOMEM, "no memory");
 	c->o = *o;
 	c->backoff = BACKOFF_MIN_MS;
-	c->tags_end = &c->tags;
+	c->waiting_end = &c->waiting;
 	c->start_end = now_ms() +
 		(o->start_ms ? o->start_ms : (unsigned)CARRIER_START_MS);
 	c->say_at = now_ms() + 1000;
@@ -99,17 +102,25 @@ struct bytes carrier_config(const struct carrier *c)
 	return (struct bytes){c->config, c->config_size};
 }
 
+static void pending_free(struct pending *t)
+{
+	if (t->value.size > 0)
+		OPENSSL_cleanse(
+			(void *)(uintptr_t)t->value.data, t->value.size);
+	free(t);
+}
+
 void carrier_free(struct carrier *c)
 {
 	if (!c)
 		return;
 	carrier_forget_config(c);
 	link_free(c->link);
-	while (c->tags) {
-		struct pending *t = c->tags;
+	while (c->waiting) {
+		struct pending *t = c->waiting;
 
-		c->tags = t->next;
-		free(t);
+		c->waiting = t->next;
+		pending_free(t);
 	}
 	OPENSSL_cleanse(c, sizeof(*c));
 	free(c);
@@ -155,7 +166,7 @@ int carrier_timeout(const struct carrier *c)
 		at(&first, c->lease_end);
 	if (c->exiting)
 		at(&first, c->bye_end);
-	for (const struct pending *t = c->tags; t; t = t->next) {
+	for (const struct pending *t = c->waiting; t; t = t->next) {
 		at(&first, t->deadline);
 		if (c->phase == UP)
 			at(&first, t->reply_by);
@@ -177,7 +188,7 @@ static void disconnect(struct carrier *c)
 	c->link = NULL;
 	c->phase = IDLE;
 	c->hello = c->renew = c->bye = 0;
-	for (struct pending *t = c->tags; t; t = t->next) {
+	for (struct pending *t = c->waiting; t; t = t->next) {
 		t->request = 0;
 		t->reply_by = 0;
 	}
@@ -259,6 +270,7 @@ static int step_greet(struct carrier *c, struct err *e)
 		.op = WIRE_HELLO,
 		.session = c->o.session,
 		.token = c->o.token,
+		.otp = c->o.otp,
 		.host_args = c->o.host_args,
 	};
 	int ret = 0;
@@ -276,6 +288,7 @@ static int step_greet(struct carrier *c, struct err *e)
 	if (c->has_instance) {
 		r.instance = (struct bytes){c->instance, sizeof(c->instance)};
 		r.host_args = (struct text_list){0};
+		r.otp = NULL;
 	}
 	if (ret == 0)
 		ret = link_send(c->link, &r, e);
@@ -343,39 +356,74 @@ static int on_hello(
 	return 0;
 }
 
-static void end_tag(struct carrier *c, struct pending **p, int status)
+/* value: of a question that was answered. */
+static void end_pending(struct carrier *c, struct pending **p, int status,
+	const struct bytes *value)
 {
+	static const struct bytes none;
 	struct pending *t = *p;
 
 	*p = t->next;
-	if (c->tags_end == &t->next)
-		c->tags_end = p;
-	c->tags_count--;
-	c->o.tag_done(c->o.arg, t->id, status);
-	free(t);
+	if (c->waiting_end == &t->next)
+		c->waiting_end = p;
+	c->waiting_count--;
+	if (t->op == WIRE_TAG)
+		c->o.tag_done(c->o.arg, t->id, status);
+	else
+		c->o.secret_done(
+			c->o.arg, t->id, status, value ? value : &none);
+	pending_free(t);
 }
 
-/* A refusal of a tag: what CAS has and this service has differ, or (EAGAIN)
- * CAS cannot commit at the moment. */
+/* A refusal: what CAS has and this service has differ. */
 static void on_tag(
 	struct carrier *c, struct pending **p, const struct wire_reply *r)
 {
 	char text[700];
 
 	if (r->status == 0) {
-		end_tag(c, p, 0);
-		return;
-	}
-	if (r->status == EAGAIN) {
-		(*p)->request = 0;
-		(*p)->reply_by = now_ms() + BACKOFF_MAX_MS / 4;
+		end_pending(c, p, 0, NULL);
 		return;
 	}
 	snprintf(text, sizeof(text),
-		"volume %s: CAS did not take its state: %s", (*p)->volume,
+		"volume %s: CAS did not take its state: %s", (*p)->name,
 		r->error ? r->error : strerror((int)r->status));
 	say(c, text);
-	end_tag(c, p, r->status == ESTALE ? -ESTALE : -EIO);
+	end_pending(c, p, r->status == ESTALE ? -ESTALE : -EIO, NULL);
+}
+
+/* A refusal of a value is the policy's: CAS's words say which line of it. */
+static void on_secret(
+	struct carrier *c, struct pending **p, const struct wire_reply *r)
+{
+	char text[700];
+	int status = -EIO;
+
+	if (r->status == 0) {
+		end_pending(c, p, 0, &r->value);
+		return;
+	}
+	snprintf(text, sizeof(text), "secret %s: CAS says: %s", (*p)->name,
+		r->error ? r->error : strerror((int)r->status));
+	say(c, text);
+	if (r->status == EPERM || r->status == EACCES)
+		status = -EACCES;
+	else if (r->status == ENOENT || r->status == EINVAL)
+		status = -(int)r->status;
+	end_pending(c, p, status, NULL);
+}
+
+static void on_pending(
+	struct carrier *c, struct pending **p, const struct wire_reply *r)
+{
+	if (r->status == EAGAIN) { /* it cannot commit at the moment */
+		(*p)->request = 0;
+		(*p)->reply_by = now_ms() + BACKOFF_MAX_MS / 4;
+	} else if ((*p)->op == WIRE_TAG) {
+		on_tag(c, p, r);
+	} else {
+		on_secret(c, p, r);
+	}
 }
 
 static void on_renew(struct carrier *c, const struct wire_reply *r)
@@ -405,9 +453,9 @@ static int on_reply(
 		on_renew(c, r);
 	if (r->id == c->bye)
 		c->exited = true;
-	for (struct pending **p = &c->tags; *p; p = &(*p)->next) {
+	for (struct pending **p = &c->waiting; *p; p = &(*p)->next) {
 		if ((*p)->request == r->id) {
-			on_tag(c, p, r);
+			on_pending(c, p, r);
 			break;
 		}
 	}
@@ -432,15 +480,18 @@ static int receive(struct carrier *c, struct err *e)
 	return 0;
 }
 
-static int send_tag(struct carrier *c, struct pending *t, struct err *e)
+static int send_pending(struct carrier *c, struct pending *t, struct err *e)
 {
-	struct wire_request r = {
-		.id = next_request(c),
-		.op = WIRE_TAG,
-		.volume = t->volume,
-		.to = {t->to, TAG_SIZE},
-	};
+	struct wire_request r = {.id = next_request(c), .op = t->op};
 
+	if (t->op == WIRE_TAG) {
+		r.volume = t->name;
+		r.to = (struct bytes){t->to, TAG_SIZE};
+	} else {
+		r.secret = t->name;
+		r.format = t->format;
+		r.value = t->value;
+	}
 	if (t->has_from)
 		r.from = (struct bytes){t->from, TAG_SIZE};
 	t->request = r.id;
@@ -476,12 +527,12 @@ static int send_due(struct carrier *c, struct err *e)
 	int64_t now = now_ms();
 	int ret = 0;
 
-	for (struct pending *t = c->tags; t && ret == 0; t = t->next)
+	for (struct pending *t = c->waiting; t && ret == 0; t = t->next)
 		if (!t->request && now >= t->reply_by)
-			ret = send_tag(c, t, e);
+			ret = send_pending(c, t, e);
 	if (ret == 0 && !c->renew && c->renew_at && now >= c->renew_at)
 		ret = send_renew(c, e);
-	if (ret == 0 && c->exiting && !c->bye && !c->tags)
+	if (ret == 0 && c->exiting && !c->bye && !c->waiting)
 		ret = send_exit(c, e);
 	if (ret == 0)
 		ret = link_step(c->link, e);
@@ -499,31 +550,32 @@ static bool is_late(const struct carrier *c)
 		return false;
 	if (c->renew && now >= c->renew_by)
 		return true;
-	for (const struct pending *t = c->tags; t; t = t->next)
+	for (const struct pending *t = c->waiting; t; t = t->next)
 		if (t->request && now >= t->reply_by)
 			return true;
 	return false;
 }
 
-static void end_old_tags(struct carrier *c)
+static void end_old(struct carrier *c)
 {
-	struct pending **p = &c->tags;
+	struct pending **p = &c->waiting;
 	int64_t now = now_ms();
-	char text[256];
+	char text[800];
 
 	while (*p) {
 		if (now < (*p)->deadline && !carrier_expired(c)) {
 			p = &(*p)->next;
 			continue;
 		}
-		snprintf(text, sizeof(text),
-			"volume %s: no answer from CAS %s: its changes are not "
-			"acknowledged",
-			(*p)->volume,
+		snprintf(text, sizeof(text), "%s %s: no answer from CAS %s%s",
+			(*p)->op == WIRE_TAG ? "volume" : "secret", (*p)->name,
 			carrier_expired(c) ? "before the lease ended"
-					   : "in time");
+					   : "in time",
+			(*p)->op == WIRE_TAG
+				? ": its changes are not acknowledged"
+				: "");
 		say(c, text);
-		end_tag(c, p, -EIO);
+		end_pending(c, p, -EIO, NULL);
 	}
 }
 
@@ -563,7 +615,7 @@ int carrier_run(struct carrier *c, struct err *e)
 {
 	int ret = c->exited ? 0 : step(c, e);
 
-	end_old_tags(c);
+	end_old(c);
 	if (c->exiting && now_ms() >= c->bye_end)
 		c->exited = true;
 	if (c->has_instance) {
@@ -598,27 +650,81 @@ int carrier_start(struct carrier *c, struct err *e)
 	}
 }
 
-void carrier_tag(struct carrier *c, const struct carrier_tag *t)
+/* With room for more behind the name; NULL: no more of them. */
+static struct pending *pending_new(struct carrier *c, uint64_t op, uint64_t id,
+	const char *name, size_t more)
 {
-	size_t size = strlen(t->volume) + 1;
+	size_t size = strlen(name) + 1;
 	struct pending *p = NULL;
 
-	if (c->tags_count < PENDING_MAX && !c->exited)
-		p = calloc(1, sizeof(*p) + size);
+	if (c->waiting_count < PENDING_MAX && !c->exited)
+		p = calloc(1, sizeof(*p) + size + more);
+	if (!p)
+		return NULL;
+	p->op = op;
+	p->id = id;
+	p->deadline = now_ms() + CARRIER_TAG_MS;
+	memcpy(p->name, name, size);
+	return p;
+}
+
+static void pending_add(struct carrier *c, struct pending *p)
+{
+	*c->waiting_end = p;
+	c->waiting_end = &p->next;
+	c->waiting_count++;
+}
+
+void carrier_tag(struct carrier *c, const struct carrier_tag *t)
+{
+	struct pending *p = pending_new(c, WIRE_TAG, t->id, t->volume, 0);
+
 	if (!p) {
 		c->o.tag_done(c->o.arg, t->id, -EIO);
 		return;
 	}
-	p->id = t->id;
-	p->deadline = now_ms() + CARRIER_TAG_MS;
 	p->has_from = t->from != NULL;
 	if (t->from)
 		memcpy(p->from, t->from, TAG_SIZE);
 	memcpy(p->to, t->to, TAG_SIZE);
-	memcpy(p->volume, t->volume, size);
-	*c->tags_end = p;
-	c->tags_end = &p->next;
-	c->tags_count++;
+	pending_add(c, p);
+}
+
+void carrier_secret(struct carrier *c, const struct carrier_secret *s)
+{
+	uint64_t op = s->put ? WIRE_SECRET_PUT : WIRE_SECRET_GET;
+	size_t format = strlen(s->format) + 1;
+	size_t value = s->put ? s->value.size : 0;
+	struct pending *p = NULL;
+	char *at;
+
+	/* The service is over: its end need not wait for this. */
+	if (!c->exiting)
+		p = pending_new(c, op, s->id, s->name, format + value);
+	if (!p) {
+		c->o.secret_done(c->o.arg, s->id, -EIO, &(struct bytes){0});
+		return;
+	}
+	at = p->name + strlen(p->name) + 1;
+	memcpy(at, s->format, format);
+	if (s->format[0] != '\0')
+		p->format = at;
+	if (value > 0) {
+		memcpy(at + format, s->value.data, value);
+		p->value = (struct bytes){(uint8_t *)at + format, value};
+	}
+	pending_add(c, p);
+}
+
+static void end_secrets(struct carrier *c)
+{
+	struct pending **p = &c->waiting;
+
+	while (*p)
+		if ((*p)->op == WIRE_TAG)
+			p = &(*p)->next;
+		else
+			end_pending(c, p, -EIO, NULL);
 }
 
 bool carrier_expired(const struct carrier *c)
@@ -637,6 +743,7 @@ void carrier_exit(struct carrier *c, uint64_t code, const char *reason)
 	if (c->phase == IDLE)
 		c->retry_at = now_ms();
 	snprintf(c->exit_reason, sizeof(c->exit_reason), "%s", reason);
+	end_secrets(c);
 	if (!c->has_instance)
 		c->exited = true;
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What a service has with CAS, from attestation to the end: its configuration,
- * the tags of its volumes, its lease, its exit. Connections may be lost in
- * between; what is under way is said again on the next one, for as long as
- * there is time.
+ * the tags of its volumes, values that it asks for, its lease, its exit.
+ * Connections may be lost in between; what is under way is said again on the
+ * next one, for as long as there is time.
  *
  * One thread, which calls carrier_run() when poll(2) says carrier_events() of
  * carrier_fd(), or carrier_timeout() is over. Knows nothing of the kernel: what
@@ -18,7 +18,7 @@ enum {
 	CARRIER_START_MS = 90 * 1000, /* for a configuration */
 	/* For a tag, lost connections included; not longer than the lease, if
 	 * the service ends with it. */
-	CARRIER_TAG_MS = 30 * 1000,
+	CARRIER_TAG_MS = 30 * 1000, /* also for a value */
 	CARRIER_EXIT_MS = 3 * 1000, /* for the report of the exit */
 	CARRIER_REPLY_MS = 10 * 1000, /* CAS must answer, or is lost */
 };
@@ -30,6 +30,7 @@ struct carrier_options {
 	uint8_t key[LINK_KEY_SIZE];
 	const char *session; /* "name/service" */
 	const char *token; /* NULL: none */
+	const char *otp; /* one-time password; NULL: none */
 	struct text_list host_args;
 	unsigned start_ms; /* 0: CARRIER_START_MS */
 	/* Evidence with this report data, appended. NULL: none is given. */
@@ -37,6 +38,11 @@ struct carrier_options {
 		struct buf *out, struct err *e);
 	/* A tag's fate: 0, -ESTALE: CAS has another, -EIO: unknown. */
 	void (*tag_done)(void *arg, uint64_t id, int status);
+	/* What became of a question for a value: 0, -EACCES, -ENOENT, -EINVAL,
+	 * -EIO: CAS cannot be asked. value lasts as long as the call. NULL:
+	 * nothing is asked. */
+	void (*secret_done)(
+		void *arg, uint64_t id, int status, const struct bytes *value);
 	/* What people should know, one line. */
 	void (*say)(void *arg, const char *text);
 	void *arg;
@@ -73,6 +79,17 @@ struct carrier_tag {
 
 /* tag_done() will be called, perhaps from here. */
 void carrier_tag(struct carrier *c, const struct carrier_tag *t);
+
+struct carrier_secret {
+	uint64_t id; /* for secret_done() */
+	const char *name, *format; /* copied; format "": the usual one */
+	bool put; /* value, copied and wiped later, is to be set */
+	struct bytes value;
+};
+
+/* secret_done() will be called, perhaps from here. After a lost connection a
+ * value is put once more. */
+void carrier_secret(struct carrier *c, const struct carrier_secret *s);
 
 /* The lease is over, and the policy says that the service ends with it. */
 bool carrier_expired(const struct carrier *c);

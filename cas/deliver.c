@@ -357,13 +357,11 @@ static int make_files(struct delivery *d)
 
 		d->files[i].path = f[i].path;
 		d->files[i].mode = f[i].mode;
+		/* CAS does not see the image: the enclave finds the variables
+		 * and asks for those that provide_secrets lists. */
+		d->files[i].template = !f[i].content;
 		if (!f[i].content)
-			return err_setf(d->e, -EINVAL,
-				"session %s: image %s: injection file %.200s "
-				"without content: variables in files of the "
-				"image are not replaced yet; wanted `content`",
-				d->in->session->name, d->image->name,
-				f[i].path);
+			continue;
 		ret = expand_bytes(d, f[i].content, NULL, &d->files[i].data);
 		if (ret < 0) {
 			err_prefix(d->e, "session %s: injection file %.200s: ",

@@ -109,6 +109,14 @@ int native_files_show(const struct item_list *files, struct err *e)
 		ret = err_setf(e, -errno, "injected files: no tmpfs: %s",
 			strerror(errno));
 	for (size_t i = 0; ret == 0 && i < files->count; i++) {
+		if (f[i].template) {
+			ret = err_setf(e, -EOPNOTSUPP,
+				"injected file %s: `sconce exec` replaces no "
+				"variables in files; wanted `content` in the "
+				"policy, or `sconce run`",
+				f[i].path);
+			break;
+		}
 		snprintf(path, sizeof(path), "%s/%zu", dir, i);
 		ret = write_file(path, &f[i], e);
 		if (ret == 0)

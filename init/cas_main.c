@@ -25,6 +25,7 @@
 #include "cas/carrier.h"
 #include "init/device.h"
 #include "init/program.h"
+#include "init/secrets.h"
 #include "lib/bytes.h"
 #include "lib/string.h"
 
@@ -50,6 +51,7 @@ struct init {
 	struct carrier *carrier;
 	bool no_evidence; /* nobody here makes quotes */
 	int tags; /* descriptor */
+	struct secrets secrets;
 	int news[2]; /* pipe */
 	bool failed, over, stopping;
 	int64_t kill_at;
@@ -62,16 +64,20 @@ struct init {
 static int read_arguments(struct init *in, int argc, char **argv)
 {
 	struct carrier_options *o = &in->options;
-	int at = 4;
+	int at = 4, count = 4;
 
 	if (argc < 5 || !string_from_hex(argv[1], o->key, sizeof(o->key)))
 		return -EINVAL;
 	o->session = argv[2];
 	o->token = argv[3][0] != '\0' ? argv[3] : NULL;
 	o->addresses = (const char *const *)&argv[at];
-	while (at < argc && strcmp(argv[at], "--") != 0)
-		at++;
-	o->addresses_count = (size_t)(at - 4);
+	for (; at < argc && strcmp(argv[at], "--") != 0; at++) {
+		if (argv[at][0] == '@')
+			o->otp = argv[at] + 1;
+		else
+			argv[count++] = argv[at];
+	}
+	o->addresses_count = (size_t)(count - 4);
 	if (at == argc)
 		return -EINVAL;
 	o->host_args = (struct text_list){
@@ -102,6 +108,14 @@ static void tag_done(void *arg, uint64_t id, int status)
 	struct init *in = arg;
 
 	device_tags_reply(in->tags, id, status);
+}
+
+static void secret_done(
+	void *arg, uint64_t id, int status, const struct bytes *value)
+{
+	struct init *in = arg;
+
+	secrets_done(&in->secrets, id, status, value);
 }
 
 static void serve_tags(struct init *in)
@@ -296,11 +310,15 @@ static void serve(struct init *in)
 				.events = carrier_events(in->carrier)},
 			{.fd = in->tags, .events = POLLIN},
 			{.fd = in->news[0], .events = POLLIN},
+			{.fd = in->secrets.fd,
+				.events = secrets_events(&in->secrets)},
 		};
 
-		if (poll(p, 3, timeout_of(in)) < 0 && errno != EINTR)
+		if (poll(p, ARRAY_SIZE(p), timeout_of(in)) < 0 &&
+			errno != EINTR)
 			break;
 		serve_tags(in);
+		secrets_serve(&in->secrets, in->carrier);
 		if (p[2].revents)
 			on_news(in);
 		check_lease(in);
@@ -333,12 +351,15 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	in.options.evidence = evidence;
 	in.options.tag_done = tag_done;
+	in.options.secret_done = secret_done;
 	in.options.say = say;
 	in.options.arg = &in;
 	if (pipe2(in.news, O_CLOEXEC) < 0)
 		err_setf(&e, -errno, "no pipe");
 	else
 		in.tags = device_tags_open(&e);
+	if (e.code == 0)
+		(void)!secrets_open(&in.secrets, &e);
 	if (e.code < 0 || carrier_new(&in.options, &in.carrier, &e) < 0 ||
 		carrier_start(in.carrier, &e) < 0)
 		return refuse(&in, &e);

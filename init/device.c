@@ -200,6 +200,44 @@ void device_tags_reply(int fd, uint64_t id, int status)
 			strerror(errno));
 }
 
+int device_secrets_open(struct err *e)
+{
+	int fd = open(SERVICE_SECRETS, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+
+	return fd < 0 ? fail(e, SERVICE_SECRETS) : fd;
+}
+
+int device_secret_read(int fd, struct service_secret_request *r)
+{
+	ssize_t n = read(fd, r, DEVICE_SECRET_SIZE);
+
+	if (n < (ssize_t)sizeof(*r) || (size_t)n != sizeof(*r) + r->size)
+		return 0;
+	r->name[sizeof(r->name) - 1] = '\0';
+	return 1;
+}
+
+void device_secret_reply(
+	int fd, uint64_t id, int status, const struct bytes *value)
+{
+	struct service_secret_reply reply = {.id = id, .status = status};
+	struct buf b = {.secret = true};
+
+	if (value->size > SERVICE_SECRET_REPLY_MAX)
+		reply.status = -EFBIG;
+	else if (status == 0)
+		reply.size = value->size;
+	buf_add(&b, &reply, sizeof(reply));
+	buf_add(&b, value->data, reply.size);
+	/* Who asked may be gone, which is no matter; without memory here he
+	 * gives up after a time. */
+	if (buf_check(&b) == 0 && write(fd, b.data, b.size) < 0 &&
+		errno != ENOENT)
+		fprintf(stderr, "sconce: %s: %s\n", SERVICE_SECRETS,
+			strerror(errno));
+	buf_fini(&b);
+}
+
 int device_finish(struct err *e)
 {
 	return write_all(SERVICE_FINISH, "1", 1, NULL, e);

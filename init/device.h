@@ -34,5 +34,17 @@ must_check int device_tags_read(
 	int fd, struct service_tag_request *r, unsigned max);
 void device_tags_reply(int fd, uint64_t id, int status);
 
+/* Questions for values, without waiting; a descriptor or -errno. */
+must_check int device_secrets_open(struct err *e);
+/* 1: one was read into memory of DEVICE_SECRET_SIZE bytes, its value behind it;
+ * 0: there is none now. */
+enum {
+	DEVICE_SECRET_SIZE = sizeof(struct service_secret_request) +
+		SERVICE_SECRET_MAX
+};
+must_check int device_secret_read(int fd, struct service_secret_request *r);
+void device_secret_reply(
+	int fd, uint64_t id, int status, const struct bytes *value);
+
 /* Everything is committed. */
 must_check int device_finish(struct err *e);

@@ -164,7 +164,7 @@ static int share(struct process *p, const struct process *from, uint64_t flags)
 	if (flags & CLONE_FS)
 		p->fs = fs_ctx_get(from->fs);
 	else
-		err = fs_ctx_copy(service_fs_of(from), &p->fs);
+		err = service_begin_child(from, p);
 	if (err)
 		return err;
 	if (flags & CLONE_FILES)

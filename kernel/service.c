@@ -7,6 +7,8 @@
  */
 #include "kernel/service.h"
 
+#include <linux/resource.h>
+
 #include "abi/service.h"
 #include "kernel/boot.h"
 #include "kernel/cpu.h"
@@ -22,6 +24,7 @@ static bool on;
 static struct config asked; /* by the host */
 static const struct service_config *given; /* while it is put in place */
 static struct fs_ctx *fs; /* where the service begins */
+static uint64_t descriptors[2]; /* how many its programs may have */
 
 bool service_is_on(void)
 {
@@ -94,18 +97,45 @@ struct fs_ctx *service_fs_of(const struct process *p)
 	return fs && p == init_process ? fs : p->fs;
 }
 
+int service_begin_child(const struct process *from, struct process *p)
+{
+	if (fs && from == init_process)
+		memcpy(p->rlimit[RLIMIT_NOFILE], descriptors,
+			sizeof(descriptors));
+	return fs_ctx_copy(service_fs_of(from), &p->fs);
+}
+
+/* Mounts, and what else the configuration bounds: not process 1's descriptors,
+ * whose number is no business of the policy's. */
+static int apply(const struct config *next, struct err *e)
+{
+	uint64_t *bound = init_process->rlimit[RLIMIT_NOFILE], own[2];
+	int err;
+
+	memcpy(own, bound, sizeof(own));
+	err = boot_apply(next, e);
+	memcpy(descriptors, bound, sizeof(own));
+	memcpy(bound, own, sizeof(own));
+	return err;
+}
+
 /* This thread is in the service's tree, for as long as it works there. */
 static int put_in_place(const struct service_config *c,
 	const struct config *next, struct err *e)
 {
-	int err = boot_apply(next, e);
+	int err = apply(next, e);
 
 	if (err)
 		return err;
 	fs = current->fs = fs_ctx_new();
 	if (!fs)
 		return err_setf(e, -ENOMEM, "no memory for the file tree");
-	err = service_files_inject(c, e);
+	err = vfs_mount("sconce", "secret", SERVICE_SECRET_DIR, false, 0);
+	if (err)
+		err_setf(
+			e, err, "mount " SERVICE_SECRET_DIR ": error %d", -err);
+	else
+		err = service_files_inject(c, e);
 	if (!err) {
 		err = fs_ctx_chdir(fs, next->workdir);
 		if (err)

@@ -8,6 +8,9 @@
  *	service_dev.c	/dev/sconce, abi/service.h: servicefs_mount()
  *	service_tags.c	pushes of tags, from volumes to init
  *	service_files.c	files that exist in the enclave's memory only
+ *	service_template.c	... made from files of images and volumes
+ *	service_secrets.c	questions for values, from programs to init
+ *	service_secretfs.c	/dev/sconce/secret, where programs ask
  */
 #pragma once
 
@@ -15,11 +18,15 @@
 #include "lib/types.h"
 
 struct config;
+struct dirent_sink;
+struct file;
 struct file_ops;
 struct fs_ctx;
 struct manifest;
+struct mount;
 struct process;
 struct service_config;
+struct service_file;
 struct service_volume;
 
 /* ---- service.c ---- */
@@ -39,6 +46,10 @@ int service_configure(
 /* Where a child of p begins: where p is, but of process 1 in the service's
  * tree, which process 1 itself never enters. */
 struct fs_ctx *service_fs_of(const struct process *p);
+/* @p is a child of @from: where it begins, and what bounds it as a program of
+ * the service, but not process 1. -ENOMEM. */
+must_check int service_begin_child(
+	const struct process *from, struct process *p);
 /* What CAS gave for a volume, while it is mounted; NULL: nothing. */
 const struct service_volume *service_volume(const char *name);
 
@@ -55,3 +66,26 @@ extern const struct file_ops service_tags_ops;
 /* Puts the files where the service finds them. */
 must_check int service_files_inject(
 	const struct service_config *c, struct err *e);
+/* Names that injected files have, and their file system does not know, are
+ * listed behind what that one lists. begun: its own are over. As getdents. */
+bool service_names_begun(const struct file *f);
+must_check int service_names_list(struct file *f, struct dirent_sink *sink);
+
+/* ---- service_template.c ---- */
+/* What @f is to contain, of kmalloc. */
+must_check int service_template_make(const struct service_file *f,
+	uint8_t **out, size_t *size, struct err *e);
+
+/* ---- service_secrets.c ---- */
+/* Sleep until CAS answers: 0, -EACCES, -ENOENT, -EINVAL; -EIO: CAS is away, or
+ * process 1 is ending. @name as in struct service_secret_request. */
+must_check int service_secret_get(
+	const char *name, uint8_t **value, size_t *size); /* of kmalloc */
+must_check int service_secret_put(
+	const char *name, const uint8_t *value, size_t size);
+/* Process 1 is ending: who waits looks again. */
+void service_secrets_end(void);
+extern const struct file_ops service_secrets_ops;
+
+/* ---- service_secretfs.c ---- */
+must_check int secretfs_mount(struct mount *m);

@@ -86,9 +86,9 @@ static const struct file_ops finish_ops = {
 };
 
 static const struct proc_file files[] = {{"configure", NULL, NULL},
-	{"finish", NULL, NULL}, {"tags", NULL, NULL}};
+	{"finish", NULL, NULL}, {"secrets", NULL, NULL}, {"tags", NULL, NULL}};
 static const struct file_ops *const ops[] = {
-	&configure_ops, &finish_ops, &service_tags_ops};
+	&configure_ops, &finish_ops, &service_secrets_ops, &service_tags_ops};
 
 static uint32_t service_mode(size_t row)
 {
@@ -109,5 +109,7 @@ int servicefs_mount(struct mount *m, const char *source, uint64_t size)
 	static const struct tree tree = {
 		files, ARRAY_SIZE(files), false, &tree_ops};
 
+	if (source && strcmp(source, "secret") == 0)
+		return secretfs_mount(m);
 	return procfs_mount_tree(m, &tree);
 }

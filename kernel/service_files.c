@@ -4,9 +4,10 @@
  * file system of the path is memory itself they are files of it. Elsewhere, on
  * volumes, images and the host's files, a memory file covers the path, as a
  * bind mount would: what is below does not change. A name that is missing is
- * made empty on volumes, so that directories list it; elsewhere it is there for
- * who asks for it.
+ * made empty on volumes; elsewhere it is a name that only we know, which is
+ * listed behind the file system's own.
  */
+#include "kernel/boot.h"
 #include "kernel/file.h"
 #include "kernel/fsabi.h"
 #include "kernel/kalloc.h"
@@ -14,6 +15,7 @@
 #include "kernel/service.h"
 #include "kernel/tmpfs.h"
 #include "kernel/uio.h"
+#include "lib/config.h"
 #include "lib/service.h"
 #include "lib/string.h"
 
@@ -24,16 +26,90 @@ static int place_lookup(struct dentry *dir, struct dentry *d)
 	return 0;
 }
 
-static const struct vnode_ops place_ops = {.lookup = place_lookup};
+static int place_getattr(
+	struct dentry *d, struct vnode *v, struct file *f, struct kstat *st)
+{
+	*st = (struct kstat){.dev = v->dev,
+		.ino = v->ino,
+		.mode = v->mode,
+		.nlink = 1,
+		.uid = (uint32_t)boot_config()->uid,
+		.gid = (uint32_t)boot_config()->gid,
+		.blksize = 4096};
+	st->atime = st->mtime = st->ctime = vfs_now();
+	return 0;
+}
+
+static int place_getdents(struct file *f, struct dirent_sink *sink)
+{
+	int err = 0;
+
+	for (; !err && f->pos < 2; f->pos += !err)
+		err = sink->add(sink, "..", f->pos + 1, f->vnode->ino,
+			f->pos + 1, DT_DIR);
+	return err;
+}
+
+static int place_open(
+	struct dentry *d, uint32_t flags, uint32_t mode, struct file **out)
+{
+	static const struct file_ops dir_ops = {
+		.name = "place",
+		.lseek = vfs_seek_endless,
+		.getdents = place_getdents,
+	};
+
+	return vfs_file_new(&dir_ops, flags, d, out);
+}
+
+static const struct vnode_ops place_ops = {
+	.lookup = place_lookup,
+	.getattr = place_getattr,
+	.open = place_open,
+};
+static uint64_t places;
+
+/* ---- what directories list ---- */
+
+/* Positions of these names: no file system has such. */
+#define NAMES (1ull << 63)
+
+bool service_names_begun(const struct file *f)
+{
+	return f->pos >= NAMES;
+}
+
+int service_names_list(struct file *f, struct dirent_sink *sink)
+{
+	uint64_t at = NAMES;
+	struct dentry *d;
+	int err;
+
+	if (!places || !f->dentry)
+		return 0;
+	list_for_each_entry (d, &f->dentry->children, child_node) {
+		if (!d->vnode || d->vnode->ops != &place_ops ||
+			at++ < u64_max(f->pos, NAMES))
+			continue;
+		/* To seek there is to go on behind them. */
+		err = sink->add(sink, d->name, d->len, d->vnode->ino, INT64_MAX,
+			d->vnode->mode >> 12 & 15);
+		if (err)
+			return err;
+		f->pos = at;
+	}
+	return 0;
+}
+
+/* ---- files ---- */
 
 static int make_place(struct dentry *d, uint32_t mode)
 {
-	static uint64_t last_ino = 1ull << 62;
 	struct vnode *v = kzalloc(sizeof(*v));
 
 	if (!v)
 		return -ENOMEM;
-	vnode_init(v, &place_ops, d->mount, mode, ++last_ino);
+	vnode_init(v, &place_ops, d->mount, mode, (1ull << 62) + ++places);
 	dentry_set(d, v, UINT64_MAX);
 	vnode_put(v);
 	if (!d->hash_pprev)
@@ -169,9 +245,24 @@ int service_files_inject(const struct service_config *c, struct err *e)
 	const struct service_file *f = c->files.item;
 
 	for (size_t i = 0; i < c->files.count; i++, f++) {
+		struct service_file filled = *f;
 		char *path = kstrdup(f->path);
-		int err = path ? inject(f, path) : -ENOMEM;
+		uint8_t *text = NULL;
+		int err = 0;
 
+		if (f->template)
+			err = service_template_make(
+				f, &text, &filled.data.size, e);
+		if (err) {
+			kfree(path);
+			return err;
+		}
+		if (f->template)
+			filled.data.data = text;
+		err = path ? inject(&filled, path) : -ENOMEM;
+		if (text)
+			string_wipe(text, filled.data.size);
+		kfree(text);
 		kfree(path);
 		if (err)
 			return err_setf(e, err,

@@ -51,6 +51,7 @@ void service_tags_end(void)
 
 	list_for_each_entry (p, &pushes, node)
 		waitq_wake_all(&p->answered, 0);
+	service_secrets_end();
 }
 
 static struct push *first_unread(void)

@@ -6,6 +6,7 @@
 #include "kernel/fsabi.h"
 #include "kernel/kalloc.h"
 #include "kernel/process.h"
+#include "kernel/service.h"
 #include "kernel/syscall_fs.h"
 #include "kernel/uaccess.h"
 #include "kernel/vfs.h"
@@ -361,7 +362,9 @@ static int64_t do_getdents(struct file *f, const uint64_t *a, bool old)
 	if (!u.buf)
 		return -ENOMEM;
 	mutex_lock(&f->pos_lock);
-	n = f->ops->getdents(f, &u.sink);
+	n = service_names_begun(f) ? 0 : f->ops->getdents(f, &u.sink);
+	if (!n && !u.used)
+		n = service_names_list(f, &u.sink);
 	mutex_unlock(&f->pos_lock);
 	if (n == -ENOSPC)
 		n = u.used ? 0 : -EINVAL;

@@ -17,6 +17,7 @@ static const struct schema_field file_fields[] = {
 	{"mode", SCHEMA_UINT, 0, AT(service_file, mode), .max = 07777},
 	{"path", SCHEMA_TEXT, SCHEMA_ABSOLUTE, AT(service_file, path), .min = 2,
 		.max = MANIFEST_PATH_MAX},
+	{"template", SCHEMA_BOOL, 0, AT(service_file, template)},
 };
 static const struct schema file_schema = {"service_file", file_fields,
 	ARRAY_SIZE(file_fields), sizeof(struct service_file), NULL};
@@ -79,6 +80,11 @@ static int check_files(const struct item_list *files, struct err *e)
 			return err_setf(e, -EINVAL,
 				"injected file %.200s: wanted a path without "
 				"empty parts, '.' and '..'",
+				f[i].path);
+		if (f[i].template && f[i].data.size > 0)
+			return err_setf(e, -EINVAL,
+				"injected file %.200s: a template with data of "
+				"its own",
 				f[i].path);
 		for (size_t k = 0; k < files->count; k++)
 			if (k != i && is_below(f[i].path, f[k].path))

@@ -17,9 +17,12 @@ enum {
 
 /* A file that exists in the enclave's memory only. */
 struct service_file {
-	struct bytes data;
+	struct bytes data; /* of a template: empty */
 	uint64_t mode; /* permission bits, 0 to 07777 */
 	const char *path; /* absolute; may cover a file of a read-only image */
+	/* What is in the file of that path, of an image or a volume, with
+	 * variables replaced: their values are asked for as programs do. */
+	bool template;
 };
 
 struct service_volume {

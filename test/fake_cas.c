@@ -7,6 +7,8 @@
  *	--manifest FILE		YAML; keys of its `cas` volumes are made
  *	--file PATH=TEXT	injected, mode 0600
  *	--state FILE		keys, tags and the instance, kept between runs
+ *	--template PATH		injected, of the file that is there
+ *	--secret NAME=VALUE	for programs; those that begin with w may be put
  *	--session NAME --token T	as the enclave's manifest has them
  *	--lease S, --stop	of instances
  *	--config FILE		these bytes in place of a configuration
@@ -14,8 +16,9 @@
  *	--relay ADDRESS=KEY	asks another CAS what to say to HELLO
  *	--port N		where to listen; 0
  *
- * Orders: refuse ERRNO TEXT (HELLO), tags ERRNO (0: as usual), drop (all
- * connections), hang (says nothing any more), drop-after N (tags), go.
+ * Orders: refuse ERRNO TEXT (HELLO), tags ERRNO (0: as usual), secrets
+ * ERRNO, drop (all connections), hang (says nothing any more), drop-after N
+ *(tags), go.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -58,6 +61,8 @@ struct volume {
 
 static struct {
 	struct manifest_file manifest;
+	char *secrets[16][2];
+	size_t secrets_count;
 	struct service_file files[16];
 	size_t files_count;
 	struct volume volumes[MANIFEST_VOLUMES_MAX];
@@ -68,7 +73,7 @@ static struct {
 	SSL_CTX *ctx;
 	int sockets[CONNECTIONS];
 	/* orders */
-	int refuse, tag_error;
+	int refuse, tag_error, secret_error;
 	char refuse_text[200];
 	bool hang;
 	long drop_after;
@@ -210,9 +215,10 @@ static void on_hello(const struct wire_request *r, const uint8_t binding[64],
 {
 	const char *wrong = judge(r, binding);
 
-	printf("hello %s %s evidence %zu%s%s\n", r->session,
+	printf("hello %s %s evidence %zu%s%s%s%s\n", r->session,
 		r->instance.size ? "again" : "new", r->evidence.size,
-		wrong ? ": " : "", wrong ? wrong : "");
+		r->otp ? " otp " : "", r->otp ? r->otp : "", wrong ? ": " : "",
+		wrong ? wrong : "");
 	if (wrong || cas.refuse) {
 		a->status = wrong ? EKEYREJECTED : (uint64_t)cas.refuse;
 		a->error = wrong ? wrong : cas.refuse_text;
@@ -290,6 +296,29 @@ static void on_tag(const struct wire_request *r, struct wire_reply *a)
 		(unsigned long long)a->status);
 }
 
+static void on_secret(const struct wire_request *r, struct wire_reply *a)
+{
+	bool put = r->op == WIRE_SECRET_PUT;
+	char **found = NULL;
+
+	for (size_t i = 0; r->secret && i < cas.secrets_count; i++)
+		if (strcmp(cas.secrets[i][0], r->secret) == 0)
+			found = cas.secrets[i];
+	printf("%s %s %s %.*s\n", put ? "put" : "get", r->secret,
+		r->format ? r->format : "-", (int)r->value.size,
+		(const char *)r->value.data);
+	if (cas.secret_error || !found || (put && found[0][0] != 'w')) {
+		a->status = cas.secret_error ? (uint64_t)cas.secret_error
+					     : EPERM;
+		a->error = "not in the policy";
+	} else if (put) {
+		found[1] = strndup((const char *)r->value.data, r->value.size);
+	} else {
+		a->value = (struct bytes){
+			(uint8_t *)found[1], strlen(found[1])};
+	}
+}
+
 static void reply_to(const struct wire_request *r, const uint8_t binding[64],
 	struct buf *out)
 {
@@ -307,6 +336,8 @@ static void reply_to(const struct wire_request *r, const uint8_t binding[64],
 		on_hello(r, binding, &a, &config);
 	else if (r->op == WIRE_TAG)
 		on_tag(r, &a);
+	else if (r->op == WIRE_SECRET_GET || r->op == WIRE_SECRET_PUT)
+		on_secret(r, &a);
 	else if (r->op == WIRE_TOKEN && cas.token) {
 		a.value = (struct bytes){
 			(const uint8_t *)cas.token, strlen(cas.token)};
@@ -406,6 +437,8 @@ static void obey(char *line)
 		;
 	else if (sscanf(line, "tags %d", &cas.tag_error) == 1)
 		;
+	else if (sscanf(line, "secrets %d", &cas.secret_error) == 1)
+		;
 	else if (sscanf(line, "drop-after %ld", &cas.drop_after) == 1)
 		;
 	else if (strcmp(line, "hang") == 0)
@@ -482,6 +515,23 @@ static void add_file(char *text)
 	};
 }
 
+static void add_template(char *path)
+{
+	cas.files[cas.files_count++] = (struct service_file){
+		.path = path, .mode = 0640, .template = true};
+}
+
+static void add_secret(char *text)
+{
+	char *equals = strchr(text, '=');
+
+	if (!equals)
+		die("--secret NAME=VALUE");
+	*equals = '\0';
+	cas.secrets[cas.secrets_count][0] = text;
+	cas.secrets[cas.secrets_count++][1] = equals + 1;
+}
+
 static int parse(int argc, char **argv)
 {
 	struct err e = {0};
@@ -501,6 +551,10 @@ static int parse(int argc, char **argv)
 				die(e.text);
 		} else if (strcmp(o, "--file") == 0)
 			add_file(argv[i]);
+		else if (strcmp(o, "--template") == 0)
+			add_template(argv[i]);
+		else if (strcmp(o, "--secret") == 0)
+			add_secret(argv[i]);
 		else if (strcmp(o, "--state") == 0)
 			cas.state = argv[i];
 		else if (strcmp(o, "--session") == 0)

@@ -618,3 +618,173 @@ def test_mistakes(tmp_path, options, wanted):
         timeout=20, env={**os.environ, "XDG_CONFIG_HOME": str(tmp_path)})
     assert done.returncode == 125
     assert wanted in done.stderr and done.stderr.startswith("sconce: ")
+
+
+# ---- values while it runs ----
+
+ASK = """
+import errno, os, sys
+D = "/dev/sconce/secret/"
+def show(name, write=None):
+    try:
+        with open(D + name, "rb" if write is None else "wb", 0) as f:
+            print(name, f.read().decode() if write is None else
+                  f.write(write.encode()))
+    except OSError as e:
+        print(name, errno.errorcode[e.errno])
+show("key")
+show("key:hex")
+show("other")
+show("no such thing")
+show("key|escape(json)")
+show("a:b|escape(xml)")
+show("wkey", "new value")
+show("wkey")
+show("key", "x")
+show("wkey:hex", "x")
+show("wkey", "x" * 65537)
+print(os.listdir(D), os.stat(D + "key").st_uid == os.getuid())
+with open(D + "key") as f:
+    f.seek(2)
+    print(f.read(3))
+"""
+SECRETS = ["--secret", 'key=so "secret"', "--secret", "wkey=old"]
+
+
+def test_programs_get_and_put_values(tmp_path):
+    given = manifest("/usr/bin/python3", "-S", "-u", "-c", ASK)
+    with FakeCas(tmp_path, given, options=SECRETS) as cas:
+        done = cas.run().check()
+        assert done.out.splitlines() == [
+            'key so "secret"', 'key:hex so "secret"', "other EACCES",
+            "no such thing EINVAL", 'key|escape(json) so \\"secret\\"',
+            "a:b|escape(xml) EINVAL", "wkey 9", "wkey new value",
+            "key EACCES", "wkey:hex EINVAL", "wkey EFBIG", "[] True",
+            " \"s"]
+        # CAS's reason is told; names that are none it never hears.
+        assert "secret other: CAS says: not in the policy" in done.err
+        assert cas.events("get")[:3] == ["get key - ", "get key hex ",
+                                         "get other - "]
+        assert cas.events("put") == ["put wkey - new value", "put key - x"]
+        assert not cas.events("get no")
+
+
+def test_values_while_cas_is_away(tmp_path):
+    given = python("""
+import errno, time
+def get():
+    start = time.monotonic()
+    try:
+        print(open("/dev/sconce/secret/key").read(), flush=True)
+    except OSError as e:
+        print(errno.errorcode[e.errno], flush=True)
+    return time.monotonic() - start
+input()
+get()
+input()
+assert 20 < get() < 50
+""")
+    with FakeCas(tmp_path, given, options=SECRETS) as cas:
+        process = subprocess.Popen(
+            cas.command(), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, text=True, env=cas.env())
+        cas.wait_for("hello")
+        # It comes back within the time: nothing is noticed.
+        cas.order("drop")
+        process.stdin.write("\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == 'so "secret"\n'
+        cas.order("hang")
+        process.stdin.write("\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == "EIO\n"
+        cas.order("go")
+        process.stdin.close()
+        assert process.wait(30) == 0
+        process.stdout.close()
+        process.stderr.close()
+
+
+def test_many_ask_at_once(tmp_path):
+    """More than init takes at a time, and tags in between."""
+    given = python("""
+import os, threading
+wrong = []
+def get():
+    for i in range(20):
+        if open("/dev/sconce/secret/key").read() != 'so "secret"':
+            wrong.append(1)
+threads = [threading.Thread(target=get) for i in range(30)]
+for t in threads: t.start()
+for i in range(20):
+    with open("/data/x", "w") as f:
+        f.write(str(i))
+        os.fsync(f.fileno())
+for t in threads: t.join()
+print("wrong", len(wrong))
+""", volumes=[{"name": "data", "path": "/data", "key": "cas"}])
+    with FakeCas(tmp_path, given, options=SECRETS) as cas:
+        done = cas.run(options=in_dir(tmp_path))
+        assert done.check().out == "wrong 0\n"
+        assert len(cas.events("get key")) == 600
+        assert len(cas.events("tag data")) >= 20
+
+
+def test_a_file_of_the_host_is_no_template(tmp_path):
+    (tmp_path / "conf").write_text("send $$SCONE::key$$ to me")
+    with FakeCas(tmp_path, HELLO, options=[
+            *SECRETS, "--template", tmp_path / "conf"]) as cas:
+        done = cas.run()
+        assert done.check(125).out == ""
+        assert "a file of the host may not say" in done.err
+        assert not cas.events("get")
+
+
+# ---- what bounds it, and what starts it ----
+
+def test_bound_on_descriptors_is_the_programs(tmp_path):
+    given = python("""
+import os, resource
+print(resource.getrlimit(resource.RLIMIT_NOFILE))
+try:
+    while True: print(os.dup(0))
+except OSError as e:
+    print(e.errno)
+print(open("/dev/sconce/secret/key").read() if False else "")
+""", limits={"files": 4})
+    with FakeCas(tmp_path, given, options=SECRETS) as cas:
+        done = cas.run()
+        assert done.check().out.splitlines() == ["(4, 4)", "3", "24", ""]
+
+
+def test_injected_names_are_listed(tmp_path):
+    given = python("""
+import glob, os
+print(sorted(glob.glob("/etc/*.injected")), glob.glob("/nowhere/*/*"),
+      os.path.isdir("/nowhere/d"), len(os.listdir("/etc")) ==
+      len(set(os.listdir("/etc"))))
+""")
+    files = {"/etc/b.injected": "1", "/etc/a.injected": "2",
+             "/nowhere/d/x": "3", "/etc/hostname": "4"}
+    with FakeCas(tmp_path, given, files) as cas:
+        assert cas.run().check().out == (
+            "['/etc/a.injected', '/etc/b.injected'] ['/nowhere/d/x'] "
+            "True True\n")
+
+
+def test_one_time_passwords(tmp_path):
+    with FakeCas(tmp_path, HELLO, FILES) as cas:
+        cas.run(options=["--otp", "012345"]).check(7)
+        cas.session = "s/a@543210"
+        cas.run().check(7)
+        told = [h.split(" otp ")[1].split()[0] for h in cas.events("hello")]
+        assert told == ["012345", "543210"]
+        done = cas.run(options=["--otp", "012345"])
+        assert "wanted one of them" in done.check(125).err
+        cas.session = "s/a"
+        done = cas.run(options=["--otp", "12345"])
+        assert "wanted the six digits" in done.check(125).err
+        assert len(cas.events("hello")) == 2
+        # Without an enclave as well.
+        cas.run(options=["--otp", "111111"], what="exec")
+        assert " otp 111111" in cas.events("hello")[-1]

@@ -387,13 +387,13 @@ def test_threads(volume, tmp_path):
     assert done.out == "same\n", "SCONCE_SEED=%s: %s" % (SEED, done.out)
 
 
-def image(tmp_path, *options):
+def image(tmp_path, *options, conf="sealed\n"):
     """A root file system with busybox alone; the image and its hash."""
     root = tmp_path / "root"
     for name in ("bin", "proc", "dev", "etc"):
         (root / name).mkdir(parents=True, exist_ok=True)
     shutil.copy("/bin/busybox", root / "bin/busybox")
-    (root / "etc/motto").write_text("sealed\n")
+    (root / "etc/motto").write_text(conf)
     done = subprocess.run(
         [sconce.SCONCE, "image", *options, root, tmp_path / "image"],
         capture_output=True, text=True, check=True,

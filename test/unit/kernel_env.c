@@ -25,6 +25,7 @@
 #include "kernel/pipe.h"
 #include "kernel/process.h"
 #include "kernel/random.h"
+#include "kernel/service.h"
 #include "kernel/signal.h"
 #include "kernel/system.h"
 #include "kernel/time.h"
@@ -549,6 +550,16 @@ weak int identity_key(void *ctx, const struct sgx_keyrequest *request,
 }
 
 /* ---- encrypted volumes: they have tests of their own ---- */
+
+weak bool service_names_begun(const struct file *f)
+{
+	return false;
+}
+
+weak int service_names_list(struct file *f, struct dirent_sink *sink)
+{
+	return 0;
+}
 
 weak int servicefs_mount(struct mount *m, const char *source, uint64_t size)
 {

@@ -233,9 +233,9 @@ void service_tags_end(void)
 {
 }
 
-struct fs_ctx *service_fs_of(const struct process *p)
+int service_begin_child(const struct process *from, struct process *p)
 {
-	return p->fs;
+	return fs_ctx_copy(from->fs, &p->fs);
 }
 
 void volfs_shutdown(void);

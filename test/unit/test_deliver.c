@@ -140,7 +140,8 @@ static const char full[] =
 	"    injection_files:\n"
 	"      - {path: /etc/a, permission: 0o640, content: "
 	"\"x=$$SCONE::pw$$ $$SCONE::sneaky$$\"}\n"
-	"      - {path: /etc/b, content: \"\"}\n";
+	"      - {path: /etc/b, content: \"\"}\n"
+	"      - {path: /etc/c.conf, permission: 0o644}\n";
 
 /* Everything that the kernel sees, as text. */
 static void show(struct buf *b)
@@ -181,7 +182,8 @@ static void show(struct buf *b)
 		buf_text(b, "\n");
 	}
 	for (size_t i = 0; i < config.files.count; i++)
-		buf_format(b, "file %s %llo '%.*s'\n", f[i].path,
+		buf_format(b, "%s %s %llo '%.*s'\n",
+			f[i].template ? "template" : "file", f[i].path,
 			(unsigned long long)f[i].mode, (int)f[i].data.size,
 			f[i].data.size ? (const char *)f[i].data.data : "");
 }
@@ -209,7 +211,9 @@ static void test_full(void **state)
 		"volume loose /loose key 1 policy 2 - 4b 32\n"
 		"volume scratch /scratch key 0 policy 1 -\n"
 		"file /etc/a 640 'x=<pw:> $$SCONE::pw$$ @@1'\n"
-		"file /etc/b 700 ''\n";
+		"file /etc/b 700 ''\n"
+		/* The image's, which CAS does not see. */
+		"template /etc/c.conf 644 ''\n";
 	struct buf b = {0};
 
 	has_tag = true;
@@ -362,10 +366,6 @@ static void test_refused(void **state)
 			 "    root: " HASH
 			 "\n    volumes: [{name: root, path: /r}]\n"),
 			-EINVAL, "name of the root image"},
-		{NEW("    command: [/x]\n",
-			 "    root: " HASH
-			 "\n    injection_files: [/etc/conf]\n"),
-			-EINVAL, "/etc/conf without content"},
 		{NEW("    command: [/x]\n",
 			 "    root: " HASH "\n    injection_files: [{path: "
 			 "/etc/f, content: $$SCONE::gone$$}]\n"),

@@ -143,7 +143,7 @@ static int64_t write_fd(int64_t fd, const void *buf, size_t size)
 /* ---- who may ---- */
 
 static const char *const devices[] = {
-	SERVICE_CONFIGURE, SERVICE_TAGS, SERVICE_FINISH};
+	SERVICE_CONFIGURE, SERVICE_TAGS, SERVICE_SECRETS, SERVICE_FINISH};
 
 static void test_only_process_1(void **state)
 {
@@ -158,7 +158,7 @@ static void test_only_process_1(void **state)
 		assert_int_equal(open_path(devices[i], O_RDWR), -EACCES);
 		assert_int_equal(open_path(devices[i], O_RDONLY), -EACCES);
 		assert_int_equal(open_path(devices[i], O_WRONLY), -EACCES);
-		assert_int_equal(write_fd(fd, buf, 16), -EACCES);
+		assert_int_equal(write_fd(fd, buf, 24), -EACCES);
 		assert_true(read_fd(fd, buf, sizeof(buf)) < 0);
 		init_process = &env_process;
 		fd_close((int)fd);
@@ -270,6 +270,105 @@ static void test_tags_init_ends(void **state)
 		service_tag_push(name, tag1, tag2, true), -ENAMETOOLONG);
 }
 
+/* ---- values ---- */
+
+static struct {
+	struct service_secret_request r;
+	char value[SERVICE_SECRET_MAX];
+} question;
+static char got[100];
+static size_t got_size;
+static int asked;
+
+static void get_one(void *arg)
+{
+	uint8_t *value;
+
+	asked = service_secret_get(arg, &value, &got_size);
+	if (asked == 0) {
+		memcpy(got, value, got_size);
+		free(value);
+	}
+}
+
+static void put_one(void *arg)
+{
+	asked = service_secret_put(arg, (const uint8_t *)"new", 3);
+}
+
+static int64_t reply_to(int64_t fd, uint64_t id, int64_t status, size_t size)
+{
+	struct {
+		struct service_secret_reply r;
+		char value[16];
+	} a = {{id, status, size}, "geheim"};
+
+	return write_fd(fd, &a, sizeof(a.r) + size);
+}
+
+static void test_secrets(void **state)
+{
+	int64_t fd = open_path(SERVICE_SECRETS, O_RDWR | O_NONBLOCK);
+	struct file *f = fd_get((int)fd);
+	char name[SERVICE_SECRET_NAME + 1];
+	struct service_secret_reply lie = {0, 0, 100};
+
+	assert_int_equal(read_fd(fd, &question, sizeof(question)), -EAGAIN);
+	assert_int_equal(f->ops->poll(f, NULL) & POLLIN, 0);
+	asked = 1;
+	wait_env_thread(get_one, (void *)(uintptr_t) "pw:hex");
+	wait_env_yield();
+	assert_int_equal(f->ops->poll(f, NULL) & POLLIN, POLLIN);
+	/* Room for the largest value is wanted always. */
+	assert_int_equal(read_fd(fd, &question, sizeof(question) - 1), -EINVAL);
+	/* Not before it was read. */
+	assert_int_equal(reply_to(fd, 1, 0, 6), -ENOENT);
+	assert_int_equal(
+		read_fd(fd, &question, sizeof(question)), sizeof(question.r));
+	assert_string_equal(question.r.name, "pw:hex");
+	assert_true(question.r.put == 0 && question.r.size == 0);
+	lie.id = question.r.id;
+	assert_int_equal(write_fd(fd, &lie, sizeof(lie)), -EINVAL);
+	assert_int_equal(reply_to(fd, question.r.id, 1, 0), -EINVAL);
+	assert_int_equal(reply_to(fd, question.r.id + 1, 0, 6), -ENOENT);
+	assert_int_equal(asked, 1);
+	assert_int_equal(reply_to(fd, question.r.id, 0, 6), 24 + 6);
+	wait_env_yield();
+	assert_int_equal(asked, 0);
+	assert_int_equal(got_size, 6);
+	assert_memory_equal(got, "geheim", 6);
+	assert_int_equal(reply_to(fd, question.r.id, 0, 6), -ENOENT);
+	/* To be put, and refused. */
+	asked = 1;
+	wait_env_thread(put_one, (void *)(uintptr_t) "pw");
+	wait_env_yield();
+	assert_int_equal(read_fd(fd, &question, sizeof(question)),
+		sizeof(question.r) + 3);
+	assert_true(question.r.put == 1 && question.r.size == 3);
+	assert_memory_equal(question.value, "new", 3);
+	assert_int_equal(reply_to(fd, question.r.id, -EACCES, 0), 24);
+	wait_env_yield();
+	assert_int_equal(asked, -EACCES);
+	memset(name, 'x', sizeof(name));
+	name[SERVICE_SECRET_NAME] = '\0';
+	assert_int_equal(service_secret_put(name, NULL, 0), -ENOMEM);
+	file_put(f);
+	fd_close((int)fd);
+}
+
+static void test_secrets_init_ends(void **state)
+{
+	asked = 1;
+	wait_env_thread(get_one, (void *)(uintptr_t) "pw");
+	wait_env_yield();
+	assert_int_equal(asked, 1);
+	env_process.exiting = true;
+	service_tags_end();
+	wait_env_yield();
+	assert_int_equal(asked, -EIO);
+	env_process.exiting = false;
+}
+
 /* ---- the configuration ---- */
 
 static uint8_t bytes[1 << 16], manifest_bytes[1 << 14];
@@ -374,6 +473,54 @@ static const char *seen(const char *path)
 	return text;
 }
 
+struct dirent64 {
+	uint64_t ino, off;
+	uint16_t reclen;
+	uint8_t type;
+	char name[];
+};
+
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Its names, sorted, read in pieces. */
+static const char *listed(const char *path)
+{
+	static char text[400];
+	static uint8_t buf[16][64];
+	char *names[32];
+	size_t count = 0, pieces = 0;
+	struct fs_ctx *own = env_process.fs;
+	int64_t fd, n;
+
+	env_process.fs = service_fs_of(&env_process);
+	fd = open_path(path, O_RDONLY | O_DIRECTORY);
+	assert_true(fd >= 0);
+	while ((n = CALL(getdents64, (uint64_t)fd, P(buf[pieces]),
+			sizeof(buf[0]))) > 0) {
+		for (int64_t at = 0; at < n;) {
+			struct dirent64 *d = (void *)&buf[pieces][at];
+
+			names[count++] = d->name;
+			at += d->reclen;
+		}
+		assert_true(++pieces < ARRAY_SIZE(buf));
+	}
+	assert_int_equal(n, 0);
+	/* Also when it begins anew. */
+	assert_int_equal(CALL(lseek, (uint64_t)fd, 0, SEEK_SET), 0);
+	assert_true(CALL(getdents64, (uint64_t)fd, P(text), sizeof(text)) > 0);
+	fd_close((int)fd);
+	env_process.fs = own;
+	qsort(names, count, sizeof(*names), by_text);
+	text[0] = '\0';
+	for (size_t i = 0; i < count; i++)
+		strcat(strcat(text, names[i]), " ");
+	return text;
+}
+
 #define DATA(text)                                        \
 	{                                                 \
 		(const uint8_t *)(text), sizeof(text) - 1 \
@@ -393,12 +540,12 @@ static void check_host_is_unchanged(void)
 static void test_configure(void **state)
 {
 	struct service_file files[] = {
-		{DATA("geheim 1"), 0600, "/etc/deep/er/key"},
-		{DATA("geheim 2"), 0644, "/host/plain"},
-		{DATA("geheim 3"), 0444, "/host/new/dir/key"},
-		{DATA("geheim 4"), 0755, "/image/plain"},
-		{DATA("geheim 5"), 0400, "/image/none"},
-		{DATA(""), 0400, "/empty"},
+		{DATA("geheim 1"), 0600, "/etc/deep/er/key", false},
+		{DATA("geheim 2"), 0644, "/host/plain", false},
+		{DATA("geheim 3"), 0444, "/host/new/dir/key", false},
+		{DATA("geheim 4"), 0755, "/image/plain", false},
+		{DATA("geheim 5"), 0400, "/image/none", false},
+		{DATA(""), 0400, "/empty", false},
 	};
 	struct fs_ctx *own = env_process.fs;
 	struct service_answer head;
@@ -427,6 +574,11 @@ static void test_configure(void **state)
 	assert_string_equal(seen("/host/new/dir/key"), "geheim 3");
 	assert_string_equal(seen("/image/plain"), "geheim 4");
 	assert_string_equal(seen("/image/none"), "geheim 5");
+	/* Names that only we know are listed behind the host's. */
+	assert_string_equal(listed("/image"), ". .. none plain ");
+	assert_string_equal(listed("/host"), ". .. new plain ");
+	assert_string_equal(listed("/host/new"), ". .. dir ");
+	assert_string_equal(listed("/host/new/dir"), ". .. key ");
 	assert_string_equal(seen("/empty"), "");
 	/* Process 1 is where it was, and its devices are nowhere else. */
 	assert_ptr_equal(env_process.fs, own);
@@ -456,8 +608,8 @@ static void test_configure(void **state)
 
 static void test_cannot_inject(void **state)
 {
-	struct service_file dir = {DATA("x"), 0600, "/host"};
-	struct service_file below = {DATA("x"), 0600, "/host/plain/x"};
+	struct service_file dir = {DATA("x"), 0600, "/host", false};
+	struct service_file below = {DATA("x"), 0600, "/host/plain/x", false};
 
 	assert_int_equal(configure(make_config(&dir, 1)), -EISDIR);
 	assert_non_null(strstr(answer_text(), "injected file /host cannot"));
@@ -511,6 +663,8 @@ int main(void)
 		ONE(test_tags),
 		ONE(test_tags_block),
 		ONE(test_tags_init_ends),
+		ONE(test_secrets),
+		ONE(test_secrets_init_ends),
 		ONE(test_bad_config),
 		ONE(test_configure),
 		ONE(test_cannot_inject),
