@@ -2,8 +2,9 @@
 /*
  * carrier-client ADDRESS KEY SESSION VOLUME COUNT PAUSE_MS: what init-cas does
  * with a connection, without an enclave: asks for a configuration, pushes COUNT
- * tags of one volume, each behind the last, and reports its exit. A line for
- * each thing that happened. Linked with sanitizers for test_carrier.py.
+ * tags of one volume, each behind the last, and reports its exit; with
+ * $CARRIER_SECRETS each with a question for a value and one that is put. A line
+ * for each thing that happened. Linked with sanitizers for test_carrier.py.
  */
 #include <poll.h>
 #include <signal.h>
@@ -15,7 +16,7 @@
 #include "cas/carrier.h"
 #include "lib/string.h"
 
-static uint64_t done, count;
+static uint64_t done, count, asked, told, lost;
 static bool failed;
 static uint8_t last[32], next[32];
 
@@ -32,6 +33,35 @@ static void tag_done(void *arg, uint64_t id, int status)
 		printf("tag %llu: %d\n", (unsigned long long)id, status);
 		failed = true;
 	}
+}
+
+static void secret_done(
+	void *arg, uint64_t id, int status, const struct bytes *value)
+{
+	(void)arg;
+	told++;
+	if (status != 0)
+		lost++;
+	else if (id % 2 == 0 && (value->size != 1 || value->data[0] != 'v'))
+		exit(1);
+}
+
+/* What it is asked with is gone when the answer comes. */
+static void ask(struct carrier *c)
+{
+	char name[] = "wkey", format[] = "hex", value[] = "v";
+	struct carrier_secret s = {
+		.id = asked,
+		.name = name,
+		.format = asked % 2 ? "" : format,
+		.put = asked % 2,
+		.value = {(uint8_t *)value, 1},
+	};
+
+	asked++;
+	carrier_secret(c, &s);
+	memset(name, 'x', sizeof(name));
+	memset(format, 'x', sizeof(format));
 }
 
 static void say(void *arg, const char *text)
@@ -65,6 +95,10 @@ static void run(struct carrier *c, unsigned pause_ms)
 		if (pushed == done && done < count && !failed) {
 			pushed++;
 			push(c);
+			if (getenv("CARRIER_SECRETS")) {
+				ask(c);
+				ask(c);
+			}
 			usleep(pause_ms * 1000);
 		}
 		if (pushed == done && (done == count || failed))
@@ -80,7 +114,8 @@ static void run(struct carrier *c, unsigned pause_ms)
 
 int main(int argc, char **argv)
 {
-	struct carrier_options o = {.tag_done = tag_done, .say = say};
+	struct carrier_options o = {
+		.tag_done = tag_done, .secret_done = secret_done, .say = say};
 	struct carrier *c = NULL;
 	const char *address;
 	struct err e = {0};
@@ -106,6 +141,11 @@ int main(int argc, char **argv)
 		printf("config %zu\n", carrier_config(c).size);
 		carrier_forget_config(c);
 		run(c, (unsigned)strtoul(argv[6], NULL, 10));
+		if (told != asked)
+			return 1;
+		if (asked > 0)
+			printf("values %llu\n",
+				(unsigned long long)(told - lost));
 		printf("done %llu\n", (unsigned long long)done);
 	}
 	carrier_free(c);

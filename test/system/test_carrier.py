@@ -2,7 +2,9 @@
 """cas/carrier.c natively and with sanitizers: the connection of a service,
 under a CAS that comes and goes (test/fake_cas.c, test/carrier_client.c)."""
 
+import os
 import random
+import re
 import subprocess
 import time
 
@@ -19,10 +21,11 @@ GIVEN = manifest("/bin/true", volumes=[
 pytestmark = pytest.mark.skipif(not CLIENT.exists(), reason="no clang")
 
 
-def start(cas, count, pause=0, volume="data"):
+def start(cas, count, pause=0, volume="data", env=None):
     return subprocess.Popen(
         [CLIENT, "127.0.0.1:%d" % cas.port, cas.key, cas.session, volume,
-         str(count), str(pause)], stdout=subprocess.PIPE,
+         str(count), str(pause)], env={**os.environ, **(env or {})},
+        stdout=subprocess.PIPE,
         stderr=subprocess.PIPE, text=True)
 
 
@@ -56,6 +59,21 @@ def test_connections_cut_at_any_time(tmp_path):
         assert len({t.split()[2] for t in tags}) == 600
         assert all(t.endswith(" 0") for t in tags)
         assert len(cas.events("hello s/a again")) > 5
+
+
+def test_values_in_between(tmp_path):
+    """All answered once, those of the last moment perhaps with a failure."""
+    with FakeCas(tmp_path, GIVEN, options=["--secret", "wkey=v"]) as cas:
+        process = start(cas, 300, 1, env={"CARRIER_SECRETS": "1"})
+        cas.wait_for("hello")
+        while process.poll() is None:
+            cas.order("drop")
+            time.sleep(0.02)
+        out = end(process)
+        assert out.endswith("done 300\n")
+        assert int(re.search(r"values (\d+)", out)[1]) > 500
+        assert len(cas.events("put wkey - v")) > 250
+        assert len(cas.events("get wkey hex ")) > 250
 
 
 def test_killed_and_started_anew(tmp_path):

@@ -750,11 +750,17 @@ try:
     while True: print(os.dup(0))
 except OSError as e:
     print(e.errno)
-print(open("/dev/sconce/secret/key").read() if False else "")
 """, limits={"files": 4})
     with FakeCas(tmp_path, given, options=SECRETS) as cas:
         done = cas.run()
-        assert done.check().out.splitlines() == ["(4, 4)", "3", "24", ""]
+        assert done.check().out.splitlines() == ["(4, 4)", "3", "24"]
+
+
+def test_no_templates_without_an_enclave(tmp_path):
+    with FakeCas(tmp_path, manifest("/bin/true"), options=[
+            "--template", "/etc/hostname"]) as cas:
+        done = cas.run(what="exec")
+        assert "replaces no variables in files" in done.check(125).err
 
 
 def test_injected_names_are_listed(tmp_path):

@@ -291,6 +291,7 @@ static void test_examples(void **state)
 		{"locked-db.yaml", "mariadb", "/usr/sbin/mariadbd"},
 		{"everything.yaml", NULL, NULL},
 		{"rules-user.yaml", NULL, NULL},
+		{"edge-web.yaml", "front", "/usr/sbin/nginx"},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
