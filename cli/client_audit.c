@@ -5,6 +5,7 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "cli/client.h"
 #include "lib/string.h"
@@ -40,6 +41,7 @@ static uint64_t last_number(const struct buf *page)
 static int fetch(
 	struct cas_client *c, uint64_t from, struct buf *out, struct err *e)
 {
+	bool told = isatty(STDERR_FILENO), any = false;
 	struct cas_answer a;
 	char path[64];
 	int ret;
@@ -63,9 +65,12 @@ static int fetch(
 		buf_add(out, a.body.data, a.body.size);
 		buf_fini(&a.body);
 		from = last + 1;
-		fprintf(stderr, "\rrecord %" PRIu64, last);
+		any = true;
+		if (told)
+			fprintf(stderr, "\rrecord %" PRIu64, last);
 	}
-	fputc('\n', stderr);
+	if (told && any)
+		fputc('\n', stderr);
 	buf_fini(&a.body);
 	return ret;
 }
@@ -73,18 +78,23 @@ static int fetch(
 int client_audit_fetch(struct options *o, struct err *e)
 {
 	const char *text = o->value[CLIENT_FROM];
-	uint64_t from = text ? strtoull(text, NULL, 10) : 1;
 	struct cas_client *c;
 	struct buf out = {0};
-	int ret = client_open(o, &c, e);
+	uint64_t from = 1;
+	char *end = NULL;
+	int ret;
 
+	errno = 0;
+	if (text)
+		from = strtoull(text, &end, 10);
+	if (!from || errno || (text && (*text == '-' || *end)))
+		return err_setf(e, -EINVAL,
+			"--from '%.40s': wanted a number, 1 for all of the log",
+			text);
+	ret = client_open(o, &c, e);
 	if (ret)
 		return ret;
-	if (!from)
-		ret = err_setf(
-			e, -EINVAL, "--from '%.40s': wanted a number", text);
-	if (!ret)
-		ret = fetch(c, from, &out, e);
+	ret = fetch(c, from, &out, e);
 	if (!ret)
 		ret = buf_check(&out);
 	if (!ret)
