@@ -4,7 +4,7 @@
 #   make          build everything into build/bin/
 #   make check    install what is missing, build, run every test
 #                 (T=words selects tests by name, as pytest's -k)
-#   make demo     Debian's redis-server in an enclave, driven by its clients
+#   make demo     redis-server in an enclave; then MariaDB under CAS, and attacks
 #   make bench    the speed tables, native beside Sconce
 #   make bench-cas  what CAS does in a second, natively and in its enclave
 #   make lint     format, clang-tidy, cppcheck, include directions, the kernel
@@ -40,6 +40,7 @@ check: deps all
 
 demo: deps all
 	@tools/demo
+	@demo/database
 
 bench: deps all
 	@$(PYTHON) bench/run

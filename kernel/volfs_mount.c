@@ -264,7 +264,13 @@ int volfs_mount(struct mount *m, const char *name, uint64_t index)
 	fs->readonly = m->readonly;
 	m->priv = fs;
 	list_add(&volumes, &fs->node);
-	return volfs_root(m);
+	err = volfs_root(m);
+	if (err)
+		return err_setf(why, err,
+			"volume %s: %s: its root directory is damaged, or was "
+			"altered; put an undamaged copy there (error %d)",
+			name, src->path, -err);
+	return 0;
 }
 
 int volfs_mount_all(const struct config *c, bool root, struct err *e)
