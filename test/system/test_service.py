@@ -3,6 +3,8 @@
 CAS stand-in. What the host, the network and whoever calls itself CAS can do."""
 
 import os
+import random
+import re
 import shutil
 import signal
 import socket
@@ -143,7 +145,7 @@ def test_children_left_behind_end(tmp_path):
 def test_process_one_is_out_of_reach(tmp_path):
     script = """
 import os
-for name in ("configure", "tags", "finish"):
+for name in ("configure", "tags", "secrets", "finish"):
     for way in ("/dev/sconce/", "/proc/1/root/dev/sconce/"):
         for flags in (os.O_RDWR, os.O_RDONLY, os.O_WRONLY):
             try:
@@ -703,6 +705,58 @@ assert 20 < get() < 50
         assert process.wait(30) == 0
         process.stdout.close()
         process.stderr.close()
+
+
+def test_who_asks_may_go(tmp_path):
+    """Killed while CAS does not answer; or the service ends."""
+    given = python("""
+import subprocess, threading, time
+ask = ["/bin/cat", "/dev/sconce/secret/key"]
+start = time.monotonic()
+for i in range(3):
+    p = subprocess.Popen(ask, close_fds=False)
+    time.sleep(0.5)
+    p.kill()
+    print(p.wait())
+threading.Thread(daemon=True, target=lambda: open(ask[1])).start()
+time.sleep(0.5)
+assert time.monotonic() - start < 10
+""")
+    with FakeCas(tmp_path, given, options=SECRETS) as cas:
+        cas.order("secrets 11")  # try again later, for ever
+        done = cas.run(timeout=25)
+        assert done.check().out == "-9\n-9\n-9\n"
+        assert done.seconds < 15
+        assert cas.events("exit") == ["exit 0 exit status 0"]
+
+
+def test_names_that_are_none(tmp_path):
+    """Whatever a program writes there, process 1 takes it apart."""
+    seed = random.randrange(1 << 32)
+    print("seed", seed)
+    given = python("""
+import random, sys
+r = random.Random(int(sys.argv[1]))
+parts = ["key", ":", "::", "hex", "|escape(json)", "|", "$$", "$$SCONE::",
+         "a" * 64, "b" * 200, "%s", "self::software_identity", ".", "~"]
+good = 0
+for i in range(3000):
+    name = "".join(r.choice(parts) for _ in range(r.randrange(1, 5))) \\
+        if i % 3 else bytes(r.choices(range(1, 256), k=r.randrange(1, 255)))
+    name = name.encode() if i % 3 else name
+    try:
+        name = name.replace(b"/", b"") + b"-" * (name[:1] == b".")
+        with open(b"/dev/sconce/secret/" + name, "rb") as f:
+            good += f.read() == b'so "secret"'
+    except OSError as e:
+        assert e.errno in (13, 22, 21, 36), (e, name)
+print("over", good > 0)
+""", seed)
+    with FakeCas(tmp_path, given, options=SECRETS) as cas:
+        assert cas.run().check().out == "over True\n"
+        # Only names and formats get to CAS.
+        for line in cas.events("get"):
+            assert re.fullmatch(r"get [\w.~:-]+ [\w.~:-]+ ", line), line
 
 
 def test_many_ask_at_once(tmp_path):
