@@ -45,7 +45,6 @@
 #include "lib/types.h"
 
 enum {
-	INIT_SIZE_MAX = 32 * 1024 * 1024,
 	HEAP_READY_MIN = 1024 * 1024,
 	MEMORY_MIN = 4 * 1024 * 1024,
 };
@@ -244,16 +243,20 @@ static struct file *load_init(void)
 {
 	struct file *memfile;
 	uint8_t digest[SHA256_SIZE];
-	size_t size = 0, cap = 256 * 1024;
+	/* Its size is known as its hash is; a byte more shows a longer one. */
+	size_t size = 0,
+	       cap = 1 +
+		(service_is_on() ? (size_t)init_cas_hash_size
+				 : (size_t)init_hash_size);
 	uint8_t *data = kmalloc(cap);
 
 	hostcall_fd_adopt((int)params.init_fd);
+	if (!data)
+		boot_refuse("no memory for init");
 	for (;;) {
 		struct uio u;
 		int64_t n;
 
-		if (!data)
-			boot_refuse("no memory for init");
 		uio_init_kernel(&u, data + size, cap - size);
 		n = host_pread((int)params.init_fd, &u, cap - size, size);
 		if (n < 0)
@@ -261,13 +264,9 @@ static struct file *load_init(void)
 		if (!n)
 			break;
 		size += (size_t)n;
-		if (size > INIT_SIZE_MAX)
-			boot_refuse(
-				"init has more than %d bytes", INIT_SIZE_MAX);
-		if (size == cap) {
-			cap *= 2;
-			data = krealloc(data, cap);
-		}
+		/* The hash says what it is not. */
+		if (size == cap)
+			break;
 	}
 	kernel_fpu_begin();
 	sha256(data, size, digest);
