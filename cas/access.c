@@ -8,12 +8,10 @@
 #include "cas/access.h"
 
 #include <errno.h>
-#include <openssl/ec.h>
 #include <openssl/evp.h>
-#include <openssl/obj_mac.h>
-#include <openssl/objects.h>
 #include <openssl/x509.h>
 
+#include "cas/spki.h"
 #include "crypto/sha256.h"
 #include "lib/err.h"
 #include "lib/string.h"
@@ -367,27 +365,6 @@ bool access_names(const struct item_list *rules, struct bytes creator,
 	return named;
 }
 
-/* The hash that goes with the key; *md NULL: it hashes by itself. False: not a
- * kind of key that signs changes. */
-static bool key_hash(EVP_PKEY *key, const EVP_MD **md)
-{
-	char group[64];
-	int nid;
-
-	*md = NULL;
-	if (EVP_PKEY_is_a(key, "ED25519"))
-		return true;
-	if (!EVP_PKEY_is_a(key, "EC") ||
-		EVP_PKEY_get_group_name(key, group, sizeof(group), NULL) != 1)
-		return false;
-	nid = OBJ_txt2nid(group);
-	if (nid == NID_X9_62_prime256v1)
-		*md = EVP_sha256();
-	else if (nid == NID_secp384r1)
-		*md = EVP_sha384();
-	return *md != NULL;
-}
-
 int access_verify(const struct signature *s, const void *message, size_t size,
 	uint8_t key[static 32], struct err *e)
 {
@@ -399,7 +376,8 @@ int access_verify(const struct signature *s, const void *message, size_t size,
 
 	if (s->spki.size && s->spki.size <= SPKI_MAX)
 		pkey = d2i_PUBKEY(NULL, &p, (long)s->spki.size);
-	if (!pkey || p != s->spki.data + s->spki.size || !key_hash(pkey, &md)) {
+	if (!pkey || p != s->spki.data + s->spki.size ||
+		!spki_digest(pkey, &md)) {
 		err_setf(e, ret,
 			"signature: not a public key in DER; wanted Ed25519, "
 			"P-256 or P-384");

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The routes of the API and what each does: mostly, ask the engine. */
 #include <errno.h>
-#include <openssl/evp.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
-#include "cas/audit.h"
 #include "cas/api.h"
-#include "cas/base64.h"
+#include "cas/audit.h"
+#include "cas/base64_json.h"
 #include "cas/http.h"
 #include "cas/recovery.h"
 #include "lib/string.h"

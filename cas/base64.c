@@ -4,39 +4,35 @@
 #include <errno.h>
 #include <openssl/evp.h>
 #include <stdlib.h>
+#include <string.h>
 
-json_t *base64_json(const void *data, size_t size)
+enum { MOST = 1 << 30 };
+
+char *base64_encode(const void *data, size_t size)
 {
-	char *text = malloc(size / 3 * 4 + 8);
-	json_t *j = NULL;
+	char *text = size <= MOST ? malloc(BASE64_TEXT(size)) : NULL;
 
-	if (text && size <= INT32_MAX) {
+	if (text)
 		EVP_EncodeBlock((uint8_t *)text, data, (int)size);
-		j = json_string(text);
-	}
-	free(text);
-	return j;
+	return text;
 }
 
-int base64_read(const json_t *j, size_t max, struct bytes *out)
+int base64_decode(const char *text, uint8_t *data, size_t *size)
 {
-	size_t size = json_string_length(j), pad = 0;
-	const char *text = json_string_value(j);
-	uint8_t *data;
+	size_t len = strlen(text);
+	size_t pad = len - strcspn(text, "=");
 	int n;
 
-	if (!text || !size || size % 4 || size > max)
+	/* EVP_DecodeBlock() passes over white space at both ends. */
+	if (len % 4 != 0 || len == 0 || pad > 2 || len > MOST ||
+		strspn(text,
+			"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+			"0123456789+/") != len - pad ||
+		strspn(text + len - pad, "=") != pad)
 		return -EINVAL;
-	data = malloc(size / 4 * 3);
-	if (!data)
-		return -ENOMEM;
-	n = EVP_DecodeBlock(data, (const uint8_t *)text, (int)size);
-	while (pad < 2 && text[size - 1 - pad] == '=')
-		pad++;
-	if (n < 0 || (size_t)n < pad) {
-		free(data);
+	n = EVP_DecodeBlock(data, (const uint8_t *)text, (int)len);
+	if (n < (int)pad)
 		return -EINVAL;
-	}
-	*out = (struct bytes){data, (size_t)n - pad};
+	*size = (size_t)n - pad;
 	return 0;
 }

@@ -95,40 +95,6 @@ static int get(const struct request *q, struct giver *s, struct pending *p,
 	return ret;
 }
 
-void service_secret_get(const struct request *q)
-{
-	struct store_txn *x;
-	struct giver s = {0};
-	struct pending *p;
-	struct err e = {0};
-	int ret;
-
-	if (!q->r->secret) {
-		service_refuse(q, -EINVAL, "no name of a secret");
-		return;
-	}
-	p = pending_new(q);
-	if (!p)
-		return;
-	x = store_begin(q->g->store);
-	ret = giver_open(q->g, q->peer->instance->session, x, &s, &e);
-	if (ret == 0)
-		ret = get(q, &s, p, &e);
-	if (ret < 0) {
-		if (s.session && ret == -EPERM)
-			audit(&s, q, "secret.get", true, NULL, NULL);
-		store_abort(x);
-		pending_drop(p);
-		service_refuse(q, ret, e.text);
-	} else {
-		audit(&s, q, "secret.get", false, q->r->format, x);
-		p->r.value = (struct bytes){p->data.data, p->data.size};
-		if (pending_submit(q, p, x))
-			q->g->counts.secrets_delivered++;
-	}
-	giver_close(&s);
-}
-
 static int put(const struct request *q, struct giver *s, struct store_txn *x,
 	struct err *e)
 {
@@ -148,34 +114,49 @@ static int put(const struct request *q, struct giver *s, struct store_txn *x,
 	return ret;
 }
 
-void service_secret_put(const struct request *q)
+/* Either of them: may be refused, and is in the log either way. */
+static void perform(const struct request *q, bool puts)
 {
+	const char *what = puts ? "secret.put" : "secret.get";
 	struct store_txn *x;
 	struct giver s = {0};
-	struct pending *p;
+	struct pending *p = pending_new(q);
 	struct err e = {0};
 	int ret;
 
-	if (!q->r->secret || q->r->value.size == 0) {
-		service_refuse(q, -EINVAL, "no name of a secret, or no value");
-		return;
-	}
-	p = pending_new(q);
 	if (!p)
 		return;
 	x = store_begin(q->g->store);
 	ret = giver_open(q->g, q->peer->instance->session, x, &s, &e);
 	if (ret == 0)
-		ret = put(q, &s, x, &e);
+		ret = puts ? put(q, &s, x, &e) : get(q, &s, p, &e);
 	if (ret < 0) {
 		if (s.session && ret == -EPERM)
-			audit(&s, q, "secret.put", true, NULL, NULL);
+			audit(&s, q, what, true, NULL, NULL);
 		store_abort(x);
 		pending_drop(p);
 		service_refuse(q, ret, e.text);
 	} else {
-		audit(&s, q, "secret.put", false, NULL, x);
-		(void)!pending_submit(q, p, x);
+		audit(&s, q, what, false, puts ? NULL : q->r->format, x);
+		p->r.value = (struct bytes){p->data.data, p->data.size};
+		if (pending_submit(q, p, x) && !puts)
+			q->g->counts.secrets_delivered++;
 	}
 	giver_close(&s);
+}
+
+void service_secret_get(const struct request *q)
+{
+	if (!q->r->secret)
+		service_refuse(q, -EINVAL, "no name of a secret");
+	else
+		perform(q, false);
+}
+
+void service_secret_put(const struct request *q)
+{
+	if (!q->r->secret || q->r->value.size == 0)
+		service_refuse(q, -EINVAL, "no name of a secret, or no value");
+	else
+		perform(q, true);
 }

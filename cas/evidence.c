@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "cas/base64.h"
+#include "cas/base64_json.h"
 #include "cas/keys.h"
 #include "cas/server.h"
 #include "cas/shares.h"

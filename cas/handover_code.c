@@ -79,19 +79,6 @@ int handover_refusal_encode(const char *why, struct buf *out)
 
 /* ---- reading ---- */
 
-static int get_fixed(struct cbor_reader *r, void *out, size_t size)
-{
-	const uint8_t *data;
-	size_t n;
-	int rc = cbor_get_bytes(r, &data, &n);
-
-	if (!rc && n != size)
-		rc = -EBADMSG;
-	if (!rc)
-		memcpy(out, data, size);
-	return rc;
-}
-
 static int get_text(struct cbor_reader *r, char *out, size_t room)
 {
 	const char *text;
@@ -150,7 +137,7 @@ int handover_request_decode(const void *data, size_t size,
 	if (!rc && (count != 4 || strcmp(kind, "join")))
 		rc = -EBADMSG;
 	if (!rc)
-		rc = get_fixed(&r, out->cluster, sizeof(out->cluster));
+		rc = cbor_get_fixed(&r, out->cluster, sizeof(out->cluster));
 	if (!rc)
 		rc = get_text(&r, out->version, sizeof(out->version));
 	if (!ends(&r, rc))
@@ -160,10 +147,10 @@ int handover_request_decode(const void *data, size_t size,
 
 static int get_grant(struct cbor_reader *r, struct handover_grant *g)
 {
-	int rc = get_fixed(r, g->key, sizeof(g->key));
+	int rc = cbor_get_fixed(r, g->key, sizeof(g->key));
 
 	if (!rc)
-		rc = get_fixed(r, g->cluster, sizeof(g->cluster));
+		rc = cbor_get_fixed(r, g->cluster, sizeof(g->cluster));
 	if (!rc)
 		rc = cbor_get_uint(r, &g->term);
 	if (!rc)
@@ -297,7 +284,7 @@ static int get_approval(struct cbor_reader *r, struct handover_approval *a)
 	if (!rc)
 		rc = get_u16(r, &a->isv_svn_min);
 	if (!rc)
-		rc = get_fixed(r, a->config_id, sizeof(a->config_id));
+		rc = cbor_get_fixed(r, a->config_id, sizeof(a->config_id));
 	if (!rc)
 		rc = get_time(r, &a->from);
 	if (!rc)

@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 
 #include "cas/places.h"
+#include "cas/spki.h"
 #include "lib/bytes.h"
 #include "lib/string.h"
 
@@ -280,7 +281,7 @@ static void identify(struct http_call *c)
 	X509 *cert = SSL_get0_peer_certificate(ssl_of(c->req));
 	struct principal *who = &c->engine.who;
 
-	who->present = cert && server_key_hash(cert, who->key) == 0;
+	who->present = spki_hash_of(cert, who->key) == 0;
 }
 
 /* Who has a key is counted by it, others by their address. */
@@ -440,26 +441,21 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 
 static int listen_on(struct http *h, const char *address, struct err *e)
 {
-	struct sockaddr_storage at;
 	struct evconnlistener *l;
-	int size, ret = server_address(address, &at, &size, e);
+	int ret = server_listen(h->server, address, NULL, NULL, &l, e);
 
 	if (ret)
 		return ret;
-	l = evconnlistener_new_bind(h->server->base, NULL, NULL,
-		LEV_OPT_CLOSE_ON_FREE | LEV_OPT_REUSEABLE |
-			LEV_OPT_CLOSE_ON_EXEC,
-		-1, (struct sockaddr *)&at, size);
-	if (l) {
-		/* Accepted sockets have it from this one. Without, the second
-		 * record of an answer waits for the client's delayed ACK. */
-		(void)setsockopt(evconnlistener_get_fd(l), IPPROTO_TCP,
-			TCP_NODELAY, &(int){1}, sizeof(int));
-		h->bound = evhttp_bind_listener(h->http, l);
+	/* Accepted sockets have it from this one. Without, the second record
+	 * of an answer waits for the client's delayed ACK. */
+	(void)setsockopt(evconnlistener_get_fd(l), IPPROTO_TCP, TCP_NODELAY,
+		&(int){1}, sizeof(int));
+	h->bound = evhttp_bind_listener(h->http, l);
+	if (!h->bound) {
+		evconnlistener_free(l);
+		return err_setf(e, -ENOMEM, "http: no memory");
 	}
-	return h->bound ? 0
-			: err_setf(e, -errno, "%s: cannot be listened on: %s",
-				  address, strerror(errno));
+	return 0;
 }
 
 int http_new(

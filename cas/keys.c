@@ -14,6 +14,7 @@
 #include <openssl/x509.h>
 
 #include "cas/secret_key.h"
+#include "cas/spki.h"
 #include "crypto/sha256.h"
 #include "lib/string.h"
 
@@ -293,14 +294,9 @@ int keys_identity_decode(
 int keys_identity_hash(
 	EVP_PKEY *key, uint8_t hash[static STORE_HASH_SIZE], struct err *e)
 {
-	struct blob spki = {0};
-	int rc = secret_key_spki(key, &spki);
+	int rc = spki_hash(key, hash);
 
-	if (rc)
-		return fail_crypto(e, rc);
-	sha256(spki.data, spki.size, hash);
-	blob_fini(&spki);
-	return 0;
+	return rc ? fail_crypto(e, rc) : 0;
 }
 
 /* ---- its certificate ---- */

@@ -19,7 +19,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "cas/link_address.h"
+#include "cas/address.h"
+#include "cas/spki.h"
 #include "lib/bytes.h"
 
 enum { READ_SIZE = 64 * 1024 };
@@ -40,7 +41,7 @@ struct link {
 	size_t taken; /* of in: the reply given last */
 	void *memory; /* of that reply */
 	size_t memory_size;
-	char address[LINK_ADDRESS_TEXT];
+	char address[ADDRESS_TEXT];
 };
 
 int64_t link_now(void)
@@ -57,16 +58,8 @@ static int judge(X509_STORE_CTX *store, void *arg)
 {
 	struct link *l = arg;
 	X509 *cert = X509_STORE_CTX_get0_cert(store);
-	unsigned char *spki = NULL;
-	int size = cert ? i2d_X509_PUBKEY(X509_get_X509_PUBKEY(cert), &spki)
-			: -1;
-	bool good;
+	bool good = spki_hash_of(cert, l->seen) == 0;
 
-	if (size <= 0)
-		return 0;
-	good = EVP_Q_digest(NULL, "SHA256", NULL, spki, (size_t)size, l->seen,
-		       NULL) == 1;
-	OPENSSL_free(spki);
 	l->wrong_key = good && CRYPTO_memcmp(l->seen, l->key, 32) != 0;
 	if (!good || l->wrong_key) {
 		X509_STORE_CTX_set_error(store, X509_V_ERR_CERT_REJECTED);
@@ -103,7 +96,7 @@ static int make_tls(struct link *l, struct err *e)
 	return 0;
 }
 
-static int begin(struct link *l, const struct link_address *a, struct err *e)
+static int begin(struct link *l, const struct address *a, struct err *e)
 {
 	const int yes = 1;
 
@@ -122,9 +115,9 @@ static int begin(struct link *l, const struct link_address *a, struct err *e)
 int link_new(const char *address, const uint8_t key[static LINK_KEY_SIZE],
 	struct link **out, struct err *e)
 {
-	struct link_address a;
+	struct address a;
 	struct link *l;
-	int ret = link_address_read(address, &a, e);
+	int ret = address_read(address, &a, e);
 
 	if (ret < 0)
 		return ret;

@@ -95,13 +95,8 @@ static const char *trouble(const struct store_status *st)
 	return NULL;
 }
 
-void healthz_get(struct http_call *c)
+static void reply_health(struct http_call *c, const char *why)
 {
-	struct store_status st;
-	const char *why;
-
-	store_status(c->server->store, &st);
-	why = trouble(&st);
 	if (why)
 		http_reply_error(c, -EAGAIN, "%s", why);
 	else
@@ -109,6 +104,14 @@ void healthz_get(struct http_call *c)
 			&(struct engine_reply){
 				.items = (const struct span_list[]){
 					{"status", "ok"}, {0}}});
+}
+
+void healthz_get(struct http_call *c)
+{
+	struct store_status st;
+
+	store_status(c->server->store, &st);
+	reply_health(c, trouble(&st));
 }
 
 void readyz_get(struct http_call *c)
@@ -121,11 +124,5 @@ void readyz_get(struct http_call *c)
 	if (!why && !engine_provisioned(c->server->engine))
 		why = "not provisioned: `sconce cas provision` makes you its "
 		      "owner";
-	if (why)
-		http_reply_error(c, -EAGAIN, "%s", why);
-	else
-		http_reply(c,
-			&(struct engine_reply){
-				.items = (const struct span_list[]){
-					{"status", "ok"}, {0}}});
+	reply_health(c, why);
 }

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #include "cas/access.h"
-#include "cas/base64.h"
+#include "cas/base64_json.h"
 #include "lib/bytes.h"
 #include "lib/string.h"
 

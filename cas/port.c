@@ -311,28 +311,17 @@ int port_new(
 	struct server *s, const char *address, struct port **out, struct err *e)
 {
 	struct port *p = calloc(1, sizeof(*p));
-	struct sockaddr_storage at;
-	int size, ret = p ? 0 : err_setf(e, -ENOMEM, "port: no memory");
+	int ret = p ? 0 : err_setf(e, -ENOMEM, "port: no memory");
 
 	if (!ret)
-		ret = server_address(address, &at, &size, e);
-	if (!ret)
 		ret = server_tls(s, false, &p->tls, e);
+	if (!ret)
+		ret = server_listen(s, address, on_accept, p, &p->listener, e);
 	if (ret) {
-		free(p);
-		return ret;
-	}
-	p->server = s;
-	p->listener = evconnlistener_new_bind(s->base, on_accept, p,
-		LEV_OPT_CLOSE_ON_FREE | LEV_OPT_REUSEABLE |
-			LEV_OPT_CLOSE_ON_EXEC,
-		-1, (struct sockaddr *)&at, size);
-	if (!p->listener) {
-		ret = err_setf(e, -errno, "%s: cannot be listened on: %s",
-			address, strerror(errno));
 		port_free(p);
 		return ret;
 	}
+	p->server = s;
 	*out = p;
 	return 0;
 }

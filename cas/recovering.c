@@ -18,7 +18,7 @@
 #include <time.h>
 
 #include "cas/api.h"
-#include "cas/base64.h"
+#include "cas/base64_json.h"
 #include "cas/keys.h"
 #include "cas/recovery.h"
 #include "cas/shares.h"

@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cas/base64.h"
+#include "cas/base64_json.h"
 #include "cas/shares.h"
 #include "lib/bytes.h"
 #include "lib/string.h"

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <netdb.h>
 #include <openssl/err.h>
 #include <openssl/x509.h>
 #include <signal.h>
@@ -18,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cas/address.h"
 #include "cas/guard.h"
 #include "cas/http.h"
 #include "cas/keypool.h"
@@ -34,6 +34,7 @@ enum {
 	DAY = 86400,
 	REFRESH = 60, /* s between looks at the collateral */
 	PATH_SIZE = 1024,
+	ADDRESS_SIZE = 256,
 };
 
 #define IDENTITY_SIZE (sizeof(KEYS_IDENTITY_ROW) - 1)
@@ -75,31 +76,21 @@ static int64_t now(void *arg)
 
 /* ---- sockets ---- */
 
-int server_address(const char *text, struct sockaddr_storage *out, int *size,
+int server_listen(const struct server *s, const char *address,
+	evconnlistener_cb callback, void *arg, struct evconnlistener **out,
 	struct err *e)
 {
-	static const struct addrinfo hints = {
-		.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
-	const char *colon = strrchr(text, ':');
-	struct addrinfo *found;
-	char host[SERVER_ADDRESS_MAX] = "";
-	size_t len = colon ? (size_t)(colon - text) : 0;
-	int ret;
+	char where[ADDRESS_SIZE];
+	int fd, ret = address_listen(address, 0, &fd, where, sizeof(where), e);
 
-	if (!colon || !colon[1] || len >= sizeof(host))
-		return err_setf(e, -EINVAL,
-			"%s: wanted ADDRESS:PORT, as 0.0.0.0:8081", text);
-	if (len >= 2 && text[0] == '[' && text[len - 1] == ']')
-		memcpy(host, text + 1, len - 2);
-	else
-		memcpy(host, text, len);
-	ret = getaddrinfo(host[0] ? host : NULL, colon + 1, &hints, &found);
 	if (ret)
-		return err_setf(e, -EINVAL, "%s: %s", text, gai_strerror(ret));
-	memcpy(out, found->ai_addr, found->ai_addrlen);
-	*size = (int)found->ai_addrlen;
-	freeaddrinfo(found);
-	return 0;
+		return ret;
+	*out = evconnlistener_new(s->base, callback, arg,
+		LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fd);
+	if (*out)
+		return 0;
+	close(fd);
+	return err_setf(e, -ENOMEM, "%s: no memory", where);
 }
 
 unsigned server_bound(evutil_socket_t fd)
@@ -115,17 +106,6 @@ unsigned server_bound(evutil_socket_t fd)
 }
 
 /* ---- TLS ---- */
-
-int server_key_hash(const X509 *cert, uint8_t hash[static 32])
-{
-	uint8_t *der = NULL;
-	int size = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(cert), &der);
-	bool ok = size > 0 &&
-		EVP_Digest(der, (size_t)size, hash, NULL, EVP_sha256(), NULL);
-
-	OPENSSL_free(der);
-	return ok ? 0 : -EIO;
-}
 
 /* Any certificate: TLS proves that the client has its key, and the key is all
  * that policies know of people. */

@@ -15,14 +15,13 @@
 #pragma once
 
 #include <event2/event.h>
+#include <event2/listener.h>
 #include <openssl/ssl.h>
 
 #include "cas/engine.h"
 #include "cas/limits.h"
 #include "cas/store.h"
 #include "cas/witness.h"
-
-enum { SERVER_ADDRESS_MAX = 256 };
 
 struct verifier;
 struct recovering;
@@ -81,9 +80,11 @@ must_check int server_run(const struct server_options *o, struct err *e);
 
 /* Milliseconds that only go forward. */
 uint64_t server_ms(void);
-/* ADDRESS:PORT, a name or a number, brackets around IPv6. */
-must_check int server_address(const char *text, struct sockaddr_storage *out,
-	int *size, struct err *e);
+/* address: HOST:PORT, as address_listen() takes it. evconnlistener_free(*out).
+ */
+must_check int server_listen(const struct server *s, const char *address,
+	evconnlistener_cb callback, void *arg, struct evconnlistener **out,
+	struct err *e);
 /* A line on standard error, with the time; never of secrets. */
 void server_say(const char *format, ...) printf_like(1, 2);
 
@@ -97,8 +98,6 @@ unsigned server_bound(evutil_socket_t fd);
 /* SHA-256 and size of a file. 0 or -errno. */
 must_check int server_file_hash(
 	const char *path, uint8_t hash[static 32], uint64_t *size);
-/* SHA-256 of a certificate's key. */
-must_check int server_key_hash(const X509 *cert, uint8_t hash[static 32]);
 
 /* ---- port.c ---- */
 must_check int port_new(struct server *s, const char *address,

@@ -7,8 +7,9 @@
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 
+#include "cas/base64.h"
 #include "cas/session_read.h"
-#include "crypto/sha256.h"
+#include "cas/spki.h"
 #include "lib/string.h"
 
 /* Nobody is asked for the passphrase of an encrypted key. */
@@ -60,33 +61,22 @@ static X509 *certificate_of_pem(const char *text)
 
 /* ---- hashes of keys ---- */
 
-static int hash_of_der(uint8_t *der, int size, uint8_t hash[static 32])
-{
-	if (size <= 0)
-		return -EINVAL;
-	sha256(der, (size_t)size, hash);
-	OPENSSL_free(der);
-	return 0;
-}
-
 static int hash_of_certificate(const char *text, uint8_t hash[static 32])
 {
 	X509 *x = certificate_of_pem(text);
-	uint8_t *der = NULL;
-	int size = x ? i2d_X509_PUBKEY(X509_get_X509_PUBKEY(x), &der) : -1;
+	int ret = spki_hash_of(x, hash);
 
 	X509_free(x);
-	return hash_of_der(der, size, hash);
+	return ret ? -EINVAL : 0;
 }
 
 static int hash_of_public(const char *text, uint8_t hash[static 32])
 {
 	EVP_PKEY *key = public_of_pem(text);
-	uint8_t *der = NULL;
-	int size = key ? i2d_PUBKEY(key, &der) : -1;
+	int ret = spki_hash(key, hash);
 
 	EVP_PKEY_free(key);
-	return hash_of_der(der, size, hash);
+	return ret ? -EINVAL : 0;
 }
 
 /* Exactly 32 bytes; at most 44 digits make them. */
@@ -134,25 +124,6 @@ int session_key_hash(const char *text, uint8_t hash[static 32])
 
 /* ---- keys that sign ---- */
 
-int session_base64(const char *text, uint8_t *data, size_t *size)
-{
-	size_t len = strlen(text);
-	size_t pad = len - strcspn(text, "=");
-	int n;
-
-	if (len % 4 != 0 || len == 0 || pad > 2 || len > INT32_MAX ||
-		strspn(text,
-			"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-			"0123456789+/") != len - pad ||
-		strspn(text + len - pad, "=") != pad)
-		return -EINVAL;
-	n = EVP_DecodeBlock(data, (const uint8_t *)text, (int)len);
-	if (n < (int)pad)
-		return -EINVAL;
-	*size = (size_t)n - pad;
-	return 0;
-}
-
 static EVP_PKEY *public_of_base64(const char *text)
 {
 	uint8_t der[SPKI_MAX + 8];
@@ -161,7 +132,7 @@ static EVP_PKEY *public_of_base64(const char *text)
 	EVP_PKEY *key;
 
 	if (strlen(text) > (SPKI_MAX + 2) / 3 * 4 ||
-		session_base64(text, der, &size) < 0)
+		base64_decode(text, der, &size) < 0)
 		return NULL;
 	key = d2i_PUBKEY(NULL, &at, (long)size);
 	if (key && at != der + size) {

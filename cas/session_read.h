@@ -228,8 +228,6 @@ must_check int session_key_hash(const char *text, uint8_t hash[static 32]);
 enum { SPKI_MAX = 128 };
 must_check int session_key_spki(
 	const char *text, uint8_t spki[static SPKI_MAX], size_t *size);
-/* data has room for 3/4 of the text and 3 bytes more. -EINVAL. */
-must_check int session_base64(const char *text, uint8_t *data, size_t *size);
 /* An X25519 public key as PEM. -EINVAL. */
 must_check int session_key_x25519(const char *text, uint8_t key[static 32]);
 /* Whether a PEM text is of that kind; of private keys its enum key_type. */

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "cas/base64.h"
 #include "cas/session_read.h"
 #include "cas/subst.h"
 #include "lib/buf.h"
@@ -522,7 +523,7 @@ static int set_binary(struct reader *r, struct draft *d)
 	if (!data)
 		return reader_no_memory(r);
 	if (string_has_prefix(d->text, "base64:")) {
-		if (session_base64(d->text + 7, data, &size) < 0)
+		if (base64_decode(d->text + 7, data, &size) < 0)
 			return bad_value(r, d, wanted);
 	} else if (len % 2 || !string_from_hex(d->text, data, size)) {
 		return bad_value(r, d, wanted);

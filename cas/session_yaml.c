@@ -6,6 +6,7 @@
  */
 #include <openssl/evp.h>
 
+#include "cas/base64.h"
 #include "cas/session_read.h"
 #include "lib/bytes.h"
 #include "lib/cbor.h"
@@ -542,7 +543,7 @@ static void put_image(struct buf *b, const struct session_image *m)
 
 static void put_base64(struct buf *b, struct bytes bytes)
 {
-	char text[(SPKI_MAX + 2) / 3 * 4 + 1];
+	char text[BASE64_TEXT(SPKI_MAX)];
 
 	if (bytes.size > SPKI_MAX) {
 		b->failed = true;

@@ -69,19 +69,6 @@ int share_encode(const struct share *s, struct buf *out)
 	return size ? buf_check(out) : -EINVAL;
 }
 
-static int get_fixed(struct cbor_reader *r, void *out, size_t size)
-{
-	const uint8_t *data;
-	size_t n;
-	int rc = cbor_get_bytes(r, &data, &n);
-
-	if (!rc && n != size)
-		rc = -EBADMSG;
-	if (!rc)
-		memcpy(out, data, size);
-	return rc;
-}
-
 static int get_number(struct cbor_reader *r, uint8_t *out)
 {
 	uint64_t v;
@@ -111,9 +98,9 @@ static int get_share(struct cbor_reader *r, struct share *s)
 	int rc = get_version(r, 9);
 
 	if (!rc)
-		rc = get_fixed(r, s->set, sizeof(s->set));
+		rc = cbor_get_fixed(r, s->set, sizeof(s->set));
 	if (!rc)
-		rc = get_fixed(r, s->cluster, sizeof(s->cluster));
+		rc = cbor_get_fixed(r, s->cluster, sizeof(s->cluster));
 	if (!rc)
 		rc = get_number(r, &s->need);
 	if (!rc)
@@ -123,15 +110,16 @@ static int get_share(struct cbor_reader *r, struct share *s)
 	if (!rc && (s->need > s->count || s->index > s->count))
 		rc = -EBADMSG;
 	if (!rc)
-		rc = get_fixed(r, s->value, sizeof(s->value));
+		rc = cbor_get_fixed(r, s->value, sizeof(s->value));
 	if (!rc)
-		rc = get_fixed(r, s->secret_check, sizeof(s->secret_check));
+		rc = cbor_get_fixed(
+			r, s->secret_check, sizeof(s->secret_check));
 	if (!rc)
 		rc = cbor_get_array(r, &count);
 	if (!rc && count != s->count)
 		rc = -EBADMSG;
 	for (unsigned i = 0; !rc && i < s->count; i++)
-		rc = get_fixed(r, s->check[i], sizeof(s->check[i]));
+		rc = cbor_get_fixed(r, s->check[i], sizeof(s->check[i]));
 	return !rc && !cbor_reader_at_end(r) ? -EBADMSG : rc;
 }
 
@@ -284,9 +272,9 @@ static int get_box(struct cbor_reader *r, struct box *b, const uint8_t **sealed,
 	int rc = get_version(r, 4);
 
 	if (!rc)
-		rc = get_fixed(r, b->member, SHARE_KEY_SIZE);
+		rc = cbor_get_fixed(r, b->member, SHARE_KEY_SIZE);
 	if (!rc)
-		rc = get_fixed(r, b->ephemeral, SHARE_KEY_SIZE);
+		rc = cbor_get_fixed(r, b->ephemeral, SHARE_KEY_SIZE);
 	if (!rc)
 		rc = cbor_get_bytes(r, sealed, size);
 	return !rc && !cbor_reader_at_end(r) ? -EBADMSG : rc;

@@ -9,7 +9,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 
-#include "cas/witness_address.h"
+#include "cas/address.h"
 #include "cas/witness_tls.h"
 #include "lib/string.h"
 
@@ -82,7 +82,8 @@ static bool find_place(struct witness_link *l)
 	/* Asked again each time round: names move. */
 	if (l->places)
 		freeaddrinfo(l->places);
-	if (witness_address_resolve(l->address.address, &l->places, &e) < 0) {
+	if (address_resolve(l->address.address, WITNESS_PORT, &l->places, &e) <
+		0) {
 		(void)!string_copy(l->trouble, sizeof(l->trouble), e.text);
 		l->places = NULL;
 	}

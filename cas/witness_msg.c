@@ -86,13 +86,7 @@ int witness_msg_frame(
 
 static bool get_hash(struct cbor_reader *r, uint8_t *hash)
 {
-	const uint8_t *data;
-	size_t size;
-
-	if (cbor_get_bytes(r, &data, &size) < 0 || size != WITNESS_HASH_SIZE)
-		return false;
-	memcpy(hash, data, WITNESS_HASH_SIZE);
-	return true;
+	return !cbor_get_fixed(r, hash, WITNESS_HASH_SIZE);
 }
 
 static bool get_start(struct cbor_reader *r, uint64_t items, uint64_t *id)

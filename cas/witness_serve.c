@@ -20,7 +20,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 
-#include "cas/witness_address.h"
+#include "cas/address.h"
 #include "cas/witness_disk.h"
 #include "cas/witness_tls.h"
 #include "lib/string.h"
@@ -394,7 +394,8 @@ static int server_open(
 	s->context = witness_tls_context(o->key, true, e);
 	if (!s->context)
 		return -EIO;
-	rc = witness_address_listen(o->listen, &s->listener, address, size, e);
+	rc = address_listen(
+		o->listen, WITNESS_PORT, &s->listener, address, size, e);
 	if (rc < 0)
 		return rc;
 	s->epoll = epoll_create1(EPOLL_CLOEXEC);

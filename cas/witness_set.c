@@ -16,7 +16,8 @@
 
 #include <openssl/rand.h>
 
-#include "cas/witness_address.h"
+#include "cas/address.h"
+#include "cas/spki.h"
 #include "cas/witness_link.h"
 #include "cas/witness_quorum.h"
 #include "cas/witness_tls.h"
@@ -52,7 +53,7 @@ int witness_cluster(const uint8_t key[static WITNESS_KEY_SIZE],
 	uint8_t cluster[static WITNESS_HASH_SIZE])
 {
 	EVP_PKEY *k = witness_tls_key(key);
-	int rc = k ? witness_tls_hash(k, cluster) : -EIO;
+	int rc = spki_hash(k, cluster);
 
 	EVP_PKEY_free(k);
 	return rc;
@@ -279,8 +280,8 @@ static int check(
 			count, WITNESS_MAX);
 	for (unsigned i = 0; i < count; i++) {
 		char host[256], port[8];
-		int rc = witness_address_split(list[i].address, WITNESS_PORT,
-			host, sizeof(host), port, sizeof(port), e);
+		int rc = address_split(list[i].address, WITNESS_PORT, host,
+			sizeof(host), port, sizeof(port), e);
 
 		if (rc < 0)
 			return rc;

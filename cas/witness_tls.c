@@ -6,20 +6,7 @@
 #include <openssl/err.h>
 #include <openssl/x509.h>
 
-#include "crypto/sha256.h"
-
-int witness_tls_hash(
-	const EVP_PKEY *key, uint8_t hash[static WITNESS_HASH_SIZE])
-{
-	uint8_t *der = NULL;
-	int size = i2d_PUBKEY(key, &der);
-
-	if (size <= 0)
-		return -EIO;
-	sha256(der, (size_t)size, hash);
-	OPENSSL_free(der);
-	return 0;
-}
+#include "cas/spki.h"
 
 EVP_PKEY *witness_tls_key(const uint8_t seed[static WITNESS_KEY_SIZE])
 {
@@ -93,9 +80,8 @@ SSL_CTX *witness_tls_context(EVP_PKEY *key, bool server, struct err *e)
 int witness_tls_peer(const SSL *tls, uint8_t hash[static WITNESS_HASH_SIZE])
 {
 	X509 *x = SSL_get0_peer_certificate(tls);
-	EVP_PKEY *key = x ? X509_get0_pubkey(x) : NULL;
 
-	return key ? witness_tls_hash(key, hash) : -EIO;
+	return spki_hash_of(x, hash);
 }
 
 static int outcome(SSL *tls, int rc, bool *want_write)

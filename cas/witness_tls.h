@@ -11,9 +11,6 @@
 
 #include "cas/witness.h"
 
-/* SHA-256 of the DER SubjectPublicKeyInfo. -EIO: libcrypto failed. */
-must_check int witness_tls_hash(
-	const EVP_PKEY *key, uint8_t hash[static WITNESS_HASH_SIZE]);
 /* The Ed25519 key that has seed as its private key; NULL: libcrypto failed. */
 EVP_PKEY *witness_tls_key(const uint8_t seed[static WITNESS_KEY_SIZE]);
 /* key: Ed25519 or P-256. NULL, with e. */

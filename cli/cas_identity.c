@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cas/spki.h"
 #include "cli/cas_client.h"
 #include "lib/string.h"
 
@@ -100,17 +101,13 @@ int cas_identity_hash(const char *path, uint8_t hash[static 32], struct err *e)
 {
 	FILE *f = fopen(path, "re");
 	X509 *cert = f ? PEM_read_X509(f, NULL, NULL, NULL) : NULL;
-	uint8_t *der = NULL;
-	int size, ret = 0;
+	int ret = 0;
 
 	if (f)
 		fclose(f);
-	size = cert ? i2d_X509_PUBKEY(X509_get_X509_PUBKEY(cert), &der) : -1;
-	if (size <= 0 ||
-		!EVP_Digest(der, (size_t)size, hash, NULL, EVP_sha256(), NULL))
+	if (spki_hash_of(cert, hash))
 		ret = err_setf(e, -EINVAL,
 			"%s: wanted PEM with a key and its certificate", path);
-	OPENSSL_free(der);
 	X509_free(cert);
 	ERR_clear_error();
 	return ret;

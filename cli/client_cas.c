@@ -11,6 +11,7 @@
 
 #include "attest/appraise.h"
 #include "attest/folder.h"
+#include "cas/base64_json.h"
 #include "cas/verifier.h"
 #include "cli/child.h"
 #include "cli/client.h"
@@ -34,25 +35,17 @@ void client_statement_fini(struct client_statement *s)
 static int decode_evidence(struct client_statement *s, struct err *e)
 {
 	const json_t *j = json_object_get(s->answer, "evidence");
-	const char *text = json_string_value(j);
-	size_t size = json_string_length(j);
-	int n;
+	struct bytes evidence;
+	int ret;
 
 	if (json_is_null(j))
 		return 0;
-	if (!text || size % 4 || size > EVIDENCE_MAX)
-		return err_setf(e, -EPROTO, "CAS's answer has no evidence");
-	s->evidence = malloc(size + 4);
-	if (!s->evidence)
-		return err_setf(e, -ENOMEM, "no memory");
-	n = EVP_DecodeBlock(s->evidence, (const uint8_t *)text, (int)size);
-	while (n > 0 && size && text[size - 1] == '=') {
-		size--;
-		n--;
-	}
-	if (n <= 0)
-		return err_setf(e, -EPROTO, "CAS's evidence is not base64");
-	s->evidence_size = (size_t)n;
+	ret = base64_read(j, EVIDENCE_MAX, &evidence);
+	if (ret)
+		return err_setf(e, ret == -ENOMEM ? ret : -EPROTO,
+			"CAS's answer has no evidence in base64");
+	s->evidence = (uint8_t *)(uintptr_t)evidence.data;
+	s->evidence_size = evidence.size;
 	return 0;
 }
 

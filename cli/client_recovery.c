@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cas/base64.h"
+#include "cas/base64_json.h"
 #include "cas/shares.h"
 #include "cli/client.h"
 #include "cli/signature.h"

@@ -15,6 +15,7 @@
 
 #include <openssl/pem.h>
 
+#include "cas/spki.h"
 #include "cas/witness_core.h"
 #include "cas/witness_serve.h"
 #include "cas/witness_tls.h"
@@ -211,7 +212,7 @@ static int run(const struct options *o, struct err *e)
 	rc = get_key(o, &so.key, e);
 	if (rc < 0)
 		return rc;
-	rc = witness_tls_hash(so.key, hash);
+	rc = spki_hash(so.key, hash);
 	if (rc < 0)
 		return err_setf(e, rc, "witness: libcrypto failed");
 	bytes_to_hex(hash, sizeof(hash), text);

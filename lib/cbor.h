@@ -56,6 +56,8 @@ must_check int cbor_get_head(
 /* ---- cbor_skip.c, not in the kernel ---- */
 /* What the tag is of follows. */
 must_check int cbor_get_tag(struct cbor_reader *r, uint64_t *tag);
+/* As many bytes as that, copied; -EBADMSG if there are more or fewer. */
+must_check int cbor_get_fixed(struct cbor_reader *r, void *out, size_t size);
 /* An item of any kind with what is in it, floats and null included: at most
  * CBOR_DEPTH arrays, maps and tags within each other. -EBADMSG beyond. */
 must_check int cbor_skip(struct cbor_reader *r);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What evidence needs of CBOR beyond what the kernel reads: tags, and items
- * that are not understood. */
+/* What evidence and CAS need of CBOR beyond what the kernel reads: tags, items
+ * of a known size, and items that are not understood. */
 #include <linux/errno.h>
 
 #include "lib/cbor.h"
+#include "lib/string.h"
 
 static size_t left(const struct cbor_reader *r)
 {
@@ -18,6 +19,19 @@ int cbor_get_tag(struct cbor_reader *r, uint64_t *tag)
 	if (ret < 0)
 		return ret;
 	return kind == CBOR_TAG ? 0 : -EINVAL;
+}
+
+int cbor_get_fixed(struct cbor_reader *r, void *out, size_t size)
+{
+	const uint8_t *data;
+	size_t n;
+	int ret = cbor_get_bytes(r, &data, &n);
+
+	if (!ret && n != size)
+		ret = -EBADMSG;
+	if (!ret)
+		memcpy(out, data, size);
+	return ret;
 }
 
 /* Steps over one head and, of strings, over the text. *items: how many items

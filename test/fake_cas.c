@@ -39,6 +39,7 @@
 #include "abi/sgx.h"
 #include "attest/measure.h"
 #include "cas/link.h"
+#include "cas/spki.h"
 #include "cli/manifest_file.h"
 #include "lib/bytes.h"
 #include "lib/manifest_cas.h"
@@ -473,8 +474,6 @@ static void make_identity(void)
 	FILE *f = path ? fopen(path, "r") : NULL;
 	EVP_PKEY *key = f ? d2i_PrivateKey_fp(f, NULL) : EVP_EC_gen("P-256");
 	X509 *cert = X509_new();
-	unsigned char *spki = NULL;
-	int size;
 
 	if (f)
 		fclose(f);
@@ -488,15 +487,14 @@ static void make_identity(void)
 	X509_gmtime_adj(X509_getm_notAfter(cert), -3600);
 	X509_set_pubkey(cert, key);
 	X509_sign(cert, key, EVP_sha256());
-	size = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(cert), &spki);
-	EVP_Q_digest(NULL, "SHA256", NULL, spki, (size_t)size, cas.key, NULL);
+	if (spki_hash(key, cas.key))
+		die("no key");
 	cas.ctx = SSL_CTX_new(TLS_server_method());
 	SSL_CTX_set_min_proto_version(cas.ctx, TLS1_3_VERSION);
 	SSL_CTX_set_num_tickets(cas.ctx, 0);
 	if (SSL_CTX_use_certificate(cas.ctx, cert) != 1 ||
 		SSL_CTX_use_PrivateKey(cas.ctx, key) != 1)
 		die("no identity");
-	OPENSSL_free(spki);
 	X509_free(cert);
 	EVP_PKEY_free(key);
 }
