@@ -82,6 +82,7 @@ struct services {
 	uint8_t token_key[32];
 	uint64_t tokens_given; /* since the last tick */
 	uint64_t tokens_used; /* rows */
+	int64_t tokens_swept; /* used ones that ended before are forgotten */
 	int64_t sweep_at; /* when used ones are looked through */
 	struct verdict *verdict;
 	struct match_result *match;

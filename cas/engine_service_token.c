@@ -23,6 +23,9 @@
 enum { NONCE_SIZE = 16, MAC_SIZE = 16, SWEEP_MAX = 1000, SWEEP_EVERY = 60 };
 
 static const char key_name[] = "token-key";
+/* le64: tokens that ended before this time may have been used, and forgotten:
+ * none is taken any more, whatever the clock says now. */
+static const char swept_name[] = "token-swept";
 
 struct token {
 	uint8_t end[8];
@@ -63,6 +66,13 @@ int tokens_load(struct services *v, struct err *e)
 	int ret;
 
 	store_each(s, STORE_TOKEN, "", 0, count_row, &v->tokens_used);
+	if (store_get(s, STORE_META, swept_name, sizeof(swept_name) - 1, &row,
+		    &size, &seq)) {
+		if (size != 8)
+			return err_setf(e, -EBADMSG, "the row of %s: %zu bytes",
+				swept_name, size);
+		v->tokens_swept = (int64_t)le64_get(row);
+	}
 	if (store_get(s, STORE_META, key_name, sizeof(key_name) - 1, &row,
 		    &size, &seq)) {
 		if (size != sizeof(v->token_key))
@@ -130,7 +140,8 @@ int token_check(
 
 	if (ret < 0)
 		return ret;
-	if ((int64_t)le64_get(t.end) < engine_now(v->g))
+	if ((int64_t)le64_get(t.end) < engine_now(v->g) ||
+		(int64_t)le64_get(t.end) < v->tokens_swept)
 		return err_setf(e, -EKEYREJECTED,
 			"%s: the one-time token is older than %d s; wanted a "
 			"new one",
@@ -187,6 +198,7 @@ void service_token(const struct request *q)
 	uint8_t mac[32];
 	struct token t;
 	struct err e = {0};
+	int64_t now;
 	int ret;
 
 	ret = service_split(name, session, sizeof(session), &service, &e);
@@ -203,7 +215,10 @@ void service_token(const struct request *q)
 		service_reply(q, &(struct wire_reply){.id = 0});
 		return;
 	}
-	le64_put(t.end, (uint64_t)engine_now(q->g) + SERVICE_TOKEN_LIFE);
+	now = engine_now(q->g);
+	if (now < v->tokens_swept)
+		now = v->tokens_swept;
+	le64_put(t.end, (uint64_t)now + SERVICE_TOKEN_LIFE);
 	if (RAND_bytes(t.nonce, sizeof(t.nonce)) != 1 ||
 		token_mac(v, name, &t, mac) < 0) {
 		service_refuse(q, -EIO, "no random numbers from libcrypto");
@@ -238,6 +253,7 @@ static int sweep_row(void *arg, const char *key, size_t key_size,
 void tokens_tick(struct services *v, int64_t now)
 {
 	struct sweep s = {.now = now};
+	uint8_t swept[8];
 	char detail[64];
 
 	if (v->tokens_given == 0 && now < v->sweep_at)
@@ -260,8 +276,15 @@ void tokens_tick(struct services *v, int64_t now)
 		store_abort(s.x);
 		return;
 	}
+	if (s.count > 0) {
+		le64_put(swept, (uint64_t)now);
+		store_put(s.x, STORE_META, swept_name, sizeof(swept_name) - 1,
+			swept, sizeof(swept));
+	}
 	if (store_submit(s.x, NULL, NULL) < 0)
 		return;
+	if (s.count > 0)
+		v->tokens_swept = now;
 	v->tokens_used -= u64_min(s.count, v->tokens_used);
 	v->tokens_given = 0;
 }

@@ -724,6 +724,35 @@ static void test_singleton(void **state)
 	engine_peer_free(q);
 }
 
+/* The clock is the host's: forward, until what was used is forgotten, and back
+ * again. */
+static void test_token_replay(void **state)
+{
+	struct engine_peer *p = case_peer(&c);
+	char token[81], later[81];
+	int64_t began;
+
+	images[0].volumes.count = 0;
+	session.security.singleton = true;
+	case_put_session(&c, &session);
+	began = c.now;
+	assert_int_equal(get_token("shop/db/db", NULL, token), 0);
+	assert_int_equal(hello(p, token), 0);
+	engine_peer_free(p);
+	case_tick(&c, SERVICE_TOKEN_LIFE + 100);
+	assert_int_equal(c.g->services->tokens_used, 0);
+	for (int restarted = 0; restarted < 2; restarted++) {
+		c.now = began;
+		p = case_peer(&c);
+		assert_int_equal(hello(p, token), -EKEYREJECTED);
+		/* New ones can be had, for all that. */
+		assert_int_equal(get_token("shop/db/db", NULL, later), 0);
+		assert_int_equal(hello(p, later), 0);
+		engine_peer_free(p);
+		case_restart(&c);
+	}
+}
+
 static void test_access_token(void **state)
 {
 	struct engine_peer *p = case_peer(&c);
@@ -1123,6 +1152,7 @@ int main(void)
 		T(exit),
 		T(limits),
 		T(singleton),
+		T(token_replay),
 		T(access_token),
 		T(mode_none),
 		cmocka_unit_test(test_otp_codes),
