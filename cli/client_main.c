@@ -141,8 +141,9 @@ static const struct command commands[] = {
 		"makes the private one\nif FILE is not there.",
 		0, 1, 1, client_cas_member_key, NULL},
 	{"cas recovery", "[OPTIONS] [MEMBER...]",
-		"Splits CAS's key among members (their public keys), of whom "
-		"any K bring it back.\nPrints the shares, encrypted to them; "
+		"Splits CAS's key among members, of whom any K bring it back; "
+		"named by their public keys.\nPrints the shares, encrypted to "
+		"them; "
 		"without members: those that were made last.",
 		WHERE | BIT(NEED) | BIT(OUT), 0, 32, client_cas_recovery, NULL},
 	{"cas backup", "[OPTIONS]",
@@ -150,16 +151,18 @@ static const struct command commands[] = {
 		"key alone.",
 		WHERE | BIT(OUT), 0, 0, client_cas_backup, NULL},
 	{"cas recover", "[OPTIONS] HOST:PORT",
-		"For members: judges a CAS that lost its key as `sconce cas "
-		"attest` does, and\ngives your share (--box) to it and nobody "
-		"else.",
+		"Gives your recovery share (--box) to a CAS that lost its "
+		"key.\n"
+		"Judges it as `sconce cas attest` does first; nobody else gets "
+		"the share.",
 		BIT(BOX) | BIT(SIGN_KEY) | BIT(MRENCLAVE) | BIT(MANIFEST) |
 			BIT(COLLATERAL) | BIT(EMULATED) | BIT(TOLERATE) |
 			BIT(NATIVE) | BIT(IDENTITY),
 		1, 1, client_cas_recover, NULL},
 	{"cas permit", "[OPTIONS] WORD...",
-		"Signs, as the owner, what CAS named when it refused to start "
-		"from this database:\nthat what came later is lost.",
+		"Signs, as the owner, that CAS may start from an old database; "
+		"WORDS are what it\nsaid when it refused. What came later is "
+		"lost.",
 		BIT(IDENTITY) | BIT(OUT), 1, 8, client_cas_permit, NULL},
 	/* Three of sconce-session: they need no CAS. */
 	{"session check", "[--json] FILE",

@@ -7,6 +7,8 @@
  */
 #pragma once
 
+#include <jansson.h>
+
 #include "cli/volume_dir.h"
 #include "cli/volume_key.h"
 
@@ -88,6 +90,11 @@ void volume_names_free(struct volume_names *names);
 must_check int volume_target_read(struct volume_node *n, char **target);
 /* "DIR/NAME", malloc'ed; NULL: no memory. */
 char *volume_path_join(const char *dir, const char *name);
+
+/* ---- volume_list.c ---- */
+
+/* A name as JSON; what is no UTF-8 is given in octal. NULL: no memory. */
+json_t *volume_json_text(const char *text);
 
 /* ---- volume_session.c: on standard error, if that is a terminal ---- */
 

@@ -40,6 +40,6 @@ int volume_cmd_image(struct volume_args *a, struct err *e)
 	if (ret < 0)
 		return ret;
 	bytes_to_hex(tag, sizeof(tag), text);
-	puts(text);
+	printf(a->json ? "{\"hash\": \"%s\"}\n" : "%s\n", text);
 	return left_out;
 }

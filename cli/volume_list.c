@@ -73,8 +73,7 @@ static void print_name(const char *name)
 	}
 }
 
-/* Names that are no UTF-8 are given in octal. */
-static json_t *json_text(const char *text)
+json_t *volume_json_text(const char *text)
 {
 	json_t *j = json_string(text);
 	char *copy, *p;
@@ -101,14 +100,14 @@ static json_t *json_node(
 	fmt_print(mode, sizeof(mode), "%04o", a->mode & 07777);
 	time_text(a->sec[VOL_MTIME], time);
 	j = json_pack("{so ss ss sI sI sI sI sI sI ss sI}", "path",
-		json_text(path), "type", type_name(a->mode), "mode", mode,
-		"inode", (json_int_t)a->ino, "links", (json_int_t)a->nlink,
-		"uid", (json_int_t)a->uid, "gid", (json_int_t)a->gid, "size",
-		(json_int_t)a->size, "allocated", (json_int_t)(a->blocks * 512),
-		"modified", time, "modified_ns",
+		volume_json_text(path), "type", type_name(a->mode), "mode",
+		mode, "inode", (json_int_t)a->ino, "links",
+		(json_int_t)a->nlink, "uid", (json_int_t)a->uid, "gid",
+		(json_int_t)a->gid, "size", (json_int_t)a->size, "allocated",
+		(json_int_t)(a->blocks * 512), "modified", time, "modified_ns",
 		(json_int_t)a->nsec[VOL_MTIME]);
 	if (S_ISLNK(a->mode) && volume_target_read(n, &target) == 0) {
-		json_object_set_new(j, "target", json_text(target));
+		json_object_set_new(j, "target", volume_json_text(target));
 		free(target);
 	}
 	return j;

@@ -124,34 +124,67 @@ int volume_cmd_tag(struct volume_args *a, struct err *e)
 	if (ret < 0)
 		return ret;
 	bytes_to_hex(tag, sizeof(tag), text);
-	puts(text);
+	printf(a->json ? "{\"tag\": \"%s\"}\n" : "%s\n", text);
 	return 0;
 }
 
 /* ---- verify ---- */
 
+struct verification {
+	uint64_t last; /* blocks that progress was told of */
+	json_t *damages; /* for --json; else NULL */
+};
+
 static void damaged(void *arg, const char *path, const char *what)
 {
-	(void)arg;
+	struct verification *v = arg;
+
 	volume_progress_end();
-	printf("%s: %s\n", path != NULL ? path : "(volume)", what);
+	if (path == NULL)
+		path = "(volume)";
+	if (v->damages == NULL)
+		printf("%s: %s\n", path, what);
+	else
+		json_array_append_new(v->damages,
+			json_pack("{s:o, s:s}", "path", volume_json_text(path),
+				"what", what));
 }
 
 static void progress(void *arg, uint64_t done, uint64_t total)
 {
-	uint64_t *last = arg;
+	struct verification *v = arg;
 
 	(void)total;
-	if (done > *last)
-		volume_progress_add((done - *last) * VOL_BLOCK_SIZE, 0);
-	*last = done;
+	if (done > v->last)
+		volume_progress_add((done - v->last) * VOL_BLOCK_SIZE, 0);
+	v->last = done;
+}
+
+static void print_verification(
+	const struct volume_verify *how, const struct verification *v)
+{
+	json_t *j;
+
+	if (v->damages == NULL) {
+		printf("%llu blocks, %llu files, %llu damaged\n",
+			(unsigned long long)how->blocks,
+			(unsigned long long)how->files,
+			(unsigned long long)how->damages);
+		return;
+	}
+	j = json_pack("{s:I, s:I, s:I, s:O}", "blocks", (json_int_t)how->blocks,
+		"files", (json_int_t)how->files, "damaged",
+		(json_int_t)how->damages, "damages", v->damages);
+	json_dumpf(j, stdout, JSON_INDENT(2));
+	putchar('\n');
+	json_decref(j);
 }
 
 int volume_cmd_verify(struct volume_args *a, struct err *e)
 {
-	uint64_t last = 0;
+	struct verification v = {0};
 	struct volume_verify how = {
-		.damaged = damaged, .progress = progress, .arg = &last};
+		.damaged = damaged, .progress = progress, .arg = &v};
 	struct volume_session s;
 	int ret;
 
@@ -168,17 +201,17 @@ int volume_cmd_verify(struct volume_args *a, struct err *e)
 	ret = volume_session_open(&s, a, false, e);
 	if (ret < 0)
 		return ret;
+	if (a->json)
+		v.damages = json_array();
 	ret = volume_verify(s.v, &how);
 	volume_progress_end();
 	if (ret == 0 || ret == -EBADMSG) {
-		printf("%llu blocks, %llu files, %llu damaged\n",
-			(unsigned long long)how.blocks,
-			(unsigned long long)how.files,
-			(unsigned long long)how.damages);
+		print_verification(&how, &v);
 		ret = ret < 0;
 	} else {
 		err_setf(e, ret, "%s: %s", a->path[0], strerror(-ret));
 	}
+	json_decref(v.damages);
 	return volume_session_close(&s, ret, e);
 }
 

@@ -327,6 +327,8 @@ def test_damage_and_rescue(vol, tmp_path):
     vol.run("put", vol.vol, tmp_path / "small", "/")
     used = max(json.loads(vol.text("stat", "--json", vol.vol))["blocks"], 8)
     vol.run("put", vol.vol, tmp_path / "big", "/")
+    tag = json.loads(vol.text("tag", "--json", vol.vol))["tag"]
+    assert tag == vol.text("tag", vol.vol).strip() and len(tag) == 64
     clean = vol.text("verify", vol.vol)
     assert clean.strip().endswith(" 0 damaged")
     # Some block in the midst of the large file.
@@ -340,6 +342,9 @@ def test_damage_and_rescue(vol, tmp_path):
         f.write(bytes([data[at + 7] ^ 1]))
     found = vol.run("verify", vol.vol, status=1).stdout.decode()
     assert "big" in found and "small" not in found
+    told = json.loads(vol.run("verify", "--json", vol.vol, status=1).stdout)
+    assert told["damaged"] == len(told["damages"]) == 1
+    assert "big" in told["damages"][0]["path"] and told["damages"][0]["what"]
     assert vol.text("cat", vol.vol, "small") == "small"
     vol.run("cat", vol.vol, "big", status=125)
     vol.run("get", "--rescue", vol.vol, "big", tmp_path / "rescued", status=1)
