@@ -82,7 +82,7 @@ static struct {
 } cas = {.session = "s/a", .lease = 60, .drop_after = -1};
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
-static void die(const char *what)
+static _Noreturn void die(const char *what)
 {
 	fprintf(stderr, "fake-cas: %s\n", what);
 	exit(1);
