@@ -162,6 +162,8 @@ SEEDS = {
     "fuzz-session-form": FORMS,
     "fuzz-subst": [b"$$SCONE::a:hex$$ @@1 $$SCONE::b|escape(json)$$",
                    b"$$SCONE::self::software_identity$$$$SCONE::c"],
+    "fuzz-template": [b"$$SCONE::a:hex$$ $$ $$SCONE::b|escape(json)$$\0",
+                      b"$$SCONE::self::software_identity$$$$SCONE::none$$"],
     "fuzz-snp": ["vectors:snp/%s" % case for case in (
         "milan-v2-google/report.bin+vectors:snp/milan-v2-google/vcek.der",
         "genoa-v5-oak/report.bin+vectors:snp/genoa-v5-oak/cert_chain.pem",
