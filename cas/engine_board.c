@@ -142,6 +142,45 @@ int board_change(struct engine *g, const struct proposal *p, struct change *ch,
 	return change_named(ch, g, (enum change_kind)p->action, p->session, e);
 }
 
+static bool voted_no(const struct proposal *p, const uint8_t key[32])
+{
+	const struct proposal_vote *v = p->votes.item;
+
+	for (size_t i = 0; i < p->votes.count; i++)
+		if (!v[i].yes && memcmp(v[i].key.data, key, 32) == 0)
+			return true;
+	return false;
+}
+
+bool board_rejected(
+	struct engine *g, const struct board_step *step, const uint8_t key[32])
+{
+	uint64_t sum = name_sum(step->session);
+	struct due *d;
+	bool found = false;
+
+	list_for_each_entry (d, &g->proposals, link) {
+		struct proposal p;
+
+		if (d->session != sum)
+			continue;
+		if (board_get(g, d->id, &p, NULL) == 0)
+			found = p.action == step->kind &&
+				strcmp(p.session, step->session) == 0 &&
+				memcmp(p.hash.data, step->hash, 32) == 0 &&
+				p.predecessor.size ==
+					(step->predecessor ? 32u : 0u) &&
+				(!step->predecessor ||
+					memcmp(p.predecessor.data,
+						step->predecessor, 32) == 0) &&
+				voted_no(&p, key);
+		proposal_fini(&p);
+		if (found)
+			break;
+	}
+	return found;
+}
+
 int board_message(const struct proposal *p, bool yes, struct buf *out)
 {
 	return engine_message(

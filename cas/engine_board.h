@@ -8,6 +8,19 @@
 #include "cas/engine_change.h"
 #include "cas/proposal.h"
 
+/* What a signature is over. */
+struct board_step {
+	enum change_kind kind;
+	const char *session;
+	const uint8_t *predecessor; /* NULL: none */
+	const uint8_t *hash;
+};
+/* This key has voted against that very step, in a proposal that is not
+ * forgotten. A yes of its signature could be from before, brought by anybody,
+ * so it does not count. */
+bool board_rejected(
+	struct engine *g, const struct board_step *step, const uint8_t key[32]);
+
 /* -ENOENT; p is freed with proposal_fini() in any case. */
 must_check int board_get(
 	struct engine *g, const char *id, struct proposal *p, struct err *e);

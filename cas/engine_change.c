@@ -3,6 +3,7 @@
  * What a change wants, whether it fits what is there, and who may make it.
  */
 #include "cas/engine_change.h"
+#include "cas/engine_board.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -272,6 +273,9 @@ int change_signers(const struct change *ch,
 	const struct signature_list *signatures, uint8_t (*keys)[32],
 	size_t *count, struct err *e)
 {
+	const struct board_step step = {ch->kind, ch->name,
+		ch->kind != CHANGE_CREATE && ch->old ? ch->old->hash : NULL,
+		ch->hash};
 	struct buf message = {0};
 	int ret;
 
@@ -285,6 +289,10 @@ int change_signers(const struct change *ch,
 	for (size_t i = 0; !ret && i < signatures->count; i++) {
 		ret = access_verify(&signatures->item[i], message.data,
 			message.size, keys[*count], e);
+		if (!ret && board_rejected(ch->g, &step, keys[*count]))
+			ret = err_setf(e, -EPERM,
+				"signature: of a key that voted against this "
+				"change");
 		if (!ret)
 			(*count)++;
 		else if (ret != -ENOMEM)

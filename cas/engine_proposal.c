@@ -217,6 +217,16 @@ void engine_proposal_vote(struct engine *g, const struct engine_call *c,
 		ret = err_setf(&e, -EACCES,
 			"%s: its rules do not name this key%s", p.session,
 			v.by_signature ? "" : " (signers vote by signature)");
+	if (!ret && yes && v.by_signature &&
+		board_rejected(g,
+			&(struct board_step){(enum change_kind)p.action,
+				p.session,
+				p.predecessor.size ? p.predecessor.data : NULL,
+				p.hash.data},
+			key))
+		ret = err_setf(&e, -EPERM,
+			"this key voted against this change, and its signature "
+			"may be from before; propose a new version");
 	if (!ret && p.state != PROPOSAL_OPEN)
 		ret = err_setf(&e, -ESTALE, "the proposal is %s already",
 			proposal_state_name(p.state));

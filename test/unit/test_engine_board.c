@@ -263,8 +263,30 @@ static void minds_change(void **state)
 	want(fixture_vote('b', 'b', false), 0);
 	want(fixture_vote('c', 'c', true), 0);
 	assert_true(in_state("open"));
-	want(fixture_vote('b', 'b', true), 0);
+	want(fixture_vote('d', 'd', true), 0);
 	assert_true(in_state("applied"));
+}
+
+/* A signature is the same each time, so the yes from before the no is brought
+ * again: to this proposal, to another one of the same change, and with the
+ * change itself. */
+static void old_yes_is_no_vote(void **state)
+{
+	want(fixture_create('a', board), 0);
+	want(fixture_open_proposal('a', changed), 0);
+	want(fixture_vote('b', 'b', true), 0);
+	want(fixture_vote('b', 'b', false), 0);
+	want_text(fixture_vote('b', 'b', true), -EPERM, "voted against");
+	want(fixture_vote('c', 'c', true), 0);
+	assert_true(in_state("open"));
+	fixture_tick(7 * 86400);
+	assert_true(in_state("expired"));
+	want(fixture_open_proposal('a', changed), 0);
+	want_text(fixture_vote('b', 'b', true), -EPERM, "voted against");
+	want(fixture_vote('c', 'c', true), 0);
+	assert_true(in_state("open"));
+	want(update_by("bc", changed), -EACCES);
+	want(update_by("cd", changed), 0);
 }
 
 static void expiry(void **state)
@@ -581,6 +603,7 @@ int main(void)
 		T(wrong_signature),
 		T(dissent_is_kept),
 		T(minds_change),
+		T(old_yes_is_no_vote),
 		T(expiry),
 		T(late_vote),
 		T(withdrawn),
