@@ -9,6 +9,7 @@
 #include "cas/audit.h"
 #include "cas/base64_json.h"
 #include "cas/http.h"
+#include "cas/join.h"
 #include "cas/recovery.h"
 #include "lib/string.h"
 
@@ -537,6 +538,15 @@ const struct http_route http_routes[] = {
 		.answer = ANSWER_RAW, .member = "application/octet-stream",
 		.param = {{"sha256", "Of the copy", true},
 			{"offset", "Of the portion's first byte", true}}},
+	{POST, "/v1/owner/successors", successors_add, "successorApprove",
+		"Approve a release of CAS that may take over", .body = JSON,
+		.answer = ANSWER_RAW, .member = JSON},
+	{GET, "/v1/owner/successors", successors_get, "successorList",
+		"Releases that may take over", .answer = ANSWER_RAW,
+		.member = JSON},
+	{DELETE, "/v1/owner/successors", successors_withdraw,
+		"successorWithdraw", "Approve of none", .answer = ANSWER_RAW,
+		.member = JSON},
 	{GET, "/v1/audit/log", audit_log, "auditLog",
 		"Records of the log, a line each", .answer = ANSWER_RAW,
 		.member = LINES,

@@ -358,6 +358,9 @@ static void dispatch(struct http_call *c, const char *rest)
 		send_error(c, -EACCES,
 			"no client certificate; one with a key of yours is "
 			"wanted (sconce makes one at first use)");
+	else if (c->server->frozen && !c->route->unlimited)
+		send_error(c, -EAGAIN,
+			"this CAS hands over to its successor: try there");
 	else if (query && evhttp_parse_query_str(query, &c->query))
 		send_error(c, -EINVAL, "malformed query");
 	else if (missing(c))

@@ -42,6 +42,9 @@ static const char usage[] =
 	"  --enclaves ADDR:PORT   for services (default 127.0.0.1:18765)\n"
 	"  --witness-at KEY=ADDR:PORT  where a witness is\n"
 	"  --recover              without its key: wait for recovery shares\n"
+	"  --join ADDR:PORT=KEY   take over from the CAS with that key, at "
+	"its\n"
+	"                         port for enclaves\n"
 	"  --restore FILE         copy of the database to begin with\n"
 	"  --permit JSON          what the owner signed for this start\n"
 	"  --rate N               requests a second for each client (2000; 0:\n"
@@ -63,6 +66,7 @@ enum choice {
 	OPT_RATE,
 	OPT_RECOVER,
 	OPT_RESTORE,
+	OPT_JOIN,
 	OPT_PERMIT,
 	OPT_NATIVE,
 	OPT_READY,
@@ -82,6 +86,7 @@ static const struct option options[] = {
 	{"owner", required_argument, NULL, OPT_OWNER},
 	{"emulated", no_argument, NULL, OPT_EMULATED},
 	{"recover", no_argument, NULL, OPT_RECOVER},
+	{"join", required_argument, NULL, OPT_JOIN},
 	{"restore", required_argument, NULL, OPT_RESTORE},
 	{"permit", required_argument, NULL, OPT_PERMIT},
 	{"rate", required_argument, NULL, OPT_RATE},
@@ -196,6 +201,9 @@ static int take(
 	case OPT_RECOVER:
 		o->recover = true;
 		return 0;
+	case OPT_JOIN:
+		o->join = optarg;
+		return 0;
 	case OPT_RESTORE:
 		o->restore = optarg;
 		return 0;
@@ -230,8 +238,8 @@ static bool is_operators(int option)
 {
 	return option == OPT_LISTEN || option == OPT_ENCLAVES ||
 		option == OPT_WITNESS_AT || option == OPT_RATE ||
-		option == OPT_RECOVER || option == OPT_RESTORE ||
-		option == OPT_PERMIT;
+		option == OPT_JOIN || option == OPT_RECOVER ||
+		option == OPT_RESTORE || option == OPT_PERMIT;
 }
 
 static int check(const struct server_options *o, struct err *e)

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cas/join.h"
 #include "cas/recovery.h"
 #include "lib/string.h"
 
@@ -90,12 +91,40 @@ static int recover(struct server *s, const struct server_options *o,
 	return ret;
 }
 
+static int join(struct server *s, const struct server_options *o,
+	const struct key_sealer *sealer, const struct paths *p,
+	struct origin *out, struct err *e)
+{
+	int ret;
+
+	if (access(p->database, F_OK) == 0)
+		return err_setf(e, -EEXIST,
+			"--join: %s is there already; a successor begins in an "
+			"empty --state",
+			p->database);
+	ret = join_run(s, o, o->join, p->fresh, out->key, e);
+	/* The key first: a database without it would want recovery, a key
+	 * without a database is what a first start is stopped by. */
+	if (!ret)
+		ret = keys_cluster_save(sealer, p->key, out->key, e);
+	if (!ret && rename(p->fresh, p->database))
+		ret = err_setf(
+			e, -errno, "%s: %s", p->database, strerror(errno));
+	if (!ret) {
+		out->what = "cas.join";
+		s->given = true;
+	}
+	return ret;
+}
+
 static int first(struct server *s, const struct server_options *o,
 	const struct key_sealer *sealer, const struct paths *p,
 	struct origin *out, struct err *e)
 {
 	if (o->recover)
 		return recover(s, o, sealer, p, out, e);
+	if (o->join)
+		return join(s, o, sealer, p, out, e);
 	if (o->restore)
 		return err_setf(e, -EINVAL,
 			"--restore: its key has to come from somewhere; wanted "

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
+#include "cas/join.h"
 #include "cas/server.h"
 #include "cas/wire.h"
 #include "lib/string.h"
@@ -33,6 +34,7 @@ struct conn {
 	struct port *port;
 	struct bufferevent *bev;
 	struct engine_peer *peer; /* NULL: not through the handshake */
+	uint8_t binding[64];
 	struct conn *next, **pprev;
 	struct event *deadline; /* NULL: CAS has accepted it */
 	char name[LIMITS_NAME]; /* its address, for the limits */
@@ -57,6 +59,7 @@ static void no_deadline(struct conn *c)
 static void conn_free(struct conn *c)
 {
 	no_deadline(c);
+	giver_gone(c->port->server, c);
 	engine_peer_free(c->peer);
 	bufferevent_free(c->bev);
 	*c->pprev = c->next;
@@ -144,7 +147,17 @@ static bool take(struct conn *c, const struct bytes *payload)
 		bufferevent_set_timeouts(c->bev,
 			&(struct timeval){.tv_sec = IDLE_TIMEOUT},
 			&(struct timeval){.tv_sec = WRITE_TIMEOUT});
-		engine_peer_request(c->peer, &r, on_reply, c);
+		if (r.op == WIRE_JOIN || r.op == WIRE_COPY)
+			giver_request(c->port->server, c, c->binding, &r,
+				on_reply, c);
+		else if (c->port->server->frozen)
+			on_reply(c,
+				&(struct wire_reply){.id = r.id,
+					.status = EAGAIN,
+					.error = "this CAS hands over to its "
+						 "successor"});
+		else
+			engine_peer_request(c->peer, &r, on_reply, c);
 	}
 	string_wipe(memory, arena.used);
 	free(memory);
@@ -219,13 +232,13 @@ static bool begin(struct conn *c)
 {
 	static const char label[] = WIRE_EXPORTER_LABEL;
 	SSL *ssl = bufferevent_openssl_get_ssl(c->bev);
-	uint8_t exporter[WIRE_EXPORTER_SIZE], binding[64];
+	uint8_t exporter[WIRE_EXPORTER_SIZE];
 
 	if (SSL_export_keying_material(ssl, exporter, sizeof(exporter), label,
 		    sizeof(label) - 1, NULL, 0, 0) != 1 ||
-		wire_binding(exporter, binding))
+		wire_binding(exporter, c->binding))
 		return false;
-	c->peer = engine_peer_new(c->port->server->engine, binding);
+	c->peer = engine_peer_new(c->port->server->engine, c->binding);
 	string_wipe(exporter, sizeof(exporter));
 	return c->peer != NULL;
 }

@@ -20,6 +20,7 @@
 #include "cas/address.h"
 #include "cas/guard.h"
 #include "cas/http.h"
+#include "cas/join.h"
 #include "cas/keypool.h"
 #include "cas/keys.h"
 #include "cas/origin.h"
@@ -320,7 +321,8 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	engine_tick(st->s.engine);
+	if (!st->s.frozen)
+		engine_tick(st->s.engine);
 	if (++ticks % REFRESH == 0)
 		verifier_refresh(st->s.verifier, say);
 }
@@ -392,6 +394,7 @@ static void stop(struct start *st)
 	port_free(s->port);
 	http_free(s->http);
 	store_close(s->store);
+	giver_free(s);
 	guard_free(st->guard);
 	verifier_free(s->verifier);
 	keypool_free(st->pool);

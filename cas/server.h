@@ -7,6 +7,7 @@
  *	port.c		enclaves: CBOR in TLS 1.3 (18765)
  *	evidence.c	what CAS says of itself
  *	origin.c	where the cluster key comes from; recovering.c
+ *	giver.c, join.c	hand-over to a successor
  *	guard.c		who guards the store's freshness; permit.c
  *
  * Everything but the committer of the store and the maker of RSA keys runs in
@@ -25,6 +26,7 @@
 
 struct verifier;
 struct recovering;
+struct giver;
 struct http_route;
 struct http;
 struct port;
@@ -42,6 +44,7 @@ struct server_options {
 	uint64_t rate, burst; /* requests a second for each client */
 	/* Of a first start: see cas/origin.h. */
 	bool recover; /* wait for recovery shares */
+	const char *join; /* ADDRESS:PORT=KEY: who hands over; or NULL */
 	const char *restore; /* copy of the database; or NULL */
 	const char *permit; /* what the owner signed, as JSON; or NULL */
 	const char *ready; /* file that gets the addresses when both listen */
@@ -64,6 +67,9 @@ struct server {
 	bool given; /* the cluster key was not made here: cas/origin.h */
 	bool in_enclave;
 	uint8_t backup[32]; /* SHA-256 of the copy that can be fetched */
+	/* While a successor is served: nothing may change any more. */
+	struct giver *giver;
+	bool frozen;
 	/* While it has no key: */
 	struct recovering *recovering;
 	const uint8_t *recovery_key; /* X25519, 32 bytes */

@@ -55,6 +55,13 @@ enum wire_op {
 	 * manifest has it), or none: this session wants none, and the manifest
 	 * has the access token, if there is one. */
 	WIRE_TOKEN,
+	/* Of a CAS that takes over (cas/join.h): evidence, value: its request.
+	 * Reply: value, the grant; config, the giver's evidence; lease, the
+	 * size of the database's copy. */
+	WIRE_JOIN,
+	/* A portion of the copy from byte `code` on: reply: config; none: that
+	 * was its end, and the giver ends too. */
+	WIRE_COPY,
 	WIRE_OPS,
 };
 

@@ -51,6 +51,10 @@ enum client_option {
 	CLIENT_RECOVER,
 	CLIENT_RESTORE,
 	CLIENT_PERMIT,
+	CLIENT_JOIN,
+	CLIENT_MRSIGNER,
+	CLIENT_SVN,
+	CLIENT_WITHDRAW,
 	CLIENT_OPTIONS,
 };
 
@@ -70,6 +74,10 @@ struct client_statement {
  * on c speaks with nobody else. Finish s also after an error. */
 must_check int client_attest(const struct options *o, struct cas_client *c,
 	struct client_statement *s, struct err *e);
+/* What `sconce measure --json` says of this installation, under a manifest or
+ * (NULL) none. */
+must_check int client_measured(const char *manifest, const char *member,
+	uint8_t *out, size_t size, struct err *e);
 void client_statement_fini(struct client_statement *s);
 int client_cas_key(struct options *o, struct err *e);
 /* ---- client_collateral.c ---- */
@@ -87,6 +95,7 @@ int client_cas_member_key(struct options *o, struct err *e);
 int client_cas_recovery(struct options *o, struct err *e);
 int client_cas_backup(struct options *o, struct err *e);
 int client_cas_recover(struct options *o, struct err *e);
+int client_cas_upgrade(struct options *o, struct err *e);
 int client_cas_permit(struct options *o, struct err *e);
 /* ---- client_start.c ---- */
 int client_cas_image(struct options *o, struct err *e);

@@ -97,7 +97,7 @@ static int ask(struct cas_client *c, struct client_statement *s, struct err *e)
 /* ---- what is wanted ---- */
 
 /* A member of what `sconce measure --json` says of this installation. */
-static int measured(const char *manifest, const char *member, uint8_t *out,
+int client_measured(const char *manifest, const char *member, uint8_t *out,
 	size_t size, struct err *e)
 {
 	const char *argv[] = {
@@ -138,13 +138,13 @@ static int want_program(const struct options *o, struct err *e)
 			"that runs any program; `sconce cas manifest` makes "
 			"the file that says which");
 	if (!hex)
-		ret = measured(NULL, "mrenclave", mrenclave, 32, e);
+		ret = client_measured(NULL, "mrenclave", mrenclave, 32, e);
 	else if (!string_from_hex(hex, mrenclave, sizeof(mrenclave)))
 		ret = err_setf(e, -EINVAL,
 			"--mrenclave: wanted 64 hexadecimal digits");
 	if (!ret)
-		ret = measured(o->value[CLIENT_MANIFEST], "configid", config_id,
-			sizeof(config_id), e);
+		ret = client_measured(o->value[CLIENT_MANIFEST], "configid",
+			config_id, sizeof(config_id), e);
 	if (!ret &&
 		(appraise_want_bytes(
 			 &policy, "mrenclave", mrenclave, sizeof(mrenclave)) ||

@@ -81,6 +81,14 @@ static const struct option_row rows[] = {
 		"copy of the database of `sconce cas backup`, to begin with"},
 	[CLIENT_PERMIT] = {"permit", 0, "FILE", false,
 		"what the owner signed for this start (`sconce cas permit`)"},
+	[CLIENT_JOIN] = {"join", 0, "ADDR:PORT=KEY", false,
+		"take over from the CAS with that key, at its port for "
+		"enclaves"},
+	[CLIENT_MRSIGNER] = {"mrsigner", 0, "HEX", false,
+		"any release of this signer"},
+	[CLIENT_SVN] = {"svn", 0, "N", false, "of at least this ISVSVN"},
+	[CLIENT_WITHDRAW] = {"withdraw", 0, NULL, false,
+		"nobody may take over any more"},
 };
 
 _Static_assert(ARRAY_SIZE(rows) == CLIENT_OPTIONS, "a row for each");
@@ -134,7 +142,8 @@ static const struct command commands[] = {
 		BIT(STATE) | BIT(IMAGE) | BIT(COLLATERAL) | BIT(WITNESS) |
 			BIT(OWNER) | BIT(EMULATED) | BIT(LISTEN) |
 			BIT(ENCLAVES) | BIT(RATE) | BIT(MEMORY) | BIT(LAS) |
-			BIT(NATIVE) | BIT(RECOVER) | BIT(RESTORE) | BIT(PERMIT),
+			BIT(NATIVE) | BIT(RECOVER) | BIT(RESTORE) |
+			BIT(PERMIT) | BIT(JOIN),
 		0, 0, client_cas_start, NULL},
 	{"cas member-key", "FILE",
 		"Prints the public key of one who keeps a recovery share; "
@@ -159,6 +168,14 @@ static const struct command commands[] = {
 			BIT(COLLATERAL) | BIT(EMULATED) | BIT(TOLERATE) |
 			BIT(NATIVE) | BIT(IDENTITY),
 		1, 1, client_cas_recover, NULL},
+	{"cas upgrade", "[OPTIONS]",
+		"Approves a successor: this release of Sconce or another "
+		"(--mrenclave, or --mrsigner\nand --svn), under --manifest. "
+		"It takes over when it is started with --join.\nWithout "
+		"--manifest: prints who may.",
+		WHERE | BIT(MANIFEST) | BIT(MRENCLAVE) | BIT(MRSIGNER) |
+			BIT(SVN) | BIT(WITHDRAW) | BIT(OUT),
+		0, 0, client_cas_upgrade, NULL},
 	{"cas permit", "[OPTIONS] WORD...",
 		"Signs, as the owner, that CAS may start from an old database; "
 		"WORDS are what it\nsaid when it refused. What came later is "

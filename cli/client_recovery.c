@@ -372,6 +372,56 @@ int client_cas_recover(struct options *o, struct err *e)
 	return ret;
 }
 
+/* ---- successors ---- */
+
+static int approval_body(
+	const struct options *o, struct buf *body, struct err *e)
+{
+	const char *manifest = o->value[CLIENT_MANIFEST];
+	const char *mrenclave = o->value[CLIENT_MRENCLAVE];
+	const char *mrsigner = o->value[CLIENT_MRSIGNER];
+	const char *svn = o->value[CLIENT_SVN];
+	uint8_t config[64], own[32];
+	char hex[2 * 64 + 1], own_hex[2 * 32 + 1];
+	int ret = client_measured(
+		manifest, "configid", config, sizeof(config), e);
+
+	if (!ret && !mrenclave && !mrsigner) {
+		ret = client_measured(NULL, "mrenclave", own, sizeof(own), e);
+		bytes_to_hex(own, sizeof(own), own_hex);
+		mrenclave = own_hex;
+	}
+	if (!ret && svn && svn[strspn(svn, "0123456789")])
+		ret = err_setf(e, -EINVAL, "--svn %s: wanted a number", svn);
+	if (ret)
+		return ret;
+	bytes_to_hex(config, sizeof(config), hex);
+	buf_format(body, "{\"config_id\": \"%s\"", hex);
+	if (mrenclave)
+		buf_format(body, ", \"mrenclave\": \"%s\"", mrenclave);
+	if (mrsigner)
+		buf_format(body, ", \"mrsigner\": \"%s\"", mrsigner);
+	buf_format(body, ", \"isv_svn_min\": %s}", svn ? svn : "0");
+	return buf_check(body) ? err_setf(e, -ENOMEM, "no memory") : 0;
+}
+
+int client_cas_upgrade(struct options *o, struct err *e)
+{
+	static const char path[] = "/v1/owner/successors";
+	struct buf body = {0};
+	int ret;
+
+	if (o->value[CLIENT_WITHDRAW])
+		return fetch(o, "DELETE", path, NULL, e);
+	if (!o->value[CLIENT_MANIFEST])
+		return fetch(o, "GET", path, NULL, e);
+	ret = approval_body(o, &body, e);
+	if (!ret)
+		ret = fetch(o, "POST", path, (const char *)body.data, e);
+	buf_fini(&body);
+	return ret;
+}
+
 /* ---- permits ---- */
 
 /* What the words mean, in the words that CAS compares. */

@@ -352,6 +352,7 @@ static void add_host_options(
 {
 	if (o->value[CLIENT_RECOVER])
 		add(w, "--recover");
+	add_option(w, o, CLIENT_JOIN, "--join");
 	if (permit[0]) {
 		add(w, "--permit");
 		add(w, permit);

@@ -7,7 +7,7 @@
 
 #include "lib/err.h"
 
-enum { OPTIONS_MAX = 40, OPTIONS_REPEATED = 8 };
+enum { OPTIONS_MAX = 56, OPTIONS_REPEATED = 8 };
 
 struct option_row {
 	const char *name;

@@ -242,3 +242,103 @@ def test_old_copy(world):
     assert world.ready(again) == key
     assert "later" in world.sconce("session", "list", "--cas", again.address,
                                    "--cas-key", key)
+
+
+# ---- upgrades, in enclaves ----
+
+def enclave_cas(world, name, witnesses, *options):
+    return world.cas(world.path / name, "--emulated", "--image",
+                     world.path / "image", *witnesses, *options,
+                     native=False)
+
+
+def attest_enclave(world, cas, *options, **how):
+    return world.sconce(
+        "cas", "attest", "--emulated", "--collateral",
+        world.path / "collateral", "--manifest", world.path / "cas.yaml",
+        "--enclaves", cas.enclaves, "--default", "--rollback", "quorum",
+        *options, cas.address, **how)
+
+
+def test_upgrade_in_enclaves(world):
+    world.las()
+    witnesses = world.witnesses()
+    world.sconce("cas", "image", world.path / "image")
+    world.sconce("cas", "manifest", "--image", world.path / "image",
+                 "--collateral", world.path / "collateral", "--emulated",
+                 *witnesses, "-o", world.path / "cas.yaml")
+    old = enclave_cas(world, "old", witnesses)
+    key = world.ready(old)
+    attest_enclave(world, old)
+    world.sconce("cas", "provision")
+    session(world, "before")
+    members(world, 2)
+    join = ["--join", "%s=%s" % (old.enclaves, key)]
+    # Nobody is approved yet.
+    enclave_cas(world, "new", witnesses, *join).fails("no release is approved")
+    out = json.loads(world.sconce("cas", "upgrade", "--manifest",
+                                  world.path / "cas.yaml"))
+    assert len(out["successors"]) == 1
+    # Nothing but an enclave; not the same program under other options; not
+    # one that thinks of another CAS.
+    world.cas(world.path / "n", *join).fails("no evidence")
+    enclave_cas(world, "other", witnesses, *join, "--owner",
+                "11" * 32).fails("CONFIGID .* wants")
+    enclave_cas(world, "new", witnesses, "--join",
+                "%s=%s" % (old.enclaves, "22" * 32)).fails("--join")
+    world.sconce("cas", "upgrade", "--manifest", world.path / "cas.yaml",
+                 fails="there already")
+    assert "before" in world.sconce("session", "list")
+
+    new = enclave_cas(world, "new", witnesses, *join)
+    assert world.ready(new) == key
+    # The old one ended by itself, and cannot come back.
+    assert old.process.wait(20) == 0
+    assert "this CAS ends" in old.text()
+    session_names = world.sconce("session", "list", "--cas", new.address,
+                                 "--cas-key", key)
+    assert "before" in session_names
+    attest_enclave(world, new, who="stranger", fails="came from outside")
+    attest_enclave(world, new)
+    log = audit(world)
+    assert "cas.handover" in log and "cas.join" in log
+    assert log.count("cas.handover") >= 3
+    world.sconce("cas", "upgrade", "--withdraw")
+    assert json.loads(world.sconce("cas", "upgrade"))["successors"] == []
+    session(world, "after")
+    enclave_cas(world, "old", witnesses).fails("rolled back|forked")
+    assert "after" in world.sconce("session", "list")
+
+
+def test_recovery_in_an_enclave(world):
+    """Members see the evidence; the machine's own owner may be anybody."""
+    world.las()
+    world.sconce("cas", "image", world.path / "image")
+    manifest = ["cas", "manifest", "--image", world.path / "image",
+                "--collateral", world.path / "collateral", "--emulated"]
+    world.sconce(*manifest, "-o", world.path / "cas.yaml")
+    world.sconce(*manifest, "--owner", "11" * 32, "-o",
+                 world.path / "another.yaml")
+    cas, key = set_up(world)
+    session(world, "before")
+    world.sconce("cas", "backup", "-o", world.path / "copy.db")
+    cas.stop()
+    new = enclave_cas(world, "new", [], "--recover", "--restore",
+                      world.path / "copy.db")
+    new.wait_for("shares on port")
+    judge = ["--emulated", "--collateral", world.path / "collateral",
+             "--manifest"]
+    # Evidence of another program, of another release, of an emulated platform.
+    give(world, new, 0, options=[*judge, world.path / "another.yaml"],
+         fails="config_id")
+    give(world, new, 0, fails="mrenclave",
+         options=[*judge, world.path / "cas.yaml", "--mrenclave", "11" * 32])
+    give(world, new, 0, fails=".", options=[
+        *judge[1:], world.path / "cas.yaml"])
+    assert "share 1" not in new.text()
+    good = [*judge, world.path / "cas.yaml"]
+    assert "waiting" in give(world, new, 0, options=good)
+    assert "recovered" in give(world, new, 1, options=good)
+    assert world.ready(new) == key
+    assert "before" in world.sconce("session", "list", "--cas", new.address,
+                                    "--cas-key", key)
