@@ -449,6 +449,16 @@ static void audit_log(struct http_call *c)
 #define TEXT "text/plain; charset=utf-8"
 #define LINES "application/x-ndjson"
 
+#define BOXES                                                             \
+	"{\"type\": \"object\", \"required\": [\"cas\", \"cluster\", "    \
+	"\"need\", \"members\", \"boxes\"], \"properties\": {\"need\": "  \
+	"{\"type\": \"integer\"}, \"members\": {\"type\": \"integer\"}, " \
+	"\"boxes\": {\"type\": \"object\"}}}"
+#define SUCCESSORS                                                     \
+	"{\"type\": \"object\", \"required\": [\"svn_floor\", "        \
+	"\"successors\"], \"properties\": {\"svn_floor\": {\"type\": " \
+	"\"integer\"}, \"successors\": {\"type\": \"array\"}}}"
+
 const struct http_route http_routes[] = {
 	{GET, "/v1/version", api_version, "version",
 		"Version of CAS and its API", .items = "version api",
@@ -526,13 +536,20 @@ const struct http_route http_routes[] = {
 			 "commit_error? bytes?"},
 	{POST, "/v1/owner/recovery", recovery_make, "recoveryMake",
 		"Shares of CAS's key, encrypted to those who keep them",
-		.body = JSON, .answer = ANSWER_RAW, .member = JSON},
+		.body = JSON, .answer = ANSWER_RAW, .member = JSON,
+		.schema = BOXES},
 	{GET, "/v1/owner/recovery", recovery_get, "recoveryGet",
 		"The encrypted shares that were made last",
-		.answer = ANSWER_RAW, .member = JSON},
+		.answer = ANSWER_RAW, .member = JSON, .schema = BOXES},
 	{POST, "/v1/owner/backups", backup_make, "backupMake",
 		"Make a copy of the sealed database", .body = NULL,
-		.answer = ANSWER_RAW, .member = JSON},
+		.answer = ANSWER_RAW, .member = JSON,
+		.schema = "{\"type\": \"object\", \"required\": "
+			  "[\"sha256\", \"bytes\", \"record\", \"head\"], "
+			  "\"properties\": {\"sha256\": " TEXT_OF
+			  ", \"bytes\": {\"type\": \"integer\"}, "
+			  "\"record\": {\"type\": \"integer\"}, "
+			  "\"head\": " TEXT_OF "}}"},
 	{GET, "/v1/owner/backups", backup_get, "backupGet",
 		"A portion of the copy; an empty one is behind its end",
 		.answer = ANSWER_RAW, .member = "application/octet-stream",
@@ -540,13 +557,13 @@ const struct http_route http_routes[] = {
 			{"offset", "Of the portion's first byte", true}}},
 	{POST, "/v1/owner/successors", successors_add, "successorApprove",
 		"Approve a release of CAS that may take over", .body = JSON,
-		.answer = ANSWER_RAW, .member = JSON},
+		.answer = ANSWER_RAW, .member = JSON, .schema = SUCCESSORS},
 	{GET, "/v1/owner/successors", successors_get, "successorList",
 		"Releases that may take over", .answer = ANSWER_RAW,
-		.member = JSON},
+		.member = JSON, .schema = SUCCESSORS},
 	{DELETE, "/v1/owner/successors", successors_withdraw,
 		"successorWithdraw", "Approve of none", .answer = ANSWER_RAW,
-		.member = JSON},
+		.member = JSON, .schema = SUCCESSORS},
 	{GET, "/v1/audit/log", audit_log, "auditLog",
 		"Records of the log, a line each", .answer = ANSWER_RAW,
 		.member = LINES,

@@ -5,6 +5,7 @@ All of it is one CAS; when the module ends, none of the values that it made
 and that an `sconce exec` service got may be in any answer that anybody got."""
 
 import json
+import os
 import subprocess
 
 import pytest
@@ -204,6 +205,12 @@ def question(cas, op):
             cas.owner, "/v1/owner/recovery",
             {"need": 2, "members": [member_key() for _ in range(3)]}),
         "recoveryGet": lambda: (cas.owner, "/v1/owner/recovery", None),
+        "successorApprove": lambda: (
+            cas.owner, "/v1/owner/successors",
+            {"mrenclave": "11" * 32, "config_id": os.urandom(64).hex()}),
+        "successorList": lambda: (cas.owner, "/v1/owner/successors", None),
+        "successorWithdraw": lambda: (
+            cas.owner, "/v1/owner/successors", None),
         "backupMake": lambda: (cas.owner, "/v1/owner/backups", None),
         "backupGet": lambda: (
             cas.owner, "/v1/owner/backups?offset=0&sha256=" + backup_of(cas),
