@@ -30,7 +30,7 @@ struct joining {
 
 static int connect_to(struct joining *j, const char *from, struct err *e)
 {
-	char address[SERVER_ADDRESS_MAX] = "";
+	char address[256] = "";
 	const char *equals = strrchr(from, '=');
 	size_t len = equals ? (size_t)(equals - from) : 0;
 	uint8_t key[LINK_KEY_SIZE];
