@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "cli/client.h"
+#include "cli/plain.h"
 #include "cli/signature.h"
 #include "lib/string.h"
 
@@ -196,8 +197,11 @@ int client_proposal_vote(struct options *o, struct err *e)
 	proposal = json_object_get(answer, "proposal");
 	ret = check_message(o, proposal, &message, e);
 	diff = json_string_value(json_object_get(proposal, "differences"));
-	if (!ret && !o->value[CLIENT_JSON])
-		printf("%s%s", diff ? diff : "", message);
+	if (!ret && !o->value[CLIENT_JSON]) {
+		if (diff)
+			plain_print(stdout, diff, strlen(diff), "");
+		plain_print(stdout, message, strlen(message), "");
+	}
 	if (!ret && key)
 		signature = signature_make(key, message, e);
 	if (!ret)

@@ -6,9 +6,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "attest/folder.h"
 #include "cli/client.h"
+#include "cli/plain.h"
 #include "cli/write_file.h"
 
 static const struct option_row rows[] = {
@@ -264,13 +266,17 @@ static void print_value(const char *name, const json_t *value)
 	char *text;
 
 	if (json_is_string(value)) {
-		printf("%s%s%s\n", name ? name : "", name ? ": " : "",
-			json_string_value(value));
+		printf("%s%s", name ? name : "", name ? ": " : "");
+		plain_print(stdout, json_string_value(value),
+			json_string_length(value), "  ");
+		putchar('\n');
 		return;
 	}
 	text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
-	printf("%s%s%s\n", name ? name : "", name ? ": " : "",
-		text ? text : "");
+	printf("%s%s", name ? name : "", name ? ": " : "");
+	if (text)
+		plain_print(stdout, text, strlen(text), "");
+	putchar('\n');
 	free(text);
 }
 
@@ -282,7 +288,11 @@ static void print_member(const json_t *value)
 	json_t *item;
 
 	if (text) {
-		fwrite(text, 1, size, stdout);
+		/* Elsewhere than to a person it goes byte by byte. */
+		if (isatty(STDOUT_FILENO))
+			plain_print(stdout, text, size, "");
+		else
+			fwrite(text, 1, size, stdout);
 		if (!size || text[size - 1] != '\n')
 			putchar('\n');
 	} else if (json_is_array(value)) {
@@ -382,7 +392,9 @@ static int run(const struct command *c, int argc, char **argv)
 		ret = c->run(&o, &e);
 	if (ret >= 0)
 		return ret;
-	fprintf(stderr, "sconce %s: %s\n", c->name, e.text);
+	fprintf(stderr, "sconce %s: ", c->name);
+	plain_print(stderr, e.text, strlen(e.text), "  ");
+	fputc('\n', stderr);
 	return ret == -EINVAL || ret == -ENOMEM ? CLIENT_UNUSABLE
 						: CLIENT_REFUSED;
 }

@@ -328,3 +328,28 @@ def test_clients_that_do_not_wait(tmp_path):
             assert cas.alive()
         finally:
             cas.stop()
+
+
+# ---- texts of others ----
+
+def test_texts_of_others_are_shown_as_they_are(cas):
+    """A proposal's comment and policy neither move the reader's cursor nor
+    pass for lines of CAS."""
+    cas.attest()
+    cas.run("cas", "provision")
+    key = cas.run("cas", "key").stdout.strip()
+    board = ('name: a\nversion: "1.0"\naccess_policy:\n  read: [CREATOR]\n'
+             '  update: [CREATOR]\nboard: {veto: [%s]}\n' % key)
+    first = cas.run("session", "create", cas.write("a.yaml", board)).stdout
+    pred = re.search(r"hash: (\w{64})", first).group(1)
+    evil = "fine\x1b[2K\r\u202e\nstate: applied\n"
+    p = cas.run("proposal", "open", "--comment", evil, cas.write(
+        "b.yaml", board + "predecessor: %s\nsecrets:\n"
+        '  - {name: s, kind: ascii, value: "\\e[31m\\u202ex"}\n' % pred))
+    name = re.search(r"id: (\w+)", p.stdout).group(1)
+    for args in (["show", name], ["vote", name], ["list"]):
+        out = cas.run("proposal", *args).stdout
+        assert not CLEAR.search(out), (args, out)
+        assert "\nstate: applied" not in out or args[0] == "vote"
+    said = cas.run("session", "read", "no\x1b[2Kname", ok=False)
+    assert said.returncode and not CLEAR.search(said.stderr)
