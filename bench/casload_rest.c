@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "bench/casload.h"
-#include "cas/link_address.h"
+#include "cas/address.h"
 #include "lib/string.h"
 
 enum { CONNS_MAX = 256, ANSWER_MAX = 64 * 1024, TEXT_MAX = 16 * 1024 };
@@ -25,7 +25,7 @@ struct conn {
 };
 
 static struct {
-	struct link_address address;
+	struct address address;
 	SSL_CTX *tls;
 	struct conn conn[CONNS_MAX];
 	size_t conns, busy;
@@ -150,7 +150,7 @@ static void begin(char **argv, const char *conns)
 {
 	struct err e = {0};
 
-	if (link_address_read(argv[0], &load.address, &e))
+	if (address_read(argv[0], &load.address, &e))
 		load_die("%s", e.text);
 	load.conns = strtoul(conns, NULL, 10);
 	if (load.conns < 1 || load.conns > CONNS_MAX)
