@@ -10,8 +10,6 @@
  *	sconce-cas-permit-1 rollback CLUSTER RECORD HEAD RECORD HEAD
  *		goes on from the first record, although the second one is what
  *		witnesses acknowledged last (0 and zeros: they know nothing)
- *	sconce-tpm-permit-1 ...
- *		see cas/tpm.h
  */
 #pragma once
 

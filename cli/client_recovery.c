@@ -434,16 +434,11 @@ static int permit_words(const struct options *o, char *text, struct err *e)
 		n = snprintf(text, TEXT_MAX,
 			"sconce-cas-permit-1 rollback %s %s %s %s %s", w[1],
 			w[2], w[3], w[4], w[5]);
-	else if (o->paths == 4 && strcmp(w[0], "tpm") == 0)
-		n = snprintf(text, TEXT_MAX,
-			"sconce-tpm-permit-1\ncounter %s\nseq %s\nhead %s\n",
-			w[1], w[2], w[3]);
 	return n > 0 && n < TEXT_MAX
 		? 0
 		: err_setf(e, -EINVAL,
 			  "wanted what CAS said when it refused: rollback "
-			  "CLUSTER RECORD HEAD RECORD HEAD, or tpm COUNTER "
-			  "RECORD HEAD");
+			  "CLUSTER RECORD HEAD RECORD HEAD");
 }
 
 int client_cas_permit(struct options *o, struct err *e)
