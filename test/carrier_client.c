@@ -129,6 +129,7 @@ int main(int argc, char **argv)
 	o.addresses = &address;
 	o.addresses_count = 1;
 	o.session = argv[3];
+	o.token = getenv("CARRIER_TOKEN");
 	o.start_ms = 3000;
 	setenv("CARRIER_VOLUME", argv[4], 1);
 	count = strtoull(argv[5], NULL, 10);

@@ -124,7 +124,7 @@ class Person:
             self.connection.request(method, path, body, headers)
         except OSError:
             # It may have said why it reads no more.
-            if self.kept:
+            if self.kept or self.connection.sock is None:
                 raise
         r = self.connection.getresponse()
         answer = Answer(r.status, r.headers, r.read())
