@@ -79,6 +79,9 @@ struct engine_options {
 	uint8_t owner_key[32];
 	int64_t (*now)(void *arg);
 	void *now_arg;
+	/* Of all rows: name spaces take no more together, however many there
+	 * are. 0: any. */
+	uint64_t bytes_max;
 	secret_key_fn *ready_key; /* RSA keys made in advance; may be NULL */
 	void *ready_key_arg;
 };

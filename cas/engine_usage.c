@@ -132,6 +132,7 @@ int usage_allow(struct engine *g, const char *session,
 	const struct owner_limits *l;
 	char top[SESSION_NAME_MAX + 1];
 	struct usage *u, *root;
+	struct store_status st;
 
 	top_of(session, strlen(session), top);
 	root = usage_of(g, "/");
@@ -155,6 +156,14 @@ int usage_allow(struct engine *g, const char *session,
 			owner_limits(g, "/")->sessions, e);
 	if (exceeds(u->bytes, change->bytes, l->bytes))
 		return over(top, "bytes", u->bytes, l->bytes, e);
+	store_status(g->store, &st);
+	if (g->o.bytes_max &&
+		exceeds((int64_t)st.bytes, change->bytes, g->o.bytes_max))
+		return err_setf(e, -EDQUOT,
+			"%s: this CAS is full: %llu bytes; its memory is for "
+			"%llu; wanted: something is deleted, or more memory",
+			session, (unsigned long long)st.bytes,
+			(unsigned long long)g->o.bytes_max);
 	u->changes++;
 	return 0;
 }

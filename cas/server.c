@@ -280,10 +280,20 @@ static int say_started(struct start *st, struct err *e)
 		   : 0;
 }
 
+/* Rows are in memory, and so is what is made of them: a quarter of it. Accounts
+ * are free, and so are name spaces; no limit of one of them is a limit. */
+static uint64_t bytes_max(void)
+{
+	long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
+
+	return pages > 0 && size > 0 ? (uint64_t)pages * (uint64_t)size / 4 : 0;
+}
+
 static int open_engine(struct start *st, struct err *e)
 {
 	struct server *s = &st->s;
 	struct engine_options o = {.store = s->store,
+		.bytes_max = bytes_max(),
 		.verify = verifier_check,
 		.now = now,
 		.has_owner_key = st->o->has_owner,

@@ -747,6 +747,25 @@ static void limits(void **state)
 		"name space /");
 }
 
+/* However many name spaces there are: CAS's memory is one. */
+static void all_name_spaces(void **state)
+{
+	static const char big[] = "name: %s\n" V
+				  "secrets: [{name: b, kind: binary, "
+				  "size: 60000}]\n";
+	char text[256];
+
+	engine->o.bytes_max = 150000;
+	snprintf(text, sizeof(text), big, "one");
+	want(fixture_create('a', text), 0);
+	snprintf(text, sizeof(text), big, "two");
+	want(fixture_create('b', text), 0);
+	snprintf(text, sizeof(text), big, "three");
+	want_text(fixture_create('c', text), -EDQUOT, "this CAS is full");
+	want(fixture_delete('a', "one"), 0);
+	want(fixture_create('c', text), 0);
+}
+
 /* ---- lists ---- */
 
 static void lists(void **state)
@@ -834,6 +853,7 @@ int main(void)
 		T(owner_configurations),
 		T(owner_is_chosen),
 		T(limits),
+		T(all_name_spaces),
 		T(lists),
 		T(many_sessions),
 	};
