@@ -10,6 +10,7 @@ import socket
 import ssl
 import struct
 import subprocess
+import threading
 import time
 
 import pytest
@@ -353,3 +354,60 @@ def test_texts_of_others_are_shown_as_they_are(cas):
         assert "\nstate: applied" not in out or args[0] == "vote"
     said = cas.run("session", "read", "no\x1b[2Kname", ok=False)
     assert said.returncode and not CLEAR.search(said.stderr)
+
+
+# ---- who it says it is ----
+
+class Between:
+    """Passes on what people ask, under a key of its own."""
+
+    def __init__(self, folder, port):
+        pem, key = str(folder / "mitm.pem"), str(folder / "mitm.key")
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec",
+                        "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                        "-keyout", key, "-out", pem, "-subj", "/CN=CAS",
+                        "-days", "2"], check=True, capture_output=True)
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.load_cert_chain(pem, key)
+        self.target, self.asked = port, []
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.pass_on, args=(client,),
+                             daemon=True).start()
+
+    def pass_on(self, plain):
+        with contextlib.suppress(OSError), self.context.wrap_socket(
+                plain, server_side=True) as client, connect(
+                    self.target) as cas:
+            while data := client.recv(65536):
+                self.asked.append(data.split(b"\r\n")[0])
+                cas.send(data)
+                cas.settimeout(1)
+                with contextlib.suppress(TimeoutError, socket.timeout):
+                    while answer := cas.recv(65536):
+                        client.send(answer)
+
+
+def test_somebody_in_between(cas):
+    """What CAS says of itself is worth nothing under another key; and without
+    an enclave nothing, unless one says so."""
+    p = cas.run("cas", "attest", "--collateral", str(cas.folder / "coll"),
+                cas.address, ok=False)
+    assert p.returncode and "does not run in an enclave" in p.stderr
+    between = Between(cas.folder, cas.port)
+    p = cas.run("cas", "attest", "--native",
+                "127.0.0.1:%d" % between.port, ok=False)
+    between.listener.close()
+    assert p.returncode and "its key is not the one" in p.stderr, p
+    # It was asked once, and told nothing more.
+    assert [a.split(b"?")[0] for a in between.asked] == [
+        b"GET /v1/attestation"]
+    assert not (cas.folder / "config/sconce/cas.json").exists()
