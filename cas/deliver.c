@@ -250,7 +250,7 @@ static int make_root(struct delivery *d)
 			"session %s: services.%s has no root file system; "
 			"wanted the hash of a sealed image: `root` of its "
 			"image (version 1.0) or `fspf_tag` of the service, as "
-			"`sconce image hash` prints it",
+			"`sconce image` prints it",
 			d->in->session->name, s->name);
 	if (!hash && s->fspf_path && s->fspf_path[0] &&
 		strcmp(s->fspf_path, "/") != 0)
@@ -265,7 +265,7 @@ static int make_root(struct delivery *d)
 	if (!string_from_hex(hash, raw, sizeof(raw)))
 		return err_setf(d->e, -EINVAL,
 			"session %s: services.%s: root image '%.80s'; wanted "
-			"64 hexadecimal digits, as `sconce image hash` prints "
+			"64 hexadecimal digits, as `sconce image` prints "
 			"them (32 digits are a tag of SCONE's file shield)",
 			d->in->session->name, s->name, hash);
 	bytes_to_hex(raw, sizeof(raw), d->root_hash);

@@ -160,13 +160,26 @@ static json_t *warnings_of(const struct session *s)
 	const struct session_service *w = s->services.item;
 	json_t *list = json_array();
 
-	for (size_t i = 0; i < s->services.count; i++)
+	for (size_t i = 0; i < s->services.count; i++) {
+		const struct session_image *image = w[i].image_name
+			? session_image(s, w[i].image_name)
+			: NULL;
+
 		if (w[i].command.item[0][0] != '/')
 			json_array_append_new(list,
 				json_sprintf("service %s: command '%s' is no "
 					     "absolute path; CAS starts "
 					     "nothing else",
 					w[i].name, w[i].command.item[0]));
+		if (!(image && image->root) && !w[i].fspf_tag &&
+			s->security.mode != MODE_NONE)
+			json_array_append_new(list,
+				json_sprintf("service %s: no root file system; "
+					     "CAS starts it with `root` of its "
+					     "image only, the hash of a sealed "
+					     "image (`sconce image`)",
+					w[i].name));
+	}
 	return list;
 }
 

@@ -17,8 +17,9 @@ static int beside(const char *name, char *path, size_t size, struct err *e)
 	char *slash;
 
 	if (n < 0)
-		return err_setf(
-			e, -errno, "/proc/self/exe: %s", strerror(errno));
+		return err_setf(e, -errno,
+			"/proc/self/exe: %s; is /proc mounted?",
+			strerror(errno));
 	self[n] = '\0';
 	slash = strrchr(self, '/');
 	if (!slash)

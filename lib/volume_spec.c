@@ -59,7 +59,7 @@ int manifest_check_volumes(const struct manifest *m, struct err *e)
 			!string_from_hex(v[i].image, hash, sizeof(hash)))
 			return err_setf(e, -EINVAL,
 				"volume %s: image %s; wanted 64 hexadecimal "
-				"digits, as `sconce image hash` prints them",
+				"digits, as `sconce image` prints them",
 				v[i].name, v[i].image);
 		if (v[i].image != NULL && v[i].tag_policy != 0)
 			return err_setf(e, -EINVAL,
