@@ -148,6 +148,22 @@ SEEDS = {
     "fuzz-evidence": EVIDENCE,
     "fuzz-program": ["/bin/true"],
     "fuzz-quote": EVIDENCE,
+    # Flags, method, what the engine says; path; type; body.
+    "fuzz-http": [
+        b"\1\0\x08/v1/sessions/a%2fb?hash=" + b"ab" * 32 + b"\n\n",
+        b"\1\1\0/v1/sessions\napplication/json\n" + json.dumps(
+            {"session": "a", "signatures": [
+                {"key": "AAAA", "value": "AAA="}]}).encode(),
+        b"\1\1\0/v1/proposals/ab/votes\napplication/json\n" + json.dumps(
+            {"yes": True, "reason": "r", "signature": {
+                "key": "AAAA", "value": "AAAA"}}).encode(),
+        b"\1\3\0/v1/sessions/a\n\n{\"signatures\": []}",
+        b"\1\1\0/v1/dry-run/a?service=s\n\nx",
+        b"\1\0\x08/v1/audit/log?from=3\n\n",
+        b"\0\0\0/v1/attestation?nonce=a\n\n",
+        b"\0\0\0/v1/values?session=a&secret=b&format=c\n\n",
+        b"\0\0\0/v1/openapi.json\n\n",
+        b"\0\4\0/v1/proposals/a\n\n"],
     # A HELLO and a TAG, alone and as frames; a reply.
     "fuzz-wire": WIRE,
     "fuzz-witness": WITNESS,
