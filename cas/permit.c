@@ -30,7 +30,7 @@ static int verify(
 	struct store *s, const json_t *j, const char *text, struct err *e)
 {
 	struct signature sig = {0};
-	uint8_t key[32];
+	uint8_t key[32] = {0};
 	const void *owner;
 	size_t size;
 	int ret = base64_read(json_object_get(j, "key"), KEY_MAX, &sig.spki);

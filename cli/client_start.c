@@ -143,7 +143,7 @@ static int make_image(const char *image, char hash[65], struct err *e)
 	char root[] = "/tmp/sconce-cas-XXXXXX";
 	const char *make[] = {"sconce", "image", root, image, NULL};
 	const char *remove[] = {"rm", "-rf", root, NULL};
-	struct child child;
+	struct child child = {0};
 	int ret;
 
 	if (!mkdtemp(root))

@@ -29,7 +29,7 @@ static int ask(const char *address, const uint8_t key[32], const char *session,
 		.session = session,
 		.token = getenv(RUN_CAS_TOKEN_VARIABLE),
 	};
-	struct wire_reply reply;
+	struct wire_reply reply = {0};
 	struct link *l = NULL;
 	int ret = link_new(address, key, &l, e);
 
