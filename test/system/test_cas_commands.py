@@ -265,7 +265,7 @@ def test_two_of_three(alice, tmp_path):
     assert loads(alice.cli(*vote))["state"] == "open"
     done = alice.cli(*vote)
     assert done.status == 1 and "has voted so already" in done.err
-    # A no, then a change of mind.
+    # A no, with its reason.
     alice.cli("proposal", "vote", "--reject", "--reason", "wait", "--key",
               tmp_path / "member1.pem", id_).check()
     votes = loads(alice.cli("proposal", "show", "--json", id_))[
@@ -280,9 +280,13 @@ def test_two_of_three(alice, tmp_path):
     assert state == "applied"
     now = loads(alice.cli("session", "read", "--json", "two"))["hash"]
     assert now != first and now == shown["hash"]
-    done = alice.cli("proposal", "vote", "--key", tmp_path / "member1.pem",
+    done = alice.cli("proposal", "vote", "--key", tmp_path / "member0.pem",
                      id_)
     assert done.status == 1 and "applied already" in done.err
+    # A no outlasts what came before and after it.
+    done = alice.cli("proposal", "vote", "--key", tmp_path / "member1.pem",
+                     id_)
+    assert done.status == 1 and done.err
 
 
 def test_veto_and_withdrawal(alice, tmp_path):
