@@ -363,12 +363,18 @@ int change_apply(struct change *ch, const uint8_t *actor, struct store_txn *x,
 void change_done(struct change *ch)
 {
 	struct engine_counts *n = &ch->g->counts;
+	struct held *now;
 
 	usage_apply(ch->g, ch->name, &ch->usage);
 	n->sessions += (uint64_t)ch->usage.sessions;
 	n->volumes += (uint64_t)ch->volumes;
 	n->created += ch->kind == CHANGE_CREATE;
 	n->updated += ch->kind == CHANGE_UPDATE;
+	/* What is at hand of it, with values that are destroyed, goes now, and
+	 * not when somebody asks for it the next time. */
+	if (ch->kind != CHANGE_CREATE &&
+		engine_hold(ch->g, ch->name, &now, NULL) == 0)
+		engine_unhold(ch->g, now);
 }
 
 int change_diff(const struct change *ch, struct buf *out)

@@ -4,6 +4,7 @@
  * start`, which puts it into an enclave.
  */
 #include <errno.h>
+#include <event2/event.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -274,6 +275,9 @@ int main(int argc, char **argv)
 		fprintf(stderr, "sconce-cas: libcrypto was used too early\n");
 		return EXIT_FAILURE;
 	}
+	/* Requests and answers are in its buffers. */
+	event_set_mem_functions(
+		malloc, secret_memory_resize, secret_memory_wipe);
 	while (!ret &&
 		(option = getopt_long(argc, argv, "", options, NULL)) >= 0) {
 		if (host && option != '?' && !is_operators(option))

@@ -13,7 +13,7 @@ static void *get(size_t size, const char *file, int line)
 	return malloc(size);
 }
 
-static void wipe(void *p)
+void secret_memory_wipe(void *p)
 {
 	if (p)
 		string_wipe(p, malloc_usable_size(p));
@@ -22,17 +22,17 @@ static void wipe(void *p)
 
 static void put(void *p, const char *file, int line)
 {
-	wipe(p);
+	secret_memory_wipe(p);
 }
 
 /* Not realloc: it may leave a copy behind. */
-static void *resize(void *p, size_t size, const char *file, int line)
+void *secret_memory_resize(void *p, size_t size)
 {
 	size_t had = p ? malloc_usable_size(p) : 0;
 	void *moved;
 
 	if (!size) {
-		wipe(p);
+		secret_memory_wipe(p);
 		return NULL;
 	}
 	if (p && size <= had && size >= had / 2)
@@ -42,12 +42,17 @@ static void *resize(void *p, size_t size, const char *file, int line)
 		return NULL;
 	if (p)
 		memcpy(moved, p, u64_min(had, size));
-	wipe(p);
+	secret_memory_wipe(p);
 	return moved;
+}
+
+static void *resize(void *p, size_t size, const char *file, int line)
+{
+	return secret_memory_resize(p, size);
 }
 
 bool secret_memory_init(void)
 {
-	json_set_alloc_funcs(malloc, wipe);
+	json_set_alloc_funcs(malloc, secret_memory_wipe);
 	return CRYPTO_set_mem_functions(get, resize, put) == 1;
 }

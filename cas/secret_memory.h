@@ -9,3 +9,8 @@
  * false if libcrypto has memory already.
  */
 must_check bool secret_memory_init(void);
+
+/* As free() and realloc(), for other libraries through whose hands secrets go:
+ * what is given up is wiped, and nothing is moved without that. */
+void secret_memory_wipe(void *p);
+void *secret_memory_resize(void *p, size_t size);

@@ -411,3 +411,34 @@ def test_somebody_in_between(cas):
     assert [a.split(b"?")[0] for a in between.asked] == [
         b"GET /v1/attestation"]
     assert not (cas.folder / "config/sconce/cas.json").exists()
+
+
+def test_values_do_not_stay_in_memory_that_was_given_up(cas):
+    """What was sent, stored and deleted is not in the process any more."""
+    cas.attest()
+    cas.run("cas", "provision")
+    value = "left-behind-%s" % os.urandom(12).hex()
+    path = cas.write("v.yaml", 'name: v\nversion: "1.0"\nsecrets:\n'
+                     "  - {name: s, kind: ascii, value: %s}\n" % value)
+    cas.run("session", "create", path)
+    assert found(cas.process.pid, value)
+    cas.run("session", "delete", "v")
+    for _ in range(20):  # connections and commits come to their end
+        if not found(cas.process.pid, value):
+            break
+        time.sleep(0.25)
+    assert found(cas.process.pid, value) == 0
+
+
+def found(pid, value):
+    count = 0
+    with open("/proc/%d/maps" % pid) as maps, \
+            open("/proc/%d/mem" % pid, "rb", 0) as mem:
+        for line in maps:
+            start, end = (int(x, 16) for x in line.split()[0].split("-"))
+            if "r" not in line.split()[1] or "[v" in line:
+                continue
+            with contextlib.suppress(OSError, ValueError):
+                mem.seek(start)
+                count += mem.read(end - start).count(value.encode())
+    return count
