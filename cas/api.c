@@ -45,8 +45,10 @@ static int signature_read(const json_t *j, struct signature *out)
 	if (ret)
 		return ret;
 	ret = base64_read(json_object_get(j, "value"), BASE64_MAX, &out->value);
-	if (ret)
+	if (ret) {
 		free((void *)(uintptr_t)out->spki.data);
+		out->spki = (struct bytes){0};
+	}
 	return ret;
 }
 

@@ -324,10 +324,11 @@ int port_new(
 	struct server *s, const char *address, struct port **out, struct err *e)
 {
 	struct port *p = calloc(1, sizeof(*p));
-	int ret = p ? 0 : err_setf(e, -ENOMEM, "port: no memory");
+	int ret;
 
-	if (!ret)
-		ret = server_tls(s, false, &p->tls, e);
+	if (!p)
+		return err_setf(e, -ENOMEM, "port: no memory");
+	ret = server_tls(s, false, &p->tls, e);
 	if (!ret)
 		ret = server_listen(s, address, on_accept, p, &p->listener, e);
 	if (ret) {
