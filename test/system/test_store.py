@@ -206,7 +206,9 @@ def test_not_sqlite(filled):
     ("insert into row values(x'00', x'00')", BAD,
      "a row has a name of another kind"),
     ("delete from log", BAD, "all of its log was deleted"),
-    ("delete from log where seq = 2", BAD, "record 2: missing"),
+    # Of those that a start looks at: older ones are seen when they are read.
+    ("delete from log where seq = (select max(seq) - 2 from log)", BAD,
+     "missing"),
     ("update log set data = x''", BAD, "altered, or taken from another"),
     ("insert into log values(9223372036854775807, x'00')", BAD, "missing"),
     ("insert into log values(-1, x'00')", 0, ""),
